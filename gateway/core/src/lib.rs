@@ -1,0 +1,43 @@
+//! The words of Pointsman, as types: what a request, a tensor, a signature, a prediction and an
+//! error are, and the two traits ([`Engine`], [`Session`]) that a runtime fulfils.
+//!
+//! Nothing here reads a file, a socket or the clock; every other crate of the gateway builds on it.
+//!
+//! | word | meaning | type |
+//! | --- | --- | --- |
+//! | model | a name under which predictions are asked for | [`ModelName`] |
+//! | version | one trained artefact of a model, a number | [`VersionNumber`] |
+//! | alias | a name that stands for a version | [`VersionSelector::Alias`] |
+//! | signature | the inputs and outputs of a version | [`Signature`] |
+//! | engine | a runtime that loads models | [`Engine`] |
+//! | session | a loaded model, owned by one worker thread | [`Session`] |
+
+mod engine;
+mod error;
+mod id;
+mod mismatch;
+mod request;
+mod shape;
+mod signature;
+mod strings;
+mod tensor;
+
+pub use engine::{
+    Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
+    SessionOptions,
+};
+pub use error::{Code, DeadlineStage, PredictError};
+pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
+pub use mismatch::InputMismatch;
+pub use request::{
+    InputTensor, OutputTensor, ParameterValue, Parameters, PredictRequest, Prediction, StageTimes,
+};
+pub use shape::Shape;
+pub use signature::{Dim, Signature, TensorSpec};
+pub use strings::{StringElements, StringTensorBuilder};
+pub use tensor::{Datatype, Tensor, TensorError};
+
+#[cfg(not(target_endian = "little"))]
+compile_error!(
+    "V2 tensors are little-endian on the wire and are used in place: big-endian targets would misread them"
+);

@@ -1,0 +1,17 @@
+//! Bytes to core types and back, for every protocol that the gateway speaks, and nothing else:
+//! no socket, no routing, no clock.
+//!
+//! | module | protocol |
+//! | --- | --- |
+//! | [`v2`] | V2 REST (KServe, Triton): JSON and the binary tensor extension |
+//! | [`v1`] | V1 REST and TF-Serving REST |
+//! | [`grpc`] | V2 gRPC |
+//! | [`status`] | the one table from error codes to HTTP and gRPC statuses |
+//! | [`view`] | what the gateway tells about itself, before it is put into a protocol's form |
+
+pub mod grpc;
+pub mod limits;
+pub mod status;
+pub mod v1;
+pub mod v2;
+pub mod view;

@@ -1,0 +1,1 @@
+//! V1 REST and TF-Serving REST.
