@@ -29,6 +29,9 @@ pub struct ModelFiles {
     pub model: Bytes,
     /// Files beside it that hold weights, by the name that the model calls them.
     pub external: Vec<(String, Arc<[u8]>)>,
+    /// The graph's inputs and outputs as the file declares them; those of a kind that V2 cannot
+    /// carry are left out.
+    pub declared: Signature,
 }
 
 /// How a model is to be run.

@@ -62,7 +62,7 @@ pub struct Prediction {
     /// The version that answered.
     pub version: VersionNumber,
     /// The arm of the traffic split that led to this version.
-    pub arm: Arc<str>,
+    pub arm: &'static str,
     /// The outputs: those asked for in the order asked, else all in the signature's order.
     pub outputs: Vec<OutputTensor>,
     /// How long the stages behind the queue took.

@@ -1,1 +1,27 @@
-//! x
+//! The data path: the way of one prediction through the gateway.
+//!
+//! ```text
+//! admit -> pin -> route -> check -> submit ~~~ run ~~~ answer
+//!                                          ~~~ = the only wait, bounded by the deadline
+//! ```
+//!
+//! [`Predictor::predict`] is that line, read top to bottom. What it reads is an immutable
+//! [`Snapshot`], published as a whole by whoever holds the [`Publisher`].
+
+mod admission;
+mod metrics;
+mod outcome;
+mod pipeline;
+mod queue;
+mod snapshot;
+mod statistics;
+mod version;
+mod worker;
+
+pub use admission::{Admission, AdmissionLimits, Permit};
+pub use metrics::{Metrics, Protocol, Stage};
+pub use outcome::Outcome;
+pub use pipeline::{Predicted, Predictor};
+pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, snapshot_cell};
+pub use statistics::{CountedTime, Statistics};
+pub use version::{Version, VersionSpec};

@@ -1,0 +1,132 @@
+//! The door: how many requests, and how many of their bytes, may be in flight.
+//!
+//! It stands before decoding, so that overload is not paid in parsing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pointsman_core::PredictError;
+
+/// The bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionLimits {
+    /// Requests between their headers and the end of their answers.
+    pub requests_max: usize,
+    /// Bytes of their bodies.
+    pub bytes_max: usize,
+}
+
+impl Default for AdmissionLimits {
+    fn default() -> Self {
+        Self { requests_max: 4096, bytes_max: 1 << 30 }
+    }
+}
+
+/// Counts what is in flight and refuses what is too much.
+#[derive(Debug)]
+pub struct Admission {
+    limits: AdmissionLimits,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// A request's place, given back when dropped: after the last byte of the answer.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    bytes: usize,
+}
+
+impl Admission {
+    /// An empty door.
+    #[must_use]
+    pub fn new(limits: AdmissionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
+    }
+
+    /// Lets a request in whose body will have `bytes` bytes, as far as its headers say.
+    ///
+    /// # Errors
+    /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many.
+    pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, PredictError> {
+        if !take(&self.requests, 1, self.limits.requests_max) {
+            return Err(PredictError::Overloaded {
+                what: "requests",
+                limit: self.limits.requests_max,
+                key: "limits.requests_in_flight_max",
+            });
+        }
+        let mut permit = Permit { admission: self.clone(), bytes: 0 };
+        permit.grow(bytes)?;
+        Ok(permit)
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of request bodies in flight.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Permit {
+    /// Takes up more bytes than the headers said (a chunked body, or one that unpacks to more).
+    ///
+    /// # Errors
+    /// [`PredictError::Overloaded`] where they are too many; the permit stays as it was.
+    pub fn grow(&mut self, more: usize) -> Result<(), PredictError> {
+        let limit = self.admission.limits.bytes_max;
+        if !take(&self.admission.bytes, more, limit) {
+            let key = "limits.bytes_in_flight_max";
+            return Err(PredictError::Overloaded { what: "bytes of requests", limit, key });
+        }
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// The bytes that it accounts for.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.requests.fetch_sub(1, Ordering::Relaxed);
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Adds to a counter unless that would lead past `max`.
+fn take(counter: &AtomicUsize, amount: usize, max: usize) -> bool {
+    let within = |now: usize| now.checked_add(amount).filter(|&then| then <= max);
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_the_limits_and_everything_comes_back() {
+        let door = Admission::new(AdmissionLimits { requests_max: 2, bytes_max: 100 });
+        let mut first = door.admit(60).unwrap();
+        assert!(matches!(door.admit(41), Err(PredictError::Overloaded { what: "bytes of requests", .. })));
+        assert_eq!((door.requests(), door.bytes()), (1, 60));
+        let second = door.admit(40).unwrap();
+        assert!(matches!(door.admit(0), Err(PredictError::Overloaded { what: "requests", .. })));
+        assert!(first.grow(1).is_err());
+        assert!(first.grow(usize::MAX).is_err());
+        drop(second);
+        first.grow(40).unwrap();
+        assert_eq!((door.requests(), door.bytes()), (1, 100));
+        drop(first);
+        assert_eq!((door.requests(), door.bytes()), (0, 0));
+    }
+}

@@ -1,0 +1,204 @@
+//! The instruments of the data path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_core::{Code, ModelName, VersionNumber};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The protocols by which requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// V2 REST, JSON or binary.
+    V2Rest,
+    /// V2 gRPC.
+    V2Grpc,
+    /// V1 and TF-Serving REST.
+    V1Rest,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::V2Rest, Self::V2Grpc, Self::V1Rest];
+
+    /// The label's value.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V2Rest => "v2-rest",
+            Self::V2Grpc => "v2-grpc",
+            Self::V1Rest => "v1-rest",
+        }
+    }
+}
+
+impl EncodeLabelValue for Protocol {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.name().encode(encoder)
+    }
+}
+
+/// The parts of a request's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// From the body's last byte to typed tensors.
+    Decode,
+    /// From being queued to being taken up by a worker.
+    Queue,
+    /// From being taken up to the start of the run.
+    Batch,
+    /// The run.
+    Run,
+    /// From the outputs to the bytes of the answer.
+    Encode,
+    /// From the headers to the answer.
+    Total,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Decode, Self::Queue, Self::Batch, Self::Run, Self::Encode, Self::Total];
+
+    /// The label's value.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Queue => "queue",
+            Self::Batch => "batch",
+            Self::Run => "run",
+            Self::Encode => "encode",
+            Self::Total => "total",
+        }
+    }
+}
+
+impl EncodeLabelValue for Stage {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.name().encode(encoder)
+    }
+}
+
+/// Labels of a finished request. Model and version are those that the registry knows, or empty:
+/// names from outside never become labels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    model: Arc<str>,
+    version: Arc<str>,
+    protocol: Protocol,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    model: Arc<str>,
+    version: Arc<str>,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabels {
+    protocol: Protocol,
+}
+
+/// The code of a request that was answered with a prediction.
+const OK: &str = "OK";
+
+/// Upper bounds of the latency buckets, in seconds: 10 us to 10 s, about three a decade.
+const BUCKETS: [f64; 19] = [
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// The instruments of the data path, registered once.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    received: [Counter; Protocol::ALL.len()],
+    requests: Family<RequestLabels, Counter>,
+    stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+}
+
+/// The instruments of one version, looked up once when it is made.
+#[derive(Clone, Debug)]
+pub struct VersionMetrics {
+    model: Arc<str>,
+    version: Arc<str>,
+    ok: [Counter; Protocol::ALL.len()],
+    stages: [Histogram; Stage::ALL.len()],
+}
+
+impl Metrics {
+    /// Registers the instruments.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let received = Family::<ProtocolLabels, Counter>::default();
+        let requests = Family::<RequestLabels, Counter>::default();
+        let stages = Family::<StageLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| {
+            Histogram::new(BUCKETS)
+        });
+        registry.register(
+            "pointsman_requests_received",
+            "Prediction requests taken in; equals the finished ones and those in flight",
+            received.clone(),
+        );
+        registry.register(
+            "pointsman_requests",
+            "Prediction requests finished, by outcome code (OK, CANCELLED or an error code)",
+            requests.clone(),
+        );
+        registry.register(
+            "pointsman_stage_seconds",
+            "Time of answered requests by stage: decode, queue, batch, run, encode, total",
+            stages.clone(),
+        );
+        let received =
+            Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
+        Self { received, requests, stages }
+    }
+
+    /// The instruments for a version.
+    #[must_use]
+    pub fn version(&self, model: &ModelName, version: VersionNumber) -> VersionMetrics {
+        let model: Arc<str> = model.as_str().into();
+        let version: Arc<str> = version.to_string().into();
+        let ok = Protocol::ALL.map(|protocol| {
+            let labels = RequestLabels { model: model.clone(), version: version.clone(), protocol, code: OK };
+            self.requests.get_or_create_owned(&labels)
+        });
+        let stages = Stage::ALL.map(|stage| {
+            let labels = StageLabels { model: model.clone(), version: version.clone(), stage };
+            self.stages.get_or_create_owned(&labels)
+        });
+        VersionMetrics { model, version, ok, stages }
+    }
+
+    pub(crate) fn received(&self, protocol: Protocol) {
+        self.received[protocol as usize].inc();
+    }
+
+    /// Counts a request that got no prediction, at the version that it reached, if it reached one.
+    pub(crate) fn refused(&self, protocol: Protocol, version: Option<&VersionMetrics>, code: Code) {
+        let empty = || Arc::from("");
+        let labels = RequestLabels {
+            model: version.map_or_else(empty, |v| v.model.clone()),
+            version: version.map_or_else(empty, |v| v.version.clone()),
+            protocol,
+            code: code.name(),
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+}
+
+impl VersionMetrics {
+    pub(crate) fn ok(&self, protocol: Protocol) {
+        self.ok[protocol as usize].inc();
+    }
+
+    pub(crate) fn observe(&self, stage: Stage, time: Duration) {
+        self.stages[stage as usize].observe(time.as_secs_f64());
+    }
+}

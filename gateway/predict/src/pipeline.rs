@@ -1,0 +1,211 @@
+//! The one straight function that every prediction takes, whatever protocol it came by.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pointsman_core::{
+    DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
+    RunOutputs, Signature, StageTimes, Tensor, VersionSelector,
+};
+use pointsman_route::Pick;
+
+use crate::admission::{Admission, AdmissionLimits};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
+use crate::queue::{Reply, SubmitError, Ticket, WorkerGone};
+use crate::snapshot::Reader;
+use crate::version::Version;
+
+/// The data path's state: what serves, what is in flight, what is counted.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    snapshots: Reader,
+    admission: Arc<Admission>,
+    metrics: Metrics,
+}
+
+/// A prediction and the version that made it.
+#[derive(Debug)]
+pub struct Predicted {
+    /// The answer.
+    pub prediction: Prediction,
+    /// The version.
+    pub version: Arc<Version>,
+    /// The generation of the snapshot that the request saw.
+    pub generation: u64,
+}
+
+impl Predictor {
+    /// A data path over the snapshots of `snapshots`.
+    #[must_use]
+    pub fn new(snapshots: Reader, limits: AdmissionLimits, metrics: Metrics) -> Self {
+        Self { snapshots, admission: Admission::new(limits), metrics }
+    }
+
+    /// What serves.
+    #[must_use]
+    pub fn snapshots(&self) -> &Reader {
+        &self.snapshots
+    }
+
+    /// The door, which a request passes before its body is read.
+    #[must_use]
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The signature that a request for this model and version would meet now; for forms of requests
+    /// that cannot be read without it. The version is picked again when the request is submitted.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`] for a model or version that does not serve.
+    pub fn signature(&self, model: &str, version: &VersionSelector) -> Result<Arc<Signature>, PredictError> {
+        let snapshot = self.snapshots.pin();
+        snapshot.pick(model, version).map(|(_, version)| version.signature().clone())
+    }
+
+    /// Predicts. Dropping the future takes the request back: it is not run if it still waits, and is
+    /// interrupted if it runs.
+    ///
+    /// # Errors
+    /// [`PredictError`], each with one code.
+    pub async fn predict(
+        &self,
+        request: PredictRequest,
+        outcome: &mut Outcome,
+    ) -> Result<Predicted, PredictError> {
+        let submitted = self.submit(request, outcome)?;
+        let reply = wait(submitted.ticket, submitted.deadline).await?;
+        submitted.placed.answer(reply)
+    }
+
+    /// Everything before the wait; the snapshot is let go at its end.
+    fn submit(&self, request: PredictRequest, outcome: &mut Outcome) -> Result<Submitted, PredictError> {
+        let snapshot = self.snapshots.pin();
+        let (pick, version) = snapshot.pick(&request.model, &request.version)?;
+        outcome.reached(version);
+        let mismatch = |mismatch| PredictError::InputMismatch { model: request.model.clone(), mismatch };
+        let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
+        let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
+        let rows = rows(&inputs);
+        check_rows(version, &inputs, rows).map_err(mismatch)?;
+        let queued_at = Instant::now();
+        if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
+            return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
+        }
+        let ticket = version.queue.submit(inputs, outputs.clone(), request.deadline, queued_at).map_err(
+            |e| match e {
+                SubmitError::Full => {
+                    PredictError::QueueFull { model: request.model.clone(), limit: version.spec().queue_max }
+                }
+                SubmitError::Closed => PredictError::ShuttingDown,
+            },
+        )?;
+        let placed = Placed {
+            pick,
+            version: version.clone(),
+            generation: snapshot.generation,
+            outputs,
+            rows,
+            queued_at,
+        };
+        Ok(Submitted { ticket, deadline: request.deadline, placed })
+    }
+}
+
+/// A request that waits for its answer.
+struct Submitted {
+    ticket: Ticket,
+    deadline: Option<Instant>,
+    placed: Placed,
+}
+
+/// What is remembered of a request while it waits.
+struct Placed {
+    pick: Pick,
+    version: Arc<Version>,
+    generation: u64,
+    outputs: Vec<usize>,
+    rows: u64,
+    queued_at: Instant,
+}
+
+/// The only wait, bounded by the deadline. A ticket that is dropped takes its job back.
+async fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Reply, PredictError> {
+    let expired = PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket };
+    let answer: Result<Reply, WorkerGone> = match deadline {
+        None => ticket.await,
+        Some(deadline) => match tokio::time::timeout_at(deadline.into(), ticket).await {
+            Ok(answer) => answer,
+            Err(_) => return Err(expired),
+        },
+    };
+    answer.map_err(|WorkerGone| match deadline {
+        // A worker drops a job unanswered when its deadline has passed, or when it goes down.
+        Some(deadline) if deadline <= Instant::now() => expired,
+        _ => PredictError::ShuttingDown,
+    })
+}
+
+impl Placed {
+    fn answer(self, reply: Reply) -> Result<Predicted, PredictError> {
+        let spec = self.version.spec();
+        let (model, version) = (|| spec.model.to_string(), spec.number.get());
+        let (outputs, times) = reply.map_err(|error| match error {
+            RunError::Rejected(reason) => PredictError::InputRejected { model: model(), version, reason },
+            RunError::Interrupted => PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket },
+            RunError::Failed(reason) => {
+                tracing::warn!(model = %spec.model, version, "a run failed: {reason}");
+                PredictError::SessionFailed { model: model(), version }
+            }
+        })?;
+        self.version.statistics().answered(&times, self.rows, self.queued_at.elapsed());
+        let prediction = self.prediction(outputs, times);
+        Ok(Predicted { prediction, version: self.version, generation: self.generation })
+    }
+
+    fn prediction(&self, outputs: RunOutputs, times: StageTimes) -> Prediction {
+        let spec = self.version.spec();
+        let named = self.outputs.iter().zip(outputs).map(|(&index, tensor)| {
+            let output = &spec.signature.outputs[index];
+            OutputTensor { name: output.name.clone(), tensor, labels: output.labels.clone() }
+        });
+        Prediction {
+            model: spec.model.clone(),
+            version: spec.number,
+            arm: self.pick.arm.name(),
+            outputs: named.collect(),
+            times,
+        }
+    }
+}
+
+/// Rows of a request: the first dimension of its first input, 1 for a scalar or no input.
+fn rows(inputs: &[Option<Tensor>]) -> u64 {
+    let first = inputs.iter().flatten().next();
+    first.and_then(|tensor| tensor.shape().dims().first()).copied().unwrap_or(1)
+}
+
+/// Holds to the version's limit on rows, where it has one.
+fn check_rows(version: &Version, inputs: &[Option<Tensor>], rows: u64) -> Result<(), InputMismatch> {
+    match version.spec().batch_rows_max {
+        Some(rows_max) if rows > rows_max && !inputs.is_empty() => {
+            let name = version.signature().inputs[0].name.clone();
+            Err(InputMismatch::TooManyRows { name, rows_max, found: rows })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compile-time proof that the future can move between threads.
+const _: fn(&Predictor, PredictRequest, &mut Outcome) = |predictor, request, outcome| {
+    fn movable<F: Future + Send>(_: F) {}
+    movable(predictor.predict(request, outcome));
+};

@@ -1,0 +1,115 @@
+//! What serves at this moment, as one immutable value.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector};
+use pointsman_route::{Pick, Plan, Refusal};
+
+use crate::version::Version;
+
+/// All models and the versions of them that serve, at one generation.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Counts the snapshots from 1; 0 is the empty one before the first.
+    pub generation: u64,
+    /// The models, by name.
+    pub models: HashMap<ModelName, Arc<ServedModel>>,
+}
+
+/// One model in a snapshot.
+#[derive(Debug)]
+pub struct ServedModel {
+    /// Its name.
+    pub name: ModelName,
+    /// Which version answers whom.
+    pub plan: Plan,
+    /// The versions that serve.
+    pub versions: BTreeMap<VersionNumber, Arc<Version>>,
+    /// Versions that are known and do not serve, and why.
+    pub unavailable: BTreeMap<VersionNumber, String>,
+}
+
+impl Snapshot {
+    /// Finds the version for a request.
+    ///
+    /// # Errors
+    /// [`PredictError`] where the model or version is unknown or does not serve.
+    pub fn pick(
+        &self,
+        model: &str,
+        selector: &VersionSelector,
+    ) -> Result<(Pick, &Arc<Version>), PredictError> {
+        let served =
+            self.models.get(model).ok_or_else(|| PredictError::UnknownModel { model: shown(model) })?;
+        let model = || served.name.to_string();
+        let pick = served.plan.pick(selector).map_err(|refusal| match refusal {
+            Refusal::NoDefault => {
+                let reason =
+                    served.unavailable.values().next_back().map_or("it has no version", String::as_str);
+                PredictError::NotReady { model: model(), version: selector.clone(), reason: reason.into() }
+            }
+            Refusal::UnknownAlias => {
+                PredictError::UnknownVersion { model: model(), version: selector.clone() }
+            }
+        })?;
+        match (served.versions.get(&pick.version), served.unavailable.get(&pick.version)) {
+            (Some(version), _) => Ok((pick, version)),
+            (None, Some(reason)) => Err(PredictError::NotReady {
+                model: model(),
+                version: selector.clone(),
+                reason: reason.clone(),
+            }),
+            (None, None) => Err(PredictError::UnknownVersion { model: model(), version: selector.clone() }),
+        }
+    }
+}
+
+/// A name from outside in a message: short, printable.
+fn shown(name: &str) -> String {
+    name.chars().take(128).flat_map(char::escape_debug).collect()
+}
+
+/// Creates the cell that holds the snapshot: many may read, one may publish.
+#[must_use]
+pub fn snapshot_cell() -> (Publisher, Reader) {
+    let cell = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+    (Publisher { cell: cell.clone() }, Reader { cell })
+}
+
+/// Reads the current snapshot.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    cell: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Reader {
+    /// The snapshot of this moment, for as long as the guard is held: on the request path, never
+    /// over an `await`.
+    #[must_use]
+    pub fn pin(&self) -> Guard<Arc<Snapshot>> {
+        self.cell.load()
+    }
+
+    /// The snapshot of this moment, to keep.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.cell.load_full()
+    }
+}
+
+/// Publishes snapshots. There is one, and it cannot be cloned.
+#[derive(Debug)]
+pub struct Publisher {
+    cell: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Publisher {
+    /// Publishes the models as the next generation, and gives its number.
+    pub fn publish(&mut self, models: HashMap<ModelName, Arc<ServedModel>>) -> u64 {
+        let generation = self.cell.load().generation + 1;
+        self.cell.store(Arc::new(Snapshot { generation, models }));
+        generation
+    }
+}

@@ -1,0 +1,74 @@
+//! What one version has done since it was loaded, in the terms of the V2 statistics extension.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use pointsman_core::StageTimes;
+
+/// A count and the time that its events took together.
+#[derive(Debug, Default)]
+pub struct CountedTime {
+    count: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl CountedTime {
+    fn add(&self, time: Duration) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How many, and how long in all.
+    #[must_use]
+    pub fn read(&self) -> (u64, Duration) {
+        let nanoseconds = self.nanoseconds.load(Ordering::Relaxed);
+        (self.count.load(Ordering::Relaxed), Duration::from_nanos(nanoseconds))
+    }
+}
+
+/// The counters of one version.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    /// Requests answered, from being queued to the answer.
+    pub success: CountedTime,
+    /// Requests that the version failed.
+    pub fail: CountedTime,
+    /// Time in the queue.
+    pub queue: CountedTime,
+    /// Time from the queue to the run.
+    pub batch: CountedTime,
+    /// Time in the run.
+    pub run: CountedTime,
+    rows: AtomicU64,
+    last_answer_ms: AtomicU64,
+}
+
+impl Statistics {
+    /// Counts one answered request.
+    pub(crate) fn answered(&self, times: &StageTimes, rows: u64, total: Duration) {
+        self.success.add(total);
+        self.queue.add(times.queue);
+        self.batch.add(times.batch);
+        self.run.add(times.run);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.last_answer_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Counts one request that failed.
+    pub(crate) fn failed(&self, total: Duration) {
+        self.fail.add(total);
+    }
+
+    /// Rows answered.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// When the last request was answered, in milliseconds since 1970; 0 for never.
+    #[must_use]
+    pub fn last_answer_ms(&self) -> u64 {
+        self.last_answer_ms.load(Ordering::Relaxed)
+    }
+}
