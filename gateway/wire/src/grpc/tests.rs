@@ -1,0 +1,3 @@
+//! Cases and properties of the conversions, by direction.
+
+mod about;
