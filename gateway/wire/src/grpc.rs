@@ -5,14 +5,20 @@
 //! for them; where Triton lets a wrong value pass, it is refused here.
 
 mod about;
+mod answer;
 pub mod codec;
+mod contents;
 mod error;
+mod infer;
+mod parameters;
 #[cfg(test)]
 mod tests;
 mod timeout;
 
 pub use about::{model_config, model_metadata, model_statistics, repository_index, server_metadata};
+pub use answer::{ResponseForm, encode_infer};
 pub use error::{status, stream_error, stream_response};
+pub use infer::{InferCall, decode_infer};
 pub use timeout::parse_timeout;
 
 /// The messages, the service trait and the client that are generated from `proto/inference.proto`.

@@ -9,6 +9,7 @@
 //! | [`status`] | the one table from error codes to HTTP and gRPC statuses |
 //! | [`view`] | what the gateway tells about itself, before it is put into a protocol's form |
 
+mod classification;
 pub mod grpc;
 pub mod limits;
 pub mod status;
