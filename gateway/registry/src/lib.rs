@@ -1,1 +1,17 @@
-//! x
+//! Where models come from.
+
+mod card;
+mod digest;
+mod golden;
+mod limits;
+mod location;
+mod manifest;
+mod problem;
+mod table;
+pub use card::{Card, EngineChoice, Load, Nonfinite, OnNew, Serve};
+pub use digest::Digest;
+pub use golden::{Difference, ExpectedOutput, GoldenCase, GoldenCases, compare};
+pub use limits::Limits;
+pub use location::LocationFault;
+pub use manifest::Manifest;
+pub use problem::Problem;

@@ -1,0 +1,310 @@
+//! The card of a model, `model.toml`: what its owner says about it and how it is to be served.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pointsman_core::{VersionNumber, VersionSelector};
+use toml::Value;
+
+use crate::problem::Problem;
+use crate::table::{self, Keys};
+
+/// The most worker threads that a card may ask for.
+pub(crate) const WORKERS_MAX: usize = 1024;
+/// The longest queue that a card may ask for.
+pub(crate) const QUEUE_MAX: usize = 1_000_000;
+
+/// What `model.toml` says. A key that is not there is `None`, so that a Triton configuration beside
+/// it, or the gateway's own default, can fill the gap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    /// What the model is for.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The version that answers requests that name none.
+    pub serve: Option<Serve>,
+    /// What happens when a new version appears; [`Card::on_new`] has the default.
+    pub on_new: Option<OnNew>,
+    /// Which versions are loaded.
+    pub load: Option<Load>,
+    /// The engine asked for.
+    pub engine: Option<EngineChoice>,
+    /// Worker threads of each version.
+    pub workers: Option<usize>,
+    /// Requests that may wait for each version.
+    pub queue_max: Option<usize>,
+    /// How NaN and infinities are said in JSON.
+    pub nonfinite: Option<Nonfinite>,
+    /// Names that stand for versions.
+    pub aliases: BTreeMap<String, VersionNumber>,
+    /// Names of the columns of an input, by the input's name.
+    pub features: BTreeMap<String, Arc<[String]>>,
+    /// Names of the classes of an output, by the output's name.
+    pub labels: BTreeMap<String, Arc<[String]>>,
+}
+
+/// Which version answers requests that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serve {
+    /// The highest number there is.
+    Latest,
+    /// This one.
+    Number(VersionNumber),
+    /// The one that this alias stands for.
+    Alias(String),
+}
+
+/// What happens when a new version appears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNew {
+    /// It takes over once it has passed its checks.
+    Serve,
+    /// It waits until it is promoted.
+    Hold,
+}
+
+/// Which versions are loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// The one that is served and those that an alias stands for.
+    Serving,
+    /// All there are.
+    All,
+    /// Those served or aliased, and these.
+    Numbers(Vec<VersionNumber>),
+}
+
+/// The engine that a card asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EngineChoice {
+    /// ONNX Runtime where it is found, else tract.
+    #[default]
+    Auto,
+    /// ONNX Runtime.
+    OnnxRuntime,
+    /// tract.
+    Tract,
+    /// The engine that answers with its inputs, for tests and measurements.
+    Echo,
+}
+
+/// How NaN and infinities are said in JSON, which has no word for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonfinite {
+    /// As the bare tokens that Python reads and writes.
+    Token,
+    /// As `null`.
+    Null,
+    /// Not at all: the answer is an error.
+    Error,
+}
+
+impl Card {
+    /// Reads a card.
+    ///
+    /// # Errors
+    /// Every problem of the file, each with its key, its value and what to do about it.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let table = table::parse(file, bytes).map_err(|problem| vec![problem])?;
+        let mut problems = Vec::new();
+        let mut keys = Keys::new(file, table, &mut problems);
+        let card = Self {
+            description: keys.text("description"),
+            owner: keys.text("owner"),
+            serve: keys.take("serve", "give \"latest\", a version's number or an alias", serve),
+            on_new: keys.word("on_new", &[("serve", OnNew::Serve), ("hold", OnNew::Hold)]),
+            load: keys.take("load", "give \"serving\", \"all\" or a list of versions' numbers", load),
+            engine: keys.word("engine", &ENGINES),
+            workers: keys.count("workers", WORKERS_MAX),
+            queue_max: keys.count("queue_max", QUEUE_MAX),
+            nonfinite: keys.word("nonfinite", &NONFINITE),
+            aliases: aliases(&mut keys),
+            features: keys.lists("inputs", "features"),
+            labels: keys.lists("outputs", "labels"),
+        };
+        if let Some(Serve::Alias(alias)) = &card.serve
+            && !card.aliases.contains_key(alias)
+        {
+            let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
+            keys.report("serve", &format!("= {alias:?}, which is no alias of this card"), remedy);
+        }
+        keys.refuse_rest();
+        if problems.is_empty() { Ok(card) } else { Err(problems) }
+    }
+
+    /// What happens when a new version appears: as the card says, else it takes over exactly where
+    /// the latest version is the one to serve.
+    #[must_use]
+    pub fn on_new(&self) -> OnNew {
+        self.on_new.unwrap_or(match self.serve {
+            None | Some(Serve::Latest) => OnNew::Serve,
+            Some(Serve::Number(_) | Serve::Alias(_)) => OnNew::Hold,
+        })
+    }
+}
+
+const ENGINES: [(&str, EngineChoice); 4] = [
+    ("auto", EngineChoice::Auto),
+    ("onnxruntime", EngineChoice::OnnxRuntime),
+    ("tract", EngineChoice::Tract),
+    ("echo", EngineChoice::Echo),
+];
+
+const NONFINITE: [(&str, Nonfinite); 3] =
+    [("token", Nonfinite::Token), ("null", Nonfinite::Null), ("error", Nonfinite::Error)];
+
+fn number(value: &Value) -> Option<VersionNumber> {
+    VersionNumber::new(u64::try_from(value.as_integer()?).ok()?)
+}
+
+/// An alias is what can stand for a version in a path and is not read as a number there. `latest`
+/// already means something.
+fn is_alias(name: &str) -> bool {
+    name != "latest" && matches!(VersionSelector::parse(name), Ok(VersionSelector::Alias(_)))
+}
+
+fn serve(value: &Value) -> Option<Serve> {
+    match value.as_str() {
+        Some("latest") => Some(Serve::Latest),
+        Some(alias) => is_alias(alias).then(|| Serve::Alias(alias.to_owned())),
+        None => number(value).map(Serve::Number),
+    }
+}
+
+fn load(value: &Value) -> Option<Load> {
+    match value {
+        Value::String(word) if word == "serving" => Some(Load::Serving),
+        Value::String(word) if word == "all" => Some(Load::All),
+        Value::Array(list) => list.iter().map(number).collect::<Option<_>>().map(Load::Numbers),
+        _ => None,
+    }
+}
+
+fn aliases(keys: &mut Keys<'_>) -> BTreeMap<String, VersionNumber> {
+    let mut aliases = BTreeMap::new();
+    for (name, value) in keys.table("aliases").into_iter().flatten() {
+        let key = format!("aliases.{name}");
+        if !is_alias(&name) {
+            let remedy = "an alias is 1 to 128 characters of A-Z a-z 0-9 _ . -, does not start with a dot, \
+                          and is neither a number nor \"latest\"";
+            keys.report(&key, "has a name that no alias can have", remedy);
+        } else if let Some(version) = number(&value) {
+            aliases.insert(name, version);
+        } else {
+            keys.refuse(&key, &value, "give a version's number");
+        }
+    }
+    aliases
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(number: u64) -> VersionNumber {
+        VersionNumber::new(number).expect("above zero")
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Card::parse("iris/model.toml", text.as_bytes()).expect_err("a bad card");
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_full_card_is_read() {
+        let text = r#"
+            description = "Species of an iris"
+            owner = "flowers"
+            serve = "champion"
+            load = [1, 3]
+            engine = "tract"
+            workers = 2
+            queue_max = 64
+            nonfinite = "null"
+            [aliases]
+            champion = 2
+            [inputs.X]
+            features = ["sepal length", "sepal width"]
+            [outputs.label]
+            labels = ["setosa", "versicolor"]
+        "#;
+        let card = Card::parse("iris/model.toml", text.as_bytes()).expect("a good card");
+        assert_eq!(card.serve, Some(Serve::Alias("champion".into())));
+        assert_eq!(card.load, Some(Load::Numbers(vec![version(1), version(3)])));
+        assert_eq!(card.engine, Some(EngineChoice::Tract));
+        assert_eq!((card.workers, card.queue_max), (Some(2), Some(64)));
+        assert_eq!(card.nonfinite, Some(Nonfinite::Null));
+        assert_eq!(card.aliases["champion"], version(2));
+        assert_eq!(card.features["X"].len(), 2);
+        assert_eq!(card.labels["label"][1], "versicolor");
+        assert_eq!(card.on_new(), OnNew::Hold);
+        assert_eq!(Card::parse("x", b""), Ok(Card::default()));
+        assert_eq!(Card::default().on_new(), OnNew::Serve);
+    }
+
+    #[test]
+    fn every_problem_is_named_with_key_value_and_remedy() {
+        let text = r#"
+            serve = "winner"
+            on_new = "maybe"
+            workers = 0
+            queue_max = 1.5
+            speed = "fast"
+            [aliases]
+            007 = 1
+            latest = 2
+            good = -4
+            [inputs.X]
+            features = [1]
+            colour = "red"
+        "#;
+        assert_eq!(
+            problems(text),
+            [
+                "iris/model.toml: key on_new = \"maybe\"; give one of \"serve\", \"hold\"",
+                "iris/model.toml: key workers = 0; give a whole number from 1 to 1024",
+                "iris/model.toml: key queue_max = 1.5; give a whole number from 1 to 1000000",
+                "iris/model.toml: key aliases.007 has a name that no alias can have; an alias is 1 to 128 \
+                 characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
+                "iris/model.toml: key aliases.good = -4; give a version's number",
+                "iris/model.toml: key aliases.latest has a name that no alias can have; an alias is 1 to 128 \
+                 characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
+                "iris/model.toml: key inputs.X.features = a list; give a list of texts",
+                "iris/model.toml: key inputs.X.colour is unknown; the keys here are features",
+                "iris/model.toml: key serve = \"winner\", which is no alias of this card; add it to [aliases], or \
+                 give \"latest\" or a version's number without quotes",
+                "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
+                 engine, workers, queue_max, nonfinite, aliases, inputs, outputs",
+            ]
+        );
+    }
+
+    #[test]
+    fn broken_syntax_is_named_with_its_line() {
+        let found = problems("serve = 1\nowner = \n");
+        assert!(found[0].starts_with("iris/model.toml: line 2: "), "{found:?}");
+        let twice = problems("serve = 1\nserve = 2\n");
+        assert!(twice[0].starts_with("iris/model.toml: line 2: "), "{twice:?}");
+        assert!(Card::parse("x", b"owner = \"\xff\"").expect_err("not UTF-8")[0].what.contains("UTF-8"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_cards_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Card::parse("x", &bytes);
+        }
+
+        #[test]
+        fn cards_of_card_like_pieces_never_panic(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "serve", "=", "\"latest\"", "1", "-1", "\n", "[aliases]", "[inputs.X]", "load", "[", "]", "all",
+                "features", ".", "engine", "1e400", "{", "}", ",", "'",
+            ]), 0..40),
+        ) {
+            let _ = Card::parse("x", pieces.concat().as_bytes());
+        }
+    }
+}
