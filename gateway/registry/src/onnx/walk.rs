@@ -1,0 +1,111 @@
+//! A walk over all the graphs of a model: those inside attributes and functions too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::external::External;
+use super::fault::OnnxFault;
+use super::schema::{AttributeProto, GraphProto, ModelProto, NodeProto};
+use super::{Operator, domain_name, tensor};
+
+/// Domains whose operators a runtime here may have. Which it has, it says itself on loading.
+const DOMAINS: [&str; 11] = [
+    "ai.onnx",
+    "ai.onnx.ml",
+    "ai.onnx.training",
+    "ai.onnx.preview",
+    "ai.onnx.preview.training",
+    "com.microsoft",
+    "com.microsoft.dml",
+    "com.microsoft.experimental",
+    "com.microsoft.nchwc",
+    "com.ms.internal.nhwc",
+    "org.pytorch.aten",
+];
+
+/// What the walk has seen.
+pub(super) struct Walk<'a> {
+    pub(super) operators: BTreeSet<Operator>,
+    pub(super) external: BTreeMap<String, u64>,
+    /// Operators that the model defines itself.
+    functions: BTreeSet<(&'a str, &'a str)>,
+    /// Graphs that are still to be walked.
+    open: Vec<&'a GraphProto>,
+}
+
+impl<'a> Walk<'a> {
+    /// Walks all of a model.
+    pub(super) fn over(model: &'a ModelProto, graph: &'a GraphProto) -> Result<Self, OnnxFault> {
+        let functions = model.functions.iter().map(|f| (domain_name(&f.domain), f.name.as_str()));
+        let mut walk = Self {
+            operators: BTreeSet::new(),
+            external: BTreeMap::new(),
+            functions: functions.collect(),
+            open: vec![graph],
+        };
+        for training in &model.training_info {
+            walk.open.extend(&training.initialization);
+            walk.open.extend(&training.algorithm);
+        }
+        for function in &model.functions {
+            walk.nodes(&function.node)?;
+            walk.attributes(&function.attribute_proto)?;
+        }
+        while let Some(graph) = walk.open.pop() {
+            walk.graph(graph)?;
+        }
+        Ok(walk)
+    }
+
+    fn graph(&mut self, graph: &'a GraphProto) -> Result<(), OnnxFault> {
+        for initializer in &graph.initializer {
+            let external = tensor::check(initializer)?;
+            self.external(external);
+        }
+        for sparse in &graph.sparse_initializer {
+            let external = tensor::check_sparse(sparse)?;
+            self.external(external);
+        }
+        self.nodes(&graph.node)
+    }
+
+    fn nodes(&mut self, nodes: &'a [NodeProto]) -> Result<(), OnnxFault> {
+        for node in nodes {
+            let domain = domain_name(&node.domain);
+            let defined = self.functions.contains(&(domain, node.op_type.as_str()));
+            if !defined && !DOMAINS.contains(&domain) {
+                return Err(OnnxFault::UnknownDomain {
+                    domain: domain.to_owned(),
+                    operator: node.op_type.clone(),
+                });
+            }
+            if !defined {
+                let operator = Operator { domain: domain.to_owned(), name: node.op_type.clone() };
+                self.operators.insert(operator);
+            }
+            self.attributes(&node.attribute)?;
+        }
+        Ok(())
+    }
+
+    fn attributes(&mut self, attributes: &'a [AttributeProto]) -> Result<(), OnnxFault> {
+        for attribute in attributes {
+            for value in attribute.t.iter().chain(&attribute.tensors) {
+                let external = tensor::check(value)?;
+                self.external(external);
+            }
+            for sparse in attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors) {
+                let external = tensor::check_sparse(sparse)?;
+                self.external(external);
+            }
+            self.open.extend(attribute.g.iter().chain(&attribute.graphs));
+        }
+        Ok(())
+    }
+
+    fn external(&mut self, places: impl IntoIterator<Item = External>) {
+        for place in places {
+            let bytes_min = self.external.entry(place.file).or_insert(0);
+            *bytes_min = place.bytes_min.max(*bytes_min);
+        }
+    }
+}
