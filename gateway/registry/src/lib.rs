@@ -1,21 +1,71 @@
 //! Where models come from.
+//!
+//! A [`Registry`] is looked at whole ([`Registry::scan`]: which models there are, what their owners
+//! say about them) and read version by version ([`Registry::read`]: all files of one, in memory and
+//! verified). What should be loaded is decided from a listing by [`serving`], a function.
+//!
+//! ```text
+//! models/iris/model.toml          Card          serve, aliases, engine, labels
+//! models/iris/config.pbtxt        TritonConfig  the same from a registry that Triton serves
+//! models/iris/3/model.onnx        OnnxSummary   looked at before a runtime parses it
+//! models/iris/3/manifest.toml     Manifest      digests, lineage
+//! models/iris/3/golden.json       GoldenCases   inputs with the outputs that training saw
+//! ```
+//!
+//! What must hold here:
+//!
+//! - Nothing outside the registry's root is opened, whatever a name, a link or a model says.
+//! - A file is read whole, once; nothing is parsed before its digest agrees with the manifest.
+//! - What is wrong with one model is said with it and changes nothing for the others.
+//! - Each thing that is read has a limit in [`Limits`], and each message names file and remedy.
+//!
+//! Calls block: they belong on a loader's thread.
 
 mod card;
 mod digest;
+mod directory;
+mod file_fault;
 mod golden;
 mod limits;
+mod listing;
 mod location;
 mod manifest;
 mod onnx;
 mod problem;
 mod table;
 mod triton;
+mod version;
+mod wanted;
+
+use pointsman_core::{ModelName, VersionNumber};
+
 pub use card::{Card, EngineChoice, Load, Nonfinite, OnNew, Serve};
 pub use digest::Digest;
+pub use directory::DirectoryRegistry;
+pub use file_fault::{FileError, FileFault};
 pub use golden::{Difference, ExpectedOutput, GoldenCase, GoldenCases, compare};
 pub use limits::Limits;
+pub use listing::{ModelListing, Scan, Settings};
 pub use location::LocationFault;
 pub use manifest::Manifest;
 pub use onnx::{ExternalFault, OnnxFault, OnnxSummary, Operator, TensorFault, look};
 pub use problem::Problem;
 pub use triton::{DynamicBatching, TritonConfig, VersionPolicy};
+pub use version::{ReadError, RegistryError, VersionFiles};
+pub use wanted::{Wanted, serving};
+
+/// A place that models come from.
+pub trait Registry: Send + Sync {
+    /// Looks at all models, without reading any version.
+    ///
+    /// # Errors
+    /// [`RegistryError`] where the registry as a whole cannot be read. That says nothing about the
+    /// models that were there before.
+    fn scan(&self) -> Result<Scan, RegistryError>;
+
+    /// Reads one version whole and verifies it.
+    ///
+    /// # Errors
+    /// [`ReadError`] where a file is missing, unsafe, too large, or not what it should be.
+    fn read(&self, model: &ModelName, version: VersionNumber) -> Result<VersionFiles, ReadError>;
+}

@@ -1,0 +1,131 @@
+//! What a registry holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use pointsman_core::{ModelName, VersionNumber};
+
+use crate::card::{Card, EngineChoice, Nonfinite};
+use crate::problem::Problem;
+use crate::triton::{DynamicBatching, TritonConfig};
+use crate::wanted::{Wanted, serving};
+
+/// One look at a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The models found, by name.
+    pub models: Vec<ModelListing>,
+    /// What was found and is no model.
+    pub problems: Vec<Problem>,
+}
+
+/// One model of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelListing {
+    /// Its name.
+    pub name: ModelName,
+    /// What its owner says about it; the default where there is no card or a bad one.
+    pub card: Card,
+    /// What its Triton configuration says, where it has a good one.
+    pub config: Option<TritonConfig>,
+    /// Its versions, ascending.
+    pub versions: Vec<VersionNumber>,
+    /// What keeps it from being served.
+    pub problems: Vec<Problem>,
+    /// What its owner should know.
+    pub warnings: Vec<Problem>,
+}
+
+/// How a model is to be served: the card, and where it says nothing the Triton configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The engine asked for.
+    pub engine: EngineChoice,
+    /// Worker threads of each version.
+    pub workers: Option<usize>,
+    /// Requests that may wait for each version.
+    pub queue_max: Option<usize>,
+    /// How NaN and infinities are said in JSON.
+    pub nonfinite: Option<Nonfinite>,
+    /// The most rows that may be run at once.
+    pub max_batch_size: Option<usize>,
+    /// How requests are to be joined.
+    pub batching: Option<DynamicBatching>,
+    /// Inputs that a request may leave out.
+    pub optional_inputs: BTreeSet<String>,
+    /// Names of the columns of an input, by the input's name.
+    pub features: BTreeMap<String, Arc<[String]>>,
+    /// Names of the classes of an output, by the output's name.
+    pub labels: BTreeMap<String, Arc<[String]>>,
+}
+
+impl ModelListing {
+    /// Which of its versions are to be loaded, and which answers requests that name none. Of a
+    /// model with problems nothing is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        if !self.problems.is_empty() {
+            return Wanted::default();
+        }
+        let mut wanted = serving(&self.card, self.config.as_ref(), &self.versions);
+        for problem in &mut wanted.problems {
+            let separator = if problem.file.is_empty() { "" } else { "/" };
+            problem.file = format!("{}{separator}{}", self.name, problem.file);
+        }
+        wanted
+    }
+
+    /// How it is to be served.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let card = self.card.clone();
+        let config = self.config.clone().unwrap_or_default();
+        let mut labels = config.labels;
+        labels.extend(card.labels);
+        Settings {
+            engine: card.engine.unwrap_or_default(),
+            workers: card.workers.or(config.workers),
+            queue_max: card.queue_max.or(config.queue_max),
+            nonfinite: card.nonfinite,
+            max_batch_size: config.max_batch_size,
+            batching: config.batching,
+            optional_inputs: config.optional_inputs,
+            features: card.features,
+            labels,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_card_comes_before_the_configuration() {
+        let labels = |names: &[&str]| -> Arc<[String]> { names.iter().map(ToString::to_string).collect() };
+        let listing = ModelListing {
+            name: ModelName::new("iris").expect("a name"),
+            card: Card {
+                workers: Some(1),
+                labels: BTreeMap::from([("a".into(), labels(&["card"]))]),
+                ..Card::default()
+            },
+            config: Some(TritonConfig {
+                workers: Some(8),
+                queue_max: Some(64),
+                labels: BTreeMap::from([
+                    ("a".into(), labels(&["triton"])),
+                    ("b".into(), labels(&["triton"])),
+                ]),
+                ..TritonConfig::default()
+            }),
+            versions: Vec::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let settings = listing.settings();
+        assert_eq!((settings.workers, settings.queue_max), (Some(1), Some(64)));
+        assert_eq!(settings.labels["a"][0], "card");
+        assert_eq!(settings.labels["b"][0], "triton");
+    }
+}

@@ -1,0 +1,106 @@
+//! One version, read whole.
+
+use std::collections::BTreeMap;
+
+use pointsman_core::ModelFiles;
+
+use crate::digest::Digest;
+use crate::file_fault::FileError;
+use crate::golden::GoldenCases;
+use crate::manifest::Manifest;
+use crate::onnx::{OnnxFault, OnnxSummary};
+use crate::problem::{Problem, one_line};
+
+/// A version as it was read: its files are in memory, agree with their digests where there are any,
+/// and have been looked at. No runtime has seen them yet.
+#[derive(Clone, Debug)]
+pub struct VersionFiles {
+    /// What a runtime is given.
+    pub files: ModelFiles,
+    /// The digest of these files together: another one is another model, whatever its number.
+    pub digest: Digest,
+    /// The digest of each file that was read or is listed in the manifest.
+    pub digests: BTreeMap<String, Digest>,
+    /// The manifest, where there is one.
+    pub manifest: Option<Manifest>,
+    /// The golden cases, where there are any.
+    pub golden: Option<GoldenCases>,
+    /// What the look at the model showed.
+    pub onnx: OnnxSummary,
+}
+
+impl VersionFiles {
+    /// The bytes that its files take in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let external = self.files.external.iter().map(|(_, bytes)| bytes.len());
+        self.files.model.len() + external.sum::<usize>()
+    }
+}
+
+/// The registry as a whole cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry {place} cannot be read: {reason}")]
+pub struct RegistryError {
+    /// Where it should be.
+    pub place: String,
+    /// Why it is not.
+    pub reason: String,
+}
+
+/// Why a version was not read. Each is one line that names the file and says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The registry as a whole cannot be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// One of the files cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The manifest, the golden cases or the Triton configuration do not say what they should.
+    #[error("{}", join(problems))]
+    Written {
+        /// All that is wrong.
+        problems: Vec<Problem>,
+    },
+    /// A file is not the one that the manifest lists.
+    #[error(
+        "{file}: is {found}, and manifest.toml says {expected}; copy the file again, or write the manifest anew"
+    )]
+    Digest {
+        /// The file.
+        file: String,
+        /// What the manifest says.
+        expected: Digest,
+        /// What the file is.
+        found: Digest,
+    },
+    /// A file that counts is not in the manifest that lists the files.
+    #[error("{file}: is not listed under [files] in manifest.toml; list it with its digest")]
+    Unlisted {
+        /// The file.
+        file: String,
+    },
+    /// The model is none that a runtime should be given.
+    #[error("{file}: {}; {}", one_line(&fault.to_string()), fault.remedy())]
+    Onnx {
+        /// The file.
+        file: String,
+        /// What was found.
+        fault: OnnxFault,
+    },
+    /// A file of weights is shorter than the model says.
+    #[error("{file}: has {found} bytes, and the model needs {needed}; copy the file again")]
+    ExternalShort {
+        /// The file.
+        file: String,
+        /// What the model needs.
+        needed: u64,
+        /// What there is.
+        found: u64,
+    },
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}
