@@ -8,11 +8,13 @@
 //! | [`grpc`] | V2 gRPC |
 //! | [`status`] | the one table from error codes to HTTP and gRPC statuses |
 //! | [`view`] | what the gateway tells about itself, before it is put into a protocol's form |
+//! | [`encoding`] | gzip and deflate, with a hard cap |
 
-mod classification;
+pub mod encoding;
 pub mod grpc;
 pub mod limits;
 pub mod status;
+mod text;
 pub mod v1;
 pub mod v2;
 pub mod view;
