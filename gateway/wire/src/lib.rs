@@ -8,11 +8,13 @@
 //! | [`grpc`] | V2 gRPC |
 //! | [`status`] | the one table from error codes to HTTP and gRPC statuses |
 //! | [`view`] | what the gateway tells about itself, before it is put into a protocol's form |
+//! | [`route`] | method and path to the one thing asked for, for every REST protocol |
 //! | [`encoding`] | gzip and deflate, with a hard cap |
 
 pub mod encoding;
 pub mod grpc;
 pub mod limits;
+pub mod route;
 pub mod status;
 mod text;
 pub mod v1;
