@@ -13,6 +13,7 @@
 
 pub mod encoding;
 pub mod grpc;
+mod json;
 pub mod limits;
 pub mod route;
 pub mod status;
