@@ -1,1 +1,15 @@
-//! V1 REST and TF-Serving REST.
+//! V1 REST, as TensorFlow Serving and KServe have it: values without datatypes or shapes, which
+//! the signature of the version supplies.
+//!
+//! The rules and sentences are those of TensorFlow Serving
+//! (`tensorflow_serving/util/json_tensor.cc`, `tensorflow_serving/g3doc/api_rest.md`). Errors have
+//! the body of V2, [`crate::v2::documents::error`].
+
+pub mod documents;
+
+mod request;
+mod response;
+mod values;
+
+pub use request::{PredictCall, PredictHead, decode_predict};
+pub use response::{PredictForm, encode_predict};
