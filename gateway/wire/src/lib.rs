@@ -10,11 +10,13 @@
 //! | [`view`] | what the gateway tells about itself, before it is put into a protocol's form |
 //! | [`route`] | method and path to the one thing asked for, for every REST protocol |
 //! | [`encoding`] | gzip and deflate, with a hard cap |
+//! | [`openapi`] | the OpenAPI document of the REST protocols |
 
 pub mod encoding;
 pub mod grpc;
 mod json;
 pub mod limits;
+pub mod openapi;
 pub mod route;
 pub mod status;
 mod text;
