@@ -125,7 +125,7 @@ pub enum PredictError {
     UnsupportedEncoding { found: String },
     #[error("{0}")]
     Unsupported(String),
-    #[error("output '{output}' cannot be sent as JSON: {reason}")]
+    #[error("output '{output}' cannot be sent as asked: {reason}")]
     NotRepresentable { output: String, reason: String },
     #[error("this caller has {limit} requests open, the most that one may have ({key})")]
     CallerLimit { limit: usize, key: &'static str },

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::text::shown;
+
 /// The name of a model: `[A-Za-z0-9_.-]{1,128}`, not starting with a dot.
 ///
 /// The same rule as for aliases. Such a name can stand in every protocol's path (TF Serving's
@@ -44,11 +46,7 @@ fn check_name(name: &str) -> Result<(), InvalidName> {
     if valid {
         return Ok(());
     }
-    let mut found: String = name.chars().take(40).flat_map(char::escape_default).collect();
-    if name.chars().nth(40).is_some() {
-        found.push_str("...");
-    }
-    Err(InvalidName { found: format!("\"{found}\"") })
+    Err(InvalidName { found: format!("\"{}\"", shown(name)) })
 }
 
 impl fmt::Display for ModelName {
@@ -128,7 +126,7 @@ impl VersionSelector {
             return Ok(Self::Number(number));
         }
         check_name(text)?;
-        if text.bytes().all(|b| b.is_ascii_digit()) {
+        if text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidName {
                 found: format!("\"{text}\", and a version is a whole number above 0"),
             });
@@ -178,7 +176,7 @@ mod tests {
             assert!(ModelName::new(bad).is_err(), "{bad}");
         }
         let long = ModelName::new(&"\u{1b}".repeat(4000)).unwrap_err().to_string();
-        assert!(long.len() < 400 && !long.contains('\u{1b}'), "{long}");
+        assert!(long.len() < 700 && !long.contains('\u{1b}'), "{long}");
     }
 
     #[test]
@@ -194,7 +192,7 @@ mod tests {
         assert_eq!(VersionSelector::parse(""), Ok(VersionSelector::Default));
         assert_eq!(VersionSelector::parse("3"), Ok(VersionSelector::Number(VersionNumber(3))));
         assert_eq!(VersionSelector::parse("champion"), Ok(VersionSelector::Alias("champion".into())));
-        for bad in ["0", "007", "../1", "a b", "99999999999999999999"] {
+        for bad in ["0", "007", "-1", "-", "../1", "a b", "99999999999999999999"] {
             assert!(VersionSelector::parse(bad).is_err(), "{bad}");
         }
     }

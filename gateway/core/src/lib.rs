@@ -12,6 +12,7 @@
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod choice;
 mod engine;
 mod error;
 mod id;
@@ -21,7 +22,9 @@ mod shape;
 mod signature;
 mod strings;
 mod tensor;
+mod text;
 
+pub use choice::{EngineChoice, Nonfinite};
 pub use engine::{
     Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
     SessionOptions,
@@ -36,6 +39,7 @@ pub use shape::Shape;
 pub use signature::{Dim, Signature, TensorSpec};
 pub use strings::{StringElements, StringTensorBuilder};
 pub use tensor::{Datatype, Tensor, TensorError};
+pub use text::shown;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!(

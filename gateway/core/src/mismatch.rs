@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::shape::Shape;
 use crate::signature::TensorSpec;
 use crate::tensor::{Datatype, Tensor};
+use crate::text::shown;
 
 /// One disagreement between a request and a signature.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,14 +102,6 @@ impl InputMismatch {
     pub(crate) fn unexpected_output(name: &str, specs: &[TensorSpec]) -> Self {
         Self::UnexpectedOutput { name: name.into(), known: specs.iter().map(|s| s.name.clone()).collect() }
     }
-}
-
-/// A name from outside, short and without control characters.
-fn shown(name: &str) -> String {
-    name.chars()
-        .take(80)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
 }
 
 /// Names in the form `['a','b']`.

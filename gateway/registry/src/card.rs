@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_core::{VersionNumber, VersionSelector};
+use pointsman_core::{EngineChoice, Nonfinite, VersionNumber, VersionSelector};
 use toml::Value;
 
 use crate::problem::Problem;
@@ -75,31 +75,6 @@ pub enum Load {
     Numbers(Vec<VersionNumber>),
 }
 
-/// The engine that a card asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum EngineChoice {
-    /// ONNX Runtime where it is found, else tract.
-    #[default]
-    Auto,
-    /// ONNX Runtime.
-    OnnxRuntime,
-    /// tract.
-    Tract,
-    /// The engine that answers with its inputs, for tests and measurements.
-    Echo,
-}
-
-/// How NaN and infinities are said in JSON, which has no word for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nonfinite {
-    /// As the bare tokens that Python reads and writes.
-    Token,
-    /// As `null`.
-    Null,
-    /// Not at all: the answer is an error.
-    Error,
-}
-
 impl Card {
     /// Reads a card.
     ///
@@ -115,10 +90,10 @@ impl Card {
             serve: keys.take("serve", "give \"latest\", a version's number or an alias", serve),
             on_new: keys.word("on_new", &[("serve", OnNew::Serve), ("hold", OnNew::Hold)]),
             load: keys.take("load", "give \"serving\", \"all\" or a list of versions' numbers", load),
-            engine: keys.word("engine", &ENGINES),
+            engine: keys.word("engine", &engines()),
             workers: keys.count("workers", WORKERS_MAX),
             queue_max: keys.count("queue_max", QUEUE_MAX),
-            nonfinite: keys.word("nonfinite", &NONFINITE),
+            nonfinite: keys.word("nonfinite", &nonfinite()),
             aliases: aliases(&mut keys),
             features: keys.lists("inputs", "features"),
             labels: keys.lists("outputs", "labels"),
@@ -144,15 +119,13 @@ impl Card {
     }
 }
 
-const ENGINES: [(&str, EngineChoice); 4] = [
-    ("auto", EngineChoice::Auto),
-    ("onnxruntime", EngineChoice::OnnxRuntime),
-    ("tract", EngineChoice::Tract),
-    ("echo", EngineChoice::Echo),
-];
+fn engines() -> Vec<(&'static str, EngineChoice)> {
+    EngineChoice::ALL.iter().map(|&choice| (choice.name(), choice)).collect()
+}
 
-const NONFINITE: [(&str, Nonfinite); 3] =
-    [("token", Nonfinite::Token), ("null", Nonfinite::Null), ("error", Nonfinite::Error)];
+fn nonfinite() -> Vec<(&'static str, Nonfinite)> {
+    Nonfinite::ALL.iter().map(|&choice| (choice.name(), choice)).collect()
+}
 
 fn number(value: &Value) -> Option<VersionNumber> {
     VersionNumber::new(u64::try_from(value.as_integer()?).ok()?)

@@ -39,7 +39,7 @@ mod wanted;
 
 use pointsman_core::{ModelName, VersionNumber};
 
-pub use card::{Card, EngineChoice, Load, Nonfinite, OnNew, Serve};
+pub use card::{Card, Load, OnNew, Serve};
 pub use digest::Digest;
 pub use directory::DirectoryRegistry;
 pub use file_fault::{FileError, FileFault};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pointsman_core::{ModelName, VersionNumber};
+use pointsman_core::{EngineChoice, ModelName, Nonfinite, VersionNumber};
 
-use crate::card::{Card, EngineChoice, Nonfinite};
+use crate::card::Card;
 use crate::problem::Problem;
 use crate::triton::{DynamicBatching, TritonConfig};
 use crate::wanted::{Wanted, serving};
@@ -39,8 +39,8 @@ pub struct ModelListing {
 /// How a model is to be served: the card, and where it says nothing the Triton configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The engine asked for.
-    pub engine: EngineChoice,
+    /// The engine asked for; nothing leaves it to the gateway's configuration.
+    pub engine: Option<EngineChoice>,
     /// Worker threads of each version.
     pub workers: Option<usize>,
     /// Requests that may wait for each version.
@@ -83,7 +83,7 @@ impl ModelListing {
         let mut labels = config.labels;
         labels.extend(card.labels);
         Settings {
-            engine: card.engine.unwrap_or_default(),
+            engine: card.engine,
             workers: card.workers.or(config.workers),
             queue_max: card.queue_max.or(config.queue_max),
             nonfinite: card.nonfinite,

@@ -4,6 +4,7 @@
 //! file alone is refused here, with a reason that its owner can act on; whether its operators make
 //! sense together stays the runtime's question.
 
+mod declared;
 mod external;
 mod fault;
 mod outline;
@@ -20,6 +21,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use pointsman_core::Signature;
 use prost::Message;
 
 pub use external::ExternalFault;
@@ -37,7 +39,7 @@ const OPSET_MAX: i64 = 26;
 const IR_VERSION_WITH_OPSETS: i64 = 3;
 
 /// What a look at a model shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnnxSummary {
     /// The form of the file.
     pub ir_version: i64,
@@ -47,12 +49,9 @@ pub struct OnnxSummary {
     pub opsets: BTreeMap<String, i64>,
     /// The operators used anywhere in it.
     pub operators: BTreeSet<Operator>,
-    /// Inputs that have no value of their own.
-    pub inputs: Vec<String>,
-    /// Inputs that are initializers as well: a request may leave them out.
-    pub defaulted_inputs: Vec<String>,
-    /// Outputs.
-    pub outputs: Vec<String>,
+    /// Inputs and outputs as the graph declares them; those that are no tensor of V2's datatypes are
+    /// left out, and inputs that are initializers as well are optional.
+    pub declared: Signature,
     /// Files beside it that hold weights, and the bytes that each must at least have.
     pub external: BTreeMap<String, u64>,
 }
@@ -91,20 +90,12 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
     let opsets = opsets(&model.opset_import, ir_version)?;
     let walk = Walk::over(&model, graph)?;
 
-    let initializers: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let (defaulted_inputs, inputs) = graph
-        .input
-        .iter()
-        .map(|input| input.name.clone())
-        .partition(|name| initializers.contains(name.as_str()));
     Ok(OnnxSummary {
         ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         opsets,
         operators: walk.operators,
-        inputs,
-        defaulted_inputs,
-        outputs: graph.output.iter().map(|output| output.name.clone()).collect(),
+        declared: declared::signature(graph),
         external: walk.external,
     })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use pointsman_core::PredictError;
 
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// Answers smaller than this leave as they are: every Python client announces gzip, and packing a
 /// small body takes longer than sending it.

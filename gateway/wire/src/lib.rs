@@ -12,6 +12,7 @@
 //! | [`encoding`] | gzip and deflate, with a hard cap |
 //! | [`openapi`] | the OpenAPI document of the REST protocols |
 
+mod classification;
 pub mod encoding;
 pub mod grpc;
 mod json;
@@ -19,7 +20,6 @@ pub mod limits;
 pub mod openapi;
 pub mod route;
 pub mod status;
-mod text;
 pub mod v1;
 pub mod v2;
 pub mod view;

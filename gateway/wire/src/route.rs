@@ -12,7 +12,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use pointsman_core::{ModelName, PredictError, VersionSelector};
 
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

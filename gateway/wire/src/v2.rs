@@ -8,15 +8,14 @@
 pub mod documents;
 
 mod binary;
-mod classification;
 mod input;
 mod output;
 mod parameters;
 mod request;
 mod response;
 
-pub use crate::json::write::Nonfinite;
 pub use output::{OutputForm, ResponseForm};
+pub use pointsman_core::Nonfinite;
 pub use request::{InferCall, InferHead, decode_infer};
 pub use response::{EncodedResponse, JSON, OCTET_STREAM, encode_infer};
 

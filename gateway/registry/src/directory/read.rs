@@ -60,7 +60,7 @@ pub(super) fn read(
     staging.verify_rest()?;
     let digest = Digest::of_files(served.iter().map(|(name, digest)| (name.as_str(), *digest)));
     Ok(VersionFiles {
-        files: ModelFiles { model: bytes, external },
+        files: ModelFiles { model: bytes, external, declared: onnx.declared.clone() },
         digest,
         digests: staging.digests,
         manifest: staging.manifest,

@@ -4,9 +4,12 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::schema::tensor_proto::DataLocation;
+use super::schema::tensor_shape_proto::Dimension;
+use super::schema::tensor_shape_proto::dimension::Value as DimensionValue;
+use super::schema::type_proto::Tensor;
 use super::schema::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto, ValueInfoProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
 };
 
 pub(crate) const FLOAT: i32 = 1;
@@ -20,8 +23,8 @@ pub(crate) fn model() -> ModelProto {
         graph: Some(GraphProto {
             node: vec![node("Mul", &["X", "W"], &["Y"])],
             initializer: vec![weights()],
-            input: vec![ValueInfoProto { name: "X".into() }],
-            output: vec![ValueInfoProto { name: "Y".into() }],
+            input: vec![fp32("X", &[3])],
+            output: vec![fp32("Y", &[3])],
             ..GraphProto::default()
         }),
         ..ModelProto::default()
@@ -93,4 +96,14 @@ pub(crate) fn field(message: &mut Vec<u8>, number: u32, content: &[u8]) {
 
 pub(crate) fn encode(model: &ModelProto) -> Bytes {
     model.encode_to_vec().into()
+}
+
+/// An FP32 input or output with this declared shape.
+pub(crate) fn fp32(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dim = |&size: &i64| Dimension { value: Some(DimensionValue::DimValue(size)) };
+    let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto { tensor_type: Some(Tensor { elem_type: FLOAT, shape }) }),
+    }
 }

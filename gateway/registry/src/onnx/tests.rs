@@ -24,13 +24,16 @@ fn graph(model: &mut ModelProto) -> &mut GraphProto {
 #[test]
 fn a_sound_model_is_summarised() {
     let mut model = model();
-    graph(&mut model).input.push(super::schema::ValueInfoProto { name: "W".into() });
+    graph(&mut model).input.push(super::sample::fp32("W", &[3]));
     let summary = look(&encode(&model)).expect("sound");
     assert_eq!(summary.producer, "sample 1");
     assert_eq!(summary.opsets, BTreeMap::from([("ai.onnx".to_owned(), 17)]));
     assert_eq!(summary.operators.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ai.onnx.Mul"]);
-    assert_eq!((summary.inputs, summary.defaulted_inputs), (vec!["X".to_owned()], vec!["W".to_owned()]));
-    assert_eq!(summary.outputs, ["Y"]);
+    let names = |specs: &[pointsman_core::TensorSpec]| -> Vec<(String, bool)> {
+        specs.iter().map(|spec| (spec.name.to_string(), spec.optional)).collect()
+    };
+    assert_eq!(names(&summary.declared.inputs), [("X".into(), false), ("W".into(), true)]);
+    assert_eq!(names(&summary.declared.outputs), [("Y".into(), false)]);
 }
 
 #[test]
@@ -61,7 +64,10 @@ fn a_model_cut_off_anywhere_is_refused_or_says_what_is_missing() {
         let cut = whole.slice(..length);
         // Cut between two fields it is sound as far as it goes: only a digest can tell.
         if let Ok(summary) = look(&cut) {
-            assert!(summary.outputs.is_empty() || !summary.opsets.is_empty(), "{length}: {summary:?}");
+            assert!(
+                summary.declared.outputs.is_empty() || !summary.opsets.is_empty(),
+                "{length}: {summary:?}"
+            );
         }
     }
     let end = whole.len() - 1;

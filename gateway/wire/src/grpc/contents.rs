@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 
 use bytemuck::Pod;
 use bytes::Bytes;
-use pointsman_core::{Datatype, PredictError, Shape, StringTensorBuilder, Tensor, TensorError};
+use pointsman_core::{Datatype, PredictError, Shape, StringTensorBuilder, Tensor, TensorError, shown};
 
-use crate::grpc::infer::shown;
 use crate::grpc::proto::InferTensorContents;
 
 /// One input, in error texts.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pointsman_core::{
-    Datatype, InputTensor, PredictError, PredictRequest, RequestId, Shape, VersionSelector,
+    Datatype, InputTensor, PredictError, PredictRequest, RequestId, Shape, VersionSelector, shown,
 };
 
 use crate::grpc::answer::ResponseForm;
@@ -175,14 +175,4 @@ pub(super) fn bounded(what: &'static str, text: &str, limits: &Limits) -> Result
         return Err(PredictError::TooLarge { what, limit, key: "text_bytes_max" });
     }
     Ok(())
-}
-
-/// A text from outside as it stands in an error: short, and without control characters.
-pub(super) fn shown(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 80;
-    let mut shown: String = text.chars().take(CHARACTERS_MAX).filter(|c| !c.is_control()).collect();
-    if text.chars().nth(CHARACTERS_MAX).is_some() {
-        shown.push_str("...");
-    }
-    shown
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use pointsman_core::{ParameterValue, Parameters, PredictError};
+use pointsman_core::{ParameterValue, Parameters, PredictError, shown};
 
-use crate::grpc::infer::{bounded, shown};
+use crate::grpc::infer::bounded;
 use crate::grpc::proto::InferParameter;
 use crate::grpc::proto::infer_parameter::ParameterChoice;
 use crate::limits::Limits;

@@ -7,7 +7,7 @@ use pointsman_core::{Datatype, PredictError, Shape, Tensor};
 
 use super::column::{Column, Layout, takes};
 use super::reader::Reader;
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// Reads the value of `data` as a tensor of this datatype and shape.
 pub(crate) fn read_declared(

@@ -9,7 +9,7 @@ use pointsman_core::{Datatype, PredictError, Shape, Tensor};
 
 use super::column::{Column, Layout, takes};
 use super::reader::Reader;
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// One input whose values are being collected: the whole tensor at once, or row by row.
 pub(crate) struct Collected {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use jiter::{Jiter, JiterError, NumberAny, NumberInt, Peek};
 use pointsman_core::PredictError;
 
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// JSON text that is being read.
 pub(crate) struct Reader<'j> {

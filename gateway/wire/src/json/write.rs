@@ -9,32 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytemuck::Pod;
 use half::{bf16, f16};
-use pointsman_core::{Datatype, PredictError, StringElements, Tensor};
-
-/// What becomes of NaN and the infinities, for which JSON has no number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Nonfinite {
-    /// The tokens `NaN`, `Infinity` and `-Infinity`, which Python's parsers read.
-    #[default]
-    Token,
-    /// `null`.
-    Null,
-    /// The request fails with an error that names the output.
-    Error,
-}
-
-impl Nonfinite {
-    /// Reads the value of the request parameter `nonfinite`.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "token" => Some(Self::Token),
-            "null" => Some(Self::Null),
-            "error" => Some(Self::Error),
-            _ => None,
-        }
-    }
-}
+use pointsman_core::{Datatype, Nonfinite, PredictError, StringElements, Tensor};
 
 /// Empty lists that one answer may hold: a model can give a shape like `[4611686018427387904,0]`,
 /// whose nested form would never end.
@@ -292,8 +267,7 @@ mod tests {
         assert_eq!(flat(&tensor, Nonfinite::Token), Ok("NaN,Infinity,-Infinity,1.5".into()));
         assert_eq!(flat(&tensor, Nonfinite::Null), Ok("null,null,null,1.5".into()));
         let error = flat(&tensor, Nonfinite::Error).unwrap_err().to_string();
-        assert!(error.starts_with("output 'y' cannot be sent as JSON: it holds NaN"), "{error}");
-        assert_eq!(Nonfinite::parse("error"), Some(Nonfinite::Error));
+        assert!(error.starts_with("output 'y' cannot be sent as asked: it holds NaN"), "{error}");
         assert_eq!(Nonfinite::parse("NaN"), None);
     }
 

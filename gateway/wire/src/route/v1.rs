@@ -5,7 +5,7 @@ use http::Method;
 use pointsman_core::PredictError;
 
 use super::{Route, get, post, target};
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// Reads the segments behind `/v1`; `path` is the whole for the message.
 pub(super) fn parse(method: &Method, path: &str, segments: &[&str]) -> Result<Route, PredictError> {

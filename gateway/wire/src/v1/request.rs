@@ -9,7 +9,7 @@ use super::response::PredictForm;
 use super::values::{read_inputs, read_instances};
 use crate::json::reader::{Reader, once};
 use crate::limits::Limits;
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// What is known of a request before its body is read.
 #[derive(Debug)]

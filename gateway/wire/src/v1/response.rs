@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use pointsman_core::{Datatype, OutputTensor, PredictError, Prediction};
 
-use crate::json::write::{ElementWriter, Nonfinite, check_lists, not_representable, text};
+use crate::json::write::{ElementWriter, check_lists, not_representable, text};
+use pointsman_core::Nonfinite;
 
 /// The two forms of requests and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use pointsman_core::{InputTensor, PredictError, TensorSpec};
 use super::request::format_error;
 use crate::json::inferred::Collected;
 use crate::json::reader::Reader;
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// One input of the signature, and what has been read for it.
 struct Slot<'a> {

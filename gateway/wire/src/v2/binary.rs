@@ -5,7 +5,7 @@ use pointsman_core::{
     Datatype, Dim, InputTensor, PredictError, Shape, Signature, StringTensorBuilder, Tensor, TensorSpec,
 };
 
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// What a body is made of.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::parameters::InputParameters;
 use crate::json::declared::read_declared;
 use crate::json::reader::{Reader, once};
 use crate::limits::Limits;
-use crate::text::shown;
+use pointsman_core::shown;
 
 /// An input whose value is here, or behind the JSON.
 pub(super) enum Input {

@@ -4,8 +4,8 @@ use pointsman_core::PredictError;
 
 use super::parameters::read_output_form;
 use crate::json::reader::{Reader, once};
-use crate::json::write::Nonfinite;
 use crate::limits::Limits;
+use pointsman_core::Nonfinite;
 
 /// How an answer is to look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use pointsman_core::{ParameterValue, Parameters, PredictError};
 
 use super::output::{OutputForm, ResponseForm};
 use crate::json::reader::{Number, Reader, bounded};
-use crate::json::write::Nonfinite;
 use crate::limits::Limits;
-use crate::text::shown;
+use pointsman_core::Nonfinite;
+use pointsman_core::shown;
 
 /// The parameters of the whole request.
 #[derive(Default)]

@@ -11,8 +11,8 @@ use super::input::{Input, read_input};
 use super::output::{OutputForm, RequestedOutput, ResponseForm, read_output};
 use super::parameters::RequestParameters;
 use crate::json::reader::{Reader, once};
-use crate::json::write::Nonfinite;
 use crate::limits::Limits;
+use pointsman_core::Nonfinite;
 
 /// What is known of a request before its body is read.
 #[derive(Debug)]

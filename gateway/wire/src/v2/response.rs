@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use pointsman_core::{Datatype, PredictError, Prediction, Tensor};
 
-use super::classification::classify;
 use super::output::ResponseForm;
+use crate::classification::classify;
 use crate::json::write::{ElementWriter, text, unsigned};
 
 /// `Content-Type` of a body that is JSON, exactly so: KServe's client compares it as a whole.
@@ -55,7 +55,11 @@ pub fn encode_infer(prediction: &Prediction, form: &ResponseForm) -> Result<Enco
         let wanted = form.output(i);
         let classes;
         let tensor = if wanted.classification > 0 {
-            classes = classify(output, wanted.classification, prediction.model.as_str())?;
+            let best = usize::try_from(wanted.classification).unwrap_or(usize::MAX);
+            classes = classify(output, best).map_err(|mismatch| PredictError::InputMismatch {
+                model: prediction.model.to_string(),
+                mismatch,
+            })?;
             &classes
         } else {
             &output.tensor
