@@ -33,6 +33,12 @@ pub struct Admission {
 /// A request's place, given back when dropped: after the last byte of the answer.
 #[derive(Debug)]
 pub struct Permit {
+    held: HeldBytes,
+}
+
+/// Bytes in flight, given back when dropped.
+#[derive(Debug)]
+pub struct HeldBytes {
     admission: Arc<Admission>,
     bytes: usize,
 }
@@ -56,9 +62,15 @@ impl Admission {
                 key: "limits.requests_in_flight_max",
             });
         }
-        let mut permit = Permit { admission: self.clone(), bytes: 0 };
+        let mut permit = Permit { held: self.hold() };
         permit.grow(bytes)?;
         Ok(permit)
+    }
+
+    /// Nothing yet, to grow as bytes come that belong to no admitted request so far.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>) -> HeldBytes {
+        HeldBytes { admission: self.clone(), bytes: 0 }
     }
 
     /// Requests in flight.
@@ -78,7 +90,29 @@ impl Permit {
     /// Takes up more bytes than the headers said (a chunked body, or one that unpacks to more).
     ///
     /// # Errors
-    /// [`PredictError::Overloaded`] where they are too many; the permit stays as it was.
+    /// As [`HeldBytes::grow`].
+    pub fn grow(&mut self, more: usize) -> Result<(), PredictError> {
+        self.held.grow(more)
+    }
+
+    /// The bytes that it accounts for.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.held.bytes
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.held.admission.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl HeldBytes {
+    /// Holds more.
+    ///
+    /// # Errors
+    /// [`PredictError::Overloaded`] where they are too many; what was held stays held.
     pub fn grow(&mut self, more: usize) -> Result<(), PredictError> {
         let limit = self.admission.limits.bytes_max;
         if !take(&self.admission.bytes, more, limit) {
@@ -88,17 +122,10 @@ impl Permit {
         self.bytes += more;
         Ok(())
     }
-
-    /// The bytes that it accounts for.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
-impl Drop for Permit {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
-        self.admission.requests.fetch_sub(1, Ordering::Relaxed);
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

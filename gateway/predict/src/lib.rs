@@ -18,10 +18,10 @@ mod statistics;
 mod version;
 mod worker;
 
-pub use admission::{Admission, AdmissionLimits, Permit};
+pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Predicted, Predictor};
-pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, snapshot_cell};
+pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
 pub use version::{Version, VersionSpec};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector};
+use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, shown};
 use pointsman_route::{Pick, Plan, Refusal};
 
 use crate::version::Version;
@@ -27,8 +27,19 @@ pub struct ServedModel {
     pub plan: Plan,
     /// The versions that serve.
     pub versions: BTreeMap<VersionNumber, Arc<Version>>,
-    /// Versions that are known and do not serve, and why.
-    pub unavailable: BTreeMap<VersionNumber, String>,
+    /// Versions that are known and do not serve.
+    pub unavailable: BTreeMap<VersionNumber, Unavailable>,
+    /// What is wrong with the model as a whole (its card, say); empty where nothing is.
+    pub problem: String,
+}
+
+/// A version that is known and does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Whether it is on its way to serving.
+    pub loading: bool,
+    /// Why it does not serve.
+    pub reason: String,
 }
 
 impl Snapshot {
@@ -46,9 +57,8 @@ impl Snapshot {
         let model = || served.name.to_string();
         let pick = served.plan.pick(selector).map_err(|refusal| match refusal {
             Refusal::NoDefault => {
-                let reason =
-                    served.unavailable.values().next_back().map_or("it has no version", String::as_str);
-                PredictError::NotReady { model: model(), version: selector.clone(), reason: reason.into() }
+                let reason = served.why_not_ready().to_owned();
+                PredictError::NotReady { model: model(), version: selector.clone(), reason }
             }
             Refusal::UnknownAlias => {
                 PredictError::UnknownVersion { model: model(), version: selector.clone() }
@@ -56,7 +66,7 @@ impl Snapshot {
         })?;
         match (served.versions.get(&pick.version), served.unavailable.get(&pick.version)) {
             (Some(version), _) => Ok((pick, version)),
-            (None, Some(reason)) => Err(PredictError::NotReady {
+            (None, Some(Unavailable { reason, .. })) => Err(PredictError::NotReady {
                 model: model(),
                 version: selector.clone(),
                 reason: reason.clone(),
@@ -66,9 +76,19 @@ impl Snapshot {
     }
 }
 
-/// A name from outside in a message: short, printable.
-fn shown(name: &str) -> String {
-    name.chars().take(128).flat_map(char::escape_debug).collect()
+impl ServedModel {
+    /// Whether the model's default version serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.plan.default.is_some_and(|version| self.versions.contains_key(&version))
+    }
+
+    fn why_not_ready(&self) -> &str {
+        if !self.problem.is_empty() {
+            return &self.problem;
+        }
+        self.unavailable.values().next_back().map_or("it has no version", |version| &version.reason)
+    }
 }
 
 /// Creates the cell that holds the snapshot: many may read, one may publish.

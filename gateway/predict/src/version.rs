@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use pointsman_core::{ModelName, Session, Signature, VersionNumber};
+use pointsman_core::{ModelName, Nonfinite, Session, Signature, VersionNumber};
 
 use crate::metrics::{Metrics, VersionMetrics};
 use crate::queue::{Queue, queue};
@@ -26,8 +26,9 @@ pub struct VersionSpec {
     pub queue_max: usize,
     /// Rows that one request may have; nothing where there is no such limit.
     pub batch_rows_max: Option<u64>,
-    /// How NaN and infinities leave as JSON where a request does not say (a name for the codec).
-    pub nonfinite: Option<&'static str>,
+    /// How NaN and infinities leave as JSON where a request does not say; nothing leaves it to the
+    /// gateway's configuration.
+    pub nonfinite: Option<Nonfinite>,
 }
 
 /// A version that serves. Dropping the last handle closes its queue; its workers answer what is

@@ -1,0 +1,162 @@
+//! Brings what serves in line with what the registry wants.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pointsman_core::{ModelName, SessionOptions, VersionNumber};
+use pointsman_predict::{Metrics, Publisher, ServedModel, Unavailable, Version};
+use pointsman_registry::{ModelListing, Problem, Registry, RegistryError, Wanted};
+use pointsman_route::Plan;
+
+use crate::engines::Engines;
+use crate::loader::{LoadFault, Loader, WorkerDefaults};
+
+/// How models are served whose cards do not say.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Which engine.
+    pub engine: pointsman_core::EngineChoice,
+    /// How many workers, and how long a queue.
+    pub workers: WorkerDefaults,
+    /// How sessions run.
+    pub session: SessionOptions,
+}
+
+/// The one that decides what serves.
+pub struct Reconciler {
+    registry: Box<dyn Registry>,
+    engines: Engines,
+    defaults: Defaults,
+    metrics: Metrics,
+    publisher: Publisher,
+    models: BTreeMap<ModelName, Model>,
+}
+
+/// One model as it stands.
+struct Model {
+    listing: ModelListing,
+    wanted: Wanted,
+    versions: BTreeMap<VersionNumber, Arc<Version>>,
+    unavailable: BTreeMap<VersionNumber, Unavailable>,
+}
+
+impl Reconciler {
+    /// A reconciler with nothing loaded.
+    #[must_use]
+    pub fn new(
+        registry: Box<dyn Registry>,
+        engines: Engines,
+        defaults: Defaults,
+        metrics: Metrics,
+        publisher: Publisher,
+    ) -> Self {
+        Self { registry, engines, defaults, metrics, publisher, models: BTreeMap::new() }
+    }
+
+    /// Looks at the registry and loads what it wants, publishing each version as soon as it is warm.
+    /// What is wrong with a model or a version is in the snapshot and in the log; the others serve.
+    ///
+    /// # Errors
+    /// [`RegistryError`] where the registry as a whole cannot be read.
+    pub fn pass(&mut self) -> Result<(), RegistryError> {
+        let scan = self.registry.scan()?;
+        for problem in &scan.problems {
+            tracing::warn!("{problem}");
+        }
+        self.models =
+            scan.models.into_iter().map(|listing| (listing.name.clone(), Model::found(listing))).collect();
+        self.publish();
+        let wanted: Vec<(ModelName, VersionNumber)> = self.wanted();
+        for (name, number) in wanted {
+            self.load(&name, number);
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn wanted(&self) -> Vec<(ModelName, VersionNumber)> {
+        let versions = |(name, model): (&ModelName, &Model)| {
+            let name = name.clone();
+            model.wanted.load.clone().into_iter().map(move |number| (name.clone(), number))
+        };
+        self.models.iter().flat_map(versions).collect()
+    }
+
+    fn load(&mut self, name: &ModelName, number: VersionNumber) {
+        let Some(model) = self.models.get_mut(name) else { return };
+        let settings = model.listing.settings();
+        let from = Instant::now();
+        let loader = Loader {
+            registry: self.registry.as_ref(),
+            session: &self.defaults.session,
+            workers: &self.defaults.workers,
+            metrics: &self.metrics,
+        };
+        let engine = self.engines.choose(settings.engine.unwrap_or(self.defaults.engine));
+        let loaded = engine
+            .map_err(LoadFault::NoEngine)
+            .and_then(|engine| loader.bring_up(name, number, engine.as_ref(), &settings));
+        match loaded {
+            Ok(version) => {
+                let (engine, took_ms) = (version.spec().engine, from.elapsed().as_millis());
+                tracing::info!(model = %name, version = number.get(), engine, took_ms, "serving");
+                model.unavailable.remove(&number);
+                model.versions.insert(number, version);
+            }
+            Err(fault) => {
+                let reason = fault.to_string();
+                tracing::warn!(model = %name, version = number.get(), "not served: {reason}");
+                model.unavailable.insert(number, Unavailable { loading: false, reason });
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let models: HashMap<_, _> =
+            self.models.iter().map(|(name, model)| (name.clone(), Arc::new(model.served()))).collect();
+        self.publisher.publish(models);
+    }
+
+    /// Publishes that nothing serves. Workers answer what is queued and free their sessions.
+    pub fn withdraw_all(&mut self) {
+        self.models.clear();
+        self.publish();
+    }
+}
+
+impl Model {
+    /// A model before any of its versions is loaded.
+    fn found(listing: ModelListing) -> Self {
+        for problem in listing.problems.iter() {
+            tracing::warn!(model = %listing.name, "not served: {problem}");
+        }
+        for warning in &listing.warnings {
+            tracing::warn!(model = %listing.name, "{warning}");
+        }
+        let wanted = listing.wanted();
+        for problem in &wanted.problems {
+            tracing::warn!(model = %listing.name, "{problem}");
+        }
+        let state = |number: &VersionNumber| {
+            let loading = wanted.load.contains(number);
+            let reason = if loading { "it is being loaded" } else { "it is not wanted by the model's card" };
+            (*number, Unavailable { loading, reason: reason.into() })
+        };
+        let unavailable = listing.versions.iter().map(state).collect();
+        Self { listing, wanted, versions: BTreeMap::new(), unavailable }
+    }
+
+    fn served(&self) -> ServedModel {
+        let aliases =
+            self.listing.card.aliases.iter().map(|(alias, &number)| (alias.as_str().into(), number));
+        let problems = self.listing.problems.iter().chain(&self.wanted.problems);
+        ServedModel {
+            name: self.listing.name.clone(),
+            plan: Plan { default: self.wanted.default, aliases: aliases.collect() },
+            versions: self.versions.clone(),
+            unavailable: self.unavailable.clone(),
+            problem: problems.map(Problem::to_string).collect::<Vec<_>>().join(" | "),
+        }
+    }
+}
