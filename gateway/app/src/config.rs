@@ -1,0 +1,293 @@
+//! The configuration: one TOML file, every key with a default.
+//!
+//! [`Config::read`] refuses unknown keys and reports every problem at once, each with its key.
+//! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
+
+mod reader;
+mod setting;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pointsman_core::{EngineChoice, Nonfinite};
+use pointsman_predict::AdmissionLimits;
+use pointsman_wire::limits::Limits;
+
+pub(crate) use self::reader::Problem;
+use self::reader::Section;
+pub(crate) use self::setting::{LogFormat, Readiness};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    /// The registry's directory.
+    pub(crate) models: PathBuf,
+    /// Where state is kept; nowhere where nothing is named.
+    pub(crate) state: Option<PathBuf>,
+    /// The addresses to listen on.
+    pub(crate) listen: Listen,
+    /// How models are run.
+    pub(crate) serving: Serving,
+    /// The path of the ONNX Runtime library, before any other place is looked at.
+    pub(crate) onnxruntime_library: Option<PathBuf>,
+    /// What one request may be made of.
+    pub(crate) limits: Limits,
+    /// What may be in flight.
+    pub(crate) admission: AdmissionLimits,
+    /// Bounds of connections.
+    pub(crate) connections: Connections,
+    /// The way down.
+    pub(crate) shutdown: Shutdown,
+    /// The log.
+    pub(crate) log: Log,
+    /// OpenTelemetry.
+    pub(crate) telemetry: Telemetry,
+}
+
+/// The four listeners.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listen {
+    /// REST, and gRPC by content type.
+    pub(crate) http: SocketAddr,
+    /// gRPC alone.
+    pub(crate) grpc: SocketAddr,
+    /// `/metrics`.
+    pub(crate) metrics: SocketAddr,
+    /// Control.
+    pub(crate) admin: SocketAddr,
+}
+
+/// How models are run where their cards do not say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Serving {
+    /// Which engine.
+    pub(crate) engine: EngineChoice,
+    /// Worker threads of a version.
+    pub(crate) workers: usize,
+    /// Threads that one run may use.
+    pub(crate) intra_op_threads: usize,
+    /// Requests that may wait for a version.
+    pub(crate) queue_max: usize,
+    /// How NaN and infinities leave as JSON.
+    pub(crate) nonfinite: Nonfinite,
+    /// When the gateway says that it is ready.
+    pub(crate) readiness: Readiness,
+}
+
+/// Bounds of connections.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Connections {
+    /// Open connections on one listener.
+    pub(crate) connections_max: usize,
+    /// Concurrent streams of one HTTP/2 connection.
+    pub(crate) streams_max: u32,
+    /// How long a client may take over its headers.
+    pub(crate) header_timeout: Duration,
+    /// How long a client may take over its body.
+    pub(crate) body_timeout: Duration,
+}
+
+/// The way down.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shutdown {
+    /// How long connections are accepted after readiness went false.
+    pub(crate) drain_delay: Duration,
+    /// How long requests that were accepted may take after that.
+    pub(crate) drain_timeout: Duration,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Log {
+    /// A filter in the syntax of `tracing_subscriber::EnvFilter`.
+    pub(crate) level: String,
+    /// Text or JSON.
+    pub(crate) format: LogFormat,
+    /// Whether every request is logged.
+    pub(crate) requests: bool,
+}
+
+/// OpenTelemetry traces.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Telemetry {
+    /// The OTLP (gRPC) endpoint; off where none is named.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// The share of requests without a sampled parent that are traced.
+    pub(crate) sample_ratio: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            models: "models".into(),
+            state: None,
+            listen: Listen {
+                http: loopback(8000),
+                grpc: loopback(8001),
+                metrics: loopback(8002),
+                admin: loopback(8003),
+            },
+            serving: Serving {
+                engine: EngineChoice::Auto,
+                workers: 1,
+                intra_op_threads: 1,
+                queue_max: 1024,
+                nonfinite: Nonfinite::Token,
+                readiness: Readiness::Any,
+            },
+            onnxruntime_library: None,
+            limits: Limits::default(),
+            admission: AdmissionLimits::default(),
+            connections: Connections {
+                connections_max: 4096,
+                streams_max: 256,
+                header_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(60),
+            },
+            shutdown: Shutdown {
+                drain_delay: Duration::from_secs(5),
+                drain_timeout: Duration::from_secs(30),
+            },
+            log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
+            telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// Every problem of the text, in the order of the keys.
+    pub(crate) fn read(text: &str) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut config = Self::default();
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => return Err(vec![Problem::syntax(&error)]),
+        };
+        let mut root = Section::root(table, &mut problems);
+        root.set("models", &mut config.models);
+        root.set_optional("state", &mut config.state);
+        root.section("listen", |s| config.listen.read(s));
+        root.section("serving", |s| config.serving.read(s));
+        root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
+        root.section("limits", |s| {
+            read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections)
+        });
+        root.section("shutdown", |s| {
+            s.set("drain_delay", &mut config.shutdown.drain_delay);
+            s.set("drain_timeout", &mut config.shutdown.drain_timeout);
+        });
+        root.section("log", |s| {
+            s.set("level", &mut config.log.level);
+            s.set("format", &mut config.log.format);
+            s.set("requests", &mut config.log.requests);
+        });
+        root.section("telemetry", |s| {
+            s.set_optional("otlp_endpoint", &mut config.telemetry.otlp_endpoint);
+            s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
+        });
+        root.finish();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+impl Listen {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.set("http", &mut self.http);
+        section.set("grpc", &mut self.grpc);
+        section.set("metrics", &mut self.metrics);
+        section.set("admin", &mut self.admin);
+    }
+}
+
+impl Serving {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.set("engine", &mut self.engine);
+        section.set_within("workers", &mut self.workers, 1..=256);
+        section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
+        section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
+        section.set("nonfinite", &mut self.nonfinite);
+        section.set("readiness", &mut self.readiness);
+    }
+}
+
+fn read_limits(
+    section: &mut Section<'_>,
+    limits: &mut Limits,
+    admission: &mut AdmissionLimits,
+    connections: &mut Connections,
+) {
+    section.set_bytes("body_bytes_max", &mut limits.body_bytes_max);
+    section.set_within("tensors_max", &mut limits.tensors_max, 1..=65_536);
+    section.set_within("parameters_max", &mut limits.parameters_max, 1..=65_536);
+    section.set_bytes("text_bytes_max", &mut limits.text_bytes_max);
+    section.set_within("requests_in_flight_max", &mut admission.requests_max, 1..=10_000_000);
+    section.set_bytes("bytes_in_flight_max", &mut admission.bytes_max);
+    section.set_within("connections_max", &mut connections.connections_max, 1..=1_000_000);
+    section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
+    section.set("header_timeout", &mut connections.header_timeout);
+    section.set("body_timeout", &mut connections.body_timeout);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_configuration_is_the_default() {
+        let reference = include_str!("../../../deploy/pointsman.toml");
+        assert_eq!(Config::read(reference), Ok(Config::default()));
+        // With the optional keys uncommented every key stands in it, and none that does not exist.
+        let all: String =
+            reference.lines().map(|l| l.strip_prefix("#: ").unwrap_or(l).to_owned() + "\n").collect();
+        let config = Config::read(&all).unwrap();
+        assert!(config.state.is_some() && config.onnxruntime_library.is_some());
+        assert!(config.telemetry.otlp_endpoint.is_some());
+    }
+
+    #[test]
+    fn the_reference_configuration_lists_every_key() {
+        let reference = include_str!("../../../deploy/pointsman.toml");
+        // An unknown key in each section makes the reader name the known ones.
+        let sections = ["listen", "serving", "onnxruntime", "limits", "shutdown", "log", "telemetry"];
+        let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
+        let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();
+        assert_eq!(problems.len(), sections.len() + 1);
+        for problem in problems {
+            let text = problem.to_string();
+            let (_, keys) = text.split_once("the keys here are ").unwrap();
+            for key in keys.split(", ") {
+                let stands = |line: &str| {
+                    let line = line.trim_start_matches("#: ");
+                    line.starts_with(&format!("{key} =")) || line == format!("[{key}]")
+                };
+                assert!(reference.lines().any(stands), "{key} is not in deploy/pointsman.toml");
+            }
+        }
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_key() {
+        let text = "modles = \"x\"\n[listen]\nhttp = \"nowhere\"\n[serving]\nworkers = 0\nengine = \"tensorrt\"\n\
+                    [limits]\nbody_bytes_max = \"64 parsecs\"\n[shutdown]\ndrain_delay = 5\n[logg]\n";
+        let problems = Config::read(text).unwrap_err();
+        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        for key in [
+            "modles",
+            "listen.http",
+            "serving.workers",
+            "serving.engine",
+            "limits.body_bytes_max",
+            "shutdown.drain_delay",
+            "logg",
+        ] {
+            assert!(text.iter().any(|t| t.starts_with(&format!("{key}:"))), "{key} in {text:#?}");
+        }
+        assert_eq!(text.len(), 7, "{text:#?}");
+        assert!(text.iter().any(|t| t.contains("did you mean `models`")), "{text:#?}");
+    }
+}

@@ -1,0 +1,197 @@
+//! The kinds of values that a key can have.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pointsman_core::{EngineChoice, Nonfinite};
+use toml::Value;
+
+/// A value that a key can have.
+pub(super) trait Setting: Sized {
+    /// What to write, for the message when something else stands there.
+    const EXPECTED: &'static str;
+
+    /// Reads it; nothing where it is something else.
+    fn read(value: &Value) -> Option<Self>;
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
+impl Setting for usize {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_integer()?.try_into().ok()
+    }
+}
+
+impl Setting for u32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_integer()?.try_into().ok()
+    }
+}
+
+impl Setting for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_float().or_else(|| value.as_integer().map(|i| i as Self))
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+}
+
+impl Setting for PathBuf {
+    const EXPECTED: &'static str = "a path";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().filter(|s| !s.is_empty()).map(Self::from)
+    }
+}
+
+impl Setting for SocketAddr {
+    const EXPECTED: &'static str =
+        "an address with a port, such as \"127.0.0.1:8000\" (port 0 picks a free one)";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+}
+
+impl Setting for Duration {
+    const EXPECTED: &'static str = "a time with its unit, such as \"250ms\", \"5s\" or \"2m\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        let text = value.as_str()?;
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().ok()?;
+        match unit {
+            "ms" => Some(Self::from_millis(number)),
+            "s" => Some(Self::from_secs(number)),
+            "m" => Some(Self::from_secs(number.checked_mul(60)?)),
+            _ => None,
+        }
+    }
+}
+
+/// A number of bytes, written with or without a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByteSize(pub usize);
+
+impl Setting for ByteSize {
+    const EXPECTED: &'static str =
+        "a number of bytes above 0, such as 4096, \"64KiB\", \"64MiB\" or \"1GiB\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        let bytes = match value {
+            Value::Integer(bytes) => usize::try_from(*bytes).ok()?,
+            Value::String(text) => {
+                let digits = text.find(|c: char| !c.is_ascii_digit())?;
+                let (number, unit) = text.split_at(digits);
+                let shift = match unit {
+                    "KiB" => 10,
+                    "MiB" => 20,
+                    "GiB" => 30,
+                    _ => return None,
+                };
+                number.parse::<usize>().ok()?.checked_mul(1 << shift)?
+            }
+            _ => return None,
+        };
+        (bytes > 0).then_some(Self(bytes))
+    }
+}
+
+impl Setting for EngineChoice {
+    const EXPECTED: &'static str = "\"auto\", \"onnxruntime\", \"tract\" or \"echo\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::parse(value.as_str()?)
+    }
+}
+
+impl Setting for Nonfinite {
+    const EXPECTED: &'static str = "\"token\", \"null\" or \"error\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::parse(value.as_str()?)
+    }
+}
+
+/// When the gateway says that it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// After the first pass over the registry, once a model serves.
+    Any,
+    /// Once every model serves.
+    All,
+}
+
+impl Setting for Readiness {
+    const EXPECTED: &'static str = "\"any\" or \"all\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "any" => Some(Self::Any),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+impl Setting for LogFormat {
+    const EXPECTED: &'static str = "\"text\" or \"json\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read() {
+        let text = |t: &str| Value::String(t.into());
+        assert_eq!(Duration::read(&text("250ms")), Some(Duration::from_millis(250)));
+        assert_eq!(Duration::read(&text("2m")), Some(Duration::from_secs(120)));
+        for bad in ["5", "s", "-1s", "1h", "1 s", "99999999999999999999s"] {
+            assert_eq!(Duration::read(&text(bad)), None, "{bad}");
+        }
+        assert_eq!(ByteSize::read(&text("64MiB")), Some(ByteSize(64 << 20)));
+        assert_eq!(ByteSize::read(&Value::Integer(10)), Some(ByteSize(10)));
+        for bad in ["64MB", "0MiB", "18446744073709551615GiB"] {
+            assert_eq!(ByteSize::read(&text(bad)), None, "{bad}");
+        }
+    }
+}

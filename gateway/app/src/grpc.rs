@@ -1,0 +1,307 @@
+//! The V2 gRPC service, on the same data path as REST, with health and reflection beside it.
+
+mod budget;
+mod stream;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use pointsman_core::{PredictError, Prediction, VersionSelector, shown};
+use pointsman_predict::Protocol;
+use pointsman_wire::grpc::proto::grpc_inference_service_server::{
+    GrpcInferenceService, GrpcInferenceServiceServer,
+};
+use pointsman_wire::grpc::proto::{
+    ModelConfigRequest, ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelMetadataRequest,
+    ModelMetadataResponse, ModelReadyRequest, ModelReadyResponse, ModelStatisticsRequest,
+    ModelStatisticsResponse, RepositoryIndexRequest, RepositoryIndexResponse, RepositoryModelLoadRequest,
+    RepositoryModelLoadResponse, RepositoryModelUnloadRequest, RepositoryModelUnloadResponse,
+    ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest,
+    ServerReadyResponse,
+};
+use pointsman_wire::grpc::{self as wire, InferCall};
+use prost::Message as _;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) use self::budget::CountedBody;
+use self::stream::AnswerStream;
+use crate::exchange::{Answered, Exchange};
+use crate::gateway::Gateway;
+
+/// The name under which the standard health service answers for this one; `""` is the whole gateway.
+const SERVICE: &str = "inference.GRPCInferenceService";
+
+/// How often the health service follows the gateway's readiness.
+const HEALTH_PERIOD: Duration = Duration::from_millis(100);
+
+/// Loading and unloading is the registry's matter.
+pub(crate) const NO_CONTROL: &str =
+    "models are loaded from the registry when the gateway starts, not on request";
+
+/// All gRPC services of the gateway.
+#[must_use]
+pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(follow_readiness(gateway.clone(), health));
+    // The set is compiled in and read by a test: it cannot be malformed.
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let mut routes = Routes::builder();
+    routes.add_service(health_service);
+    match reflection.build_v1() {
+        Ok(service) => {
+            routes.add_service(service);
+        }
+        Err(error) => tracing::warn!("gRPC reflection is off: {error}"),
+    }
+    let inference = GrpcInferenceServiceServer::new(Inference { gateway: gateway.clone() })
+        .max_decoding_message_size(gateway.limits.body_bytes_max)
+        .max_encoding_message_size(usize::MAX)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Deflate)
+        .send_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Deflate);
+    routes.add_service(inference);
+    routes.routes()
+}
+
+async fn follow_readiness(gateway: Arc<Gateway>, health: tonic_health::server::HealthReporter) {
+    use tonic_health::ServingStatus::{NotServing, Serving};
+    loop {
+        let status = if gateway.is_ready() { Serving } else { NotServing };
+        for service in ["", SERVICE] {
+            health.set_service_status(service, status).await;
+        }
+        tokio::time::sleep(HEALTH_PERIOD).await;
+    }
+}
+
+/// The service.
+#[derive(Clone)]
+struct Inference {
+    gateway: Arc<Gateway>,
+}
+
+impl Inference {
+    /// One request, whether it came alone or on a stream.
+    async fn infer(
+        &self,
+        message: ModelInferRequest,
+        caller: &Caller,
+    ) -> Result<(ModelInferResponse, Answer), PredictError> {
+        let mut exchange = Exchange::admit(&self.gateway, Protocol::V2Grpc, &caller.headers, None)?;
+        match self.predict(message, &mut exchange, caller.timeout).await {
+            Ok((response, prediction, encode)) => {
+                let metadata = Metadata {
+                    id: exchange.id().to_string(),
+                    version: prediction.version.get(),
+                    arm: prediction.arm,
+                    trace: exchange.trace_response(),
+                };
+                Ok((response, Answer { metadata, answered: exchange.answered(&prediction, encode) }))
+            }
+            Err(error) => {
+                exchange.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn predict(
+        &self,
+        message: ModelInferRequest,
+        exchange: &mut Exchange,
+        timeout: Option<Duration>,
+    ) -> Result<(ModelInferResponse, Prediction, Duration), PredictError> {
+        let decode_from = Instant::now();
+        // The body's own bytes were budgeted as they came; from here on the message's are.
+        exchange.permit().grow(message.encoded_len())?;
+        let InferCall { mut request, form, timeout: asked, .. } =
+            wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
+        let timeout = [timeout, asked].into_iter().flatten().min();
+        request.deadline = timeout.and_then(|timeout| exchange.received_at().checked_add(timeout));
+        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let encode_from = Instant::now();
+        let response = wire::encode_infer(&prediction, &form)?;
+        Ok((response, prediction, encode_from.elapsed()))
+    }
+
+    /// The version that a message names.
+    fn version(text: &str) -> Result<VersionSelector, Status> {
+        VersionSelector::parse(text).map_err(|error| {
+            wire::status(&PredictError::BadRequest(format!(
+                "failed to get model version from specified version string '{}' (details: {error}), version should be an integral value > 0",
+                shown(text)
+            )))
+        })
+    }
+}
+
+/// What of a call's metadata its requests need.
+#[derive(Clone)]
+struct Caller {
+    headers: HeaderMap,
+    timeout: Option<Duration>,
+}
+
+impl Caller {
+    fn of<T>(request: &Request<T>) -> Self {
+        let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
+        Self {
+            headers: request.metadata().clone().into_headers(),
+            timeout: timeout.and_then(wire::parse_timeout),
+        }
+    }
+}
+
+/// What belongs to an answer beside its message.
+struct Answer {
+    metadata: Metadata,
+    answered: Answered,
+}
+
+/// The headers that REST answers have too.
+struct Metadata {
+    id: String,
+    version: u64,
+    arm: &'static str,
+    trace: Option<String>,
+}
+
+impl Metadata {
+    fn write(self, metadata: &mut MetadataMap) {
+        metadata.insert("pointsman-arm", MetadataValue::from_static(self.arm));
+        metadata.insert("pointsman-version", MetadataValue::from(self.version));
+        let texts = [("pointsman-request-id", Some(self.id)), ("traceresponse", self.trace)];
+        for (name, text) in texts {
+            if let Some(value) = text.and_then(|text| MetadataValue::try_from(text).ok()) {
+                metadata.insert(name, value);
+            }
+        }
+    }
+}
+
+/// An answer under way from the service to the connection, which counts it once it is written.
+#[derive(Clone)]
+pub(crate) struct UnderWay(Arc<Mutex<Option<Answered>>>);
+
+impl UnderWay {
+    /// Takes the answer over.
+    #[must_use]
+    pub(crate) fn take(&self) -> Option<Answered> {
+        self.0.lock().ok()?.take()
+    }
+}
+
+#[tonic::async_trait]
+impl GrpcInferenceService for Inference {
+    async fn server_live(
+        &self,
+        _: Request<ServerLiveRequest>,
+    ) -> Result<Response<ServerLiveResponse>, Status> {
+        Ok(Response::new(ServerLiveResponse { live: true }))
+    }
+
+    async fn server_ready(
+        &self,
+        _: Request<ServerReadyRequest>,
+    ) -> Result<Response<ServerReadyResponse>, Status> {
+        Ok(Response::new(ServerReadyResponse { ready: self.gateway.is_ready() }))
+    }
+
+    async fn model_ready(
+        &self,
+        request: Request<ModelReadyRequest>,
+    ) -> Result<Response<ModelReadyResponse>, Status> {
+        let ModelReadyRequest { name, version } = request.into_inner();
+        match self.gateway.model(&name, &Self::version(&version)?) {
+            Ok(_) => Ok(Response::new(ModelReadyResponse { ready: true })),
+            Err(PredictError::NotReady { .. }) => Ok(Response::new(ModelReadyResponse { ready: false })),
+            Err(error) => Err(wire::status(&error)),
+        }
+    }
+
+    async fn server_metadata(
+        &self,
+        _: Request<ServerMetadataRequest>,
+    ) -> Result<Response<ServerMetadataResponse>, Status> {
+        Ok(Response::new(wire::server_metadata(&self.gateway.server())))
+    }
+
+    async fn model_metadata(
+        &self,
+        request: Request<ModelMetadataRequest>,
+    ) -> Result<Response<ModelMetadataResponse>, Status> {
+        let ModelMetadataRequest { name, version } = request.into_inner();
+        let model = self.gateway.model(&name, &Self::version(&version)?).map_err(|e| wire::status(&e))?;
+        Ok(Response::new(wire::model_metadata(&model)))
+    }
+
+    async fn model_infer(
+        &self,
+        request: Request<ModelInferRequest>,
+    ) -> Result<Response<ModelInferResponse>, Status> {
+        let caller = Caller::of(&request);
+        let (response, answer) =
+            self.infer(request.into_inner(), &caller).await.map_err(|e| wire::status(&e))?;
+        let mut response = Response::new(response);
+        answer.metadata.write(response.metadata_mut());
+        response.extensions_mut().insert(UnderWay(Arc::new(Mutex::new(Some(answer.answered)))));
+        Ok(response)
+    }
+
+    type ModelStreamInferStream = AnswerStream;
+
+    async fn model_stream_infer(
+        &self,
+        request: Request<Streaming<ModelInferRequest>>,
+    ) -> Result<Response<AnswerStream>, Status> {
+        Ok(Response::new(stream::answer(self.clone(), request)))
+    }
+
+    async fn model_config(
+        &self,
+        request: Request<ModelConfigRequest>,
+    ) -> Result<Response<ModelConfigResponse>, Status> {
+        let ModelConfigRequest { name, version } = request.into_inner();
+        let model = self.gateway.model(&name, &Self::version(&version)?).map_err(|e| wire::status(&e))?;
+        Ok(Response::new(wire::model_config(&model)))
+    }
+
+    async fn model_statistics(
+        &self,
+        request: Request<ModelStatisticsRequest>,
+    ) -> Result<Response<ModelStatisticsResponse>, Status> {
+        let ModelStatisticsRequest { name, version } = request.into_inner();
+        let version = Self::version(&version)?;
+        let of = (!name.is_empty()).then_some((name.as_str(), &version));
+        let statistics = self.gateway.statistics(of).map_err(|e| wire::status(&e))?;
+        Ok(Response::new(wire::model_statistics(&statistics)))
+    }
+
+    async fn repository_index(
+        &self,
+        request: Request<RepositoryIndexRequest>,
+    ) -> Result<Response<RepositoryIndexResponse>, Status> {
+        Ok(Response::new(wire::repository_index(&self.gateway.index(request.into_inner().ready))))
+    }
+
+    async fn repository_model_load(
+        &self,
+        _: Request<RepositoryModelLoadRequest>,
+    ) -> Result<Response<RepositoryModelLoadResponse>, Status> {
+        Err(wire::status(&PredictError::Unsupported(NO_CONTROL.into())))
+    }
+
+    async fn repository_model_unload(
+        &self,
+        _: Request<RepositoryModelUnloadRequest>,
+    ) -> Result<Response<RepositoryModelUnloadResponse>, Status> {
+        Err(wire::status(&PredictError::Unsupported(NO_CONTROL.into())))
+    }
+}

@@ -1,0 +1,174 @@
+//! The HTTP listener: V2 REST, V1 and TF-Serving REST, and gRPC by content type.
+
+mod answer;
+mod body;
+mod infer;
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+use pointsman_core::{PredictError, VersionSelector};
+use pointsman_wire::route::{self, Route, Target};
+use pointsman_wire::view::IndexState;
+use pointsman_wire::{v1, v2};
+use tonic::body::Body as GrpcBody;
+use tonic::codegen::Service;
+use tonic::service::Routes;
+
+pub(crate) use self::answer::{document, error};
+pub(crate) use self::body::AnswerBody;
+use crate::gateway::Gateway;
+use crate::grpc::{self, CountedBody, NO_CONTROL, UnderWay};
+use crate::listen::Answer;
+
+/// The largest body of a request that is no prediction.
+const SMALL_BODY_MAX: usize = 64 << 10;
+
+/// Answers the requests of the HTTP listener.
+#[derive(Clone)]
+pub(crate) struct Http {
+    gateway: Arc<Gateway>,
+    grpc: Grpc,
+    body_timeout: Duration,
+}
+
+/// Answers the requests of the gRPC listener, and of the HTTP listener those with its content type.
+#[derive(Clone)]
+pub(crate) struct Grpc {
+    gateway: Arc<Gateway>,
+    routes: Routes,
+}
+
+impl Http {
+    /// A service over the data path and the gRPC services.
+    #[must_use]
+    pub(crate) fn new(gateway: Arc<Gateway>, grpc: Grpc, body_timeout: Duration) -> Self {
+        Self { gateway, grpc, body_timeout }
+    }
+
+    async fn rest(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let route = match route::parse(request.method(), request.uri().path()) {
+            Ok(route) => route,
+            Err(error) => return answer::error(&error),
+        };
+        match route {
+            Route::Infer(target) => infer::v2(self, target, request).await,
+            Route::V1Predict(target) => infer::v1(self, target, request).await,
+            Route::RepositoryIndex => self.index(request.into_body()).await,
+            other => self.about(&other).unwrap_or_else(|error| answer::error(&error)),
+        }
+    }
+
+    /// Everything that the gateway tells about itself.
+    fn about(&self, route: &Route) -> Result<Response<AnswerBody>, PredictError> {
+        let gateway = &self.gateway;
+        Ok(match route {
+            Route::Alive => document(v1::documents::alive()),
+            Route::OpenApi => document(Bytes::from_static(pointsman_wire::openapi::OPENAPI.as_bytes())),
+            Route::ServerMetadata => document(v2::documents::server_metadata(&gateway.server())),
+            Route::ServerLive => document(v2::documents::live(true)),
+            Route::ServerReady if gateway.is_ready() => document(v2::documents::ready(true)),
+            Route::ServerReady => answer::unavailable(v2::documents::ready(false)),
+            Route::Models => {
+                document(v2::documents::models(gateway.model_names().iter().map(String::as_str)))
+            }
+            Route::V1Models => {
+                document(v1::documents::models(gateway.model_names().iter().map(String::as_str)))
+            }
+            Route::ModelMetadata(t) => {
+                document(v2::documents::model_metadata(&gateway.model(&t.model, &t.version)?))
+            }
+            Route::ModelConfig(t) => {
+                document(v2::documents::model_config(&gateway.model(&t.model, &t.version)?))
+            }
+            Route::ModelStatistics(t) => {
+                document(v2::documents::statistics(&gateway.statistics(Some((&t.model, &t.version)))?))
+            }
+            Route::Statistics => document(v2::documents::statistics(&gateway.statistics(None)?)),
+            Route::ModelReady(t) => match gateway.model(&t.model, &t.version) {
+                Ok(model) => document(v2::documents::model_ready(model.name.as_str())),
+                Err(error @ PredictError::NotReady { .. }) => {
+                    answer::unavailable(v2::documents::model_not_ready(&t.model, &error))
+                }
+                Err(error) => return Err(error),
+            },
+            Route::RepositoryLoad(_) | Route::RepositoryUnload(_) => {
+                return Err(PredictError::Unsupported(NO_CONTROL.into()));
+            }
+            Route::V1Metadata(t) => document(v1::documents::metadata(&gateway.model(&t.model, &t.version)?)),
+            Route::V1Status(t) => self.v1_status(t)?,
+            // Answered before, as they have bodies.
+            Route::Infer(_) | Route::V1Predict(_) | Route::RepositoryIndex => {
+                return Err(PredictError::NotFound);
+            }
+        })
+    }
+
+    /// V1 asks for one model, or one version of it, in the index.
+    fn v1_status(&self, target: &Target) -> Result<Response<AnswerBody>, PredictError> {
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        let unknown = || PredictError::UnknownModel { model: target.model.clone() };
+        let model = snapshot.models.get(target.model.as_str()).ok_or_else(unknown)?;
+        let mut versions = self.gateway.index(false);
+        versions.retain(|entry| entry.name == target.model);
+        if target.version != VersionSelector::Default {
+            let asked = || PredictError::UnknownVersion {
+                model: target.model.clone(),
+                version: target.version.clone(),
+            };
+            let version = model.plan.pick(&target.version).map_err(|_| asked())?.version;
+            versions.retain(|entry| entry.version == Some(version));
+            if versions.is_empty() {
+                return Err(asked());
+            }
+        }
+        let ready = versions.iter().any(|entry| entry.state == IndexState::Ready);
+        let json = v1::documents::status(&target.model, &versions);
+        Ok(if ready { document(json) } else { answer::unavailable(json) })
+    }
+
+    async fn index(&self, body: Incoming) -> Response<AnswerBody> {
+        match self.read_index(body).await {
+            Ok(ready_only) => document(v2::documents::index(&self.gateway.index(ready_only))),
+            Err(error) => answer::error(&error),
+        }
+    }
+
+    async fn read_index(&self, body: Incoming) -> Result<bool, PredictError> {
+        let mut permit = self.gateway.predictor.admission().admit(0)?;
+        let body = read::read_body(body, SMALL_BODY_MAX, self.body_timeout, &mut permit).await?;
+        v2::documents::decode_index(&body)
+    }
+}
+
+impl Answer for Http {
+    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+            return self.grpc.answer(request).await;
+        }
+        self.rest(request).await
+    }
+}
+
+impl Grpc {
+    /// The gRPC services over the data path.
+    #[must_use]
+    pub(crate) fn new(gateway: &Arc<Gateway>) -> Self {
+        Self { gateway: gateway.clone(), routes: grpc::routes(gateway).prepare() }
+    }
+}
+
+impl Answer for Grpc {
+    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let held = self.gateway.predictor.admission().hold();
+        let request = request.map(|body| GrpcBody::new(CountedBody::new(body, held)));
+        let Ok(response) = self.routes.clone().call(request).await;
+        let under_way = response.extensions().get::<UnderWay>().and_then(UnderWay::take);
+        response.map(|body| AnswerBody::grpc(body).until_written(under_way))
+    }
+}

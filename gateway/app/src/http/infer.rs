@@ -1,0 +1,169 @@
+//! Predictions over REST: V2, and V1 with TF Serving's form.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use pointsman_core::{PredictError, Prediction};
+use pointsman_predict::Protocol;
+use pointsman_wire::encoding::{Encoding, compress, decompress};
+use pointsman_wire::route::Target;
+use pointsman_wire::{v1 as wire_v1, v2 as wire_v2};
+
+use super::Http;
+use super::answer::{attribute, error, identify};
+use super::body::AnswerBody;
+use super::read::{check_length, declared_length, read_body};
+use crate::exchange::Exchange;
+
+/// The header that says for how many milliseconds the caller waits.
+const TIMEOUT: HeaderName = HeaderName::from_static("pointsman-timeout-ms");
+const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH);
+
+/// `POST /v2/models/M/infer`.
+pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
+    predict(http, Protocol::V2Rest, request, async |exchange, headers, body| {
+        let decode_from = Instant::now();
+        let head = wire_v2::InferHead {
+            id: exchange.id(),
+            nonfinite: http.gateway.nonfinite(&target.model, &target.version),
+            model: target.model.clone(),
+            version: target.version.clone(),
+            header_length: text(headers, &HEADER_LENGTH)?,
+        };
+        let signature = || http.gateway.predictor.signature(&target.model, &target.version);
+        let call = wire_v2::decode_infer(head, body, &http.gateway.limits, signature)?;
+        let mut request = call.request;
+        request.deadline = deadline(exchange, headers, call.timeout)?;
+        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let encode_from = Instant::now();
+        let encoded = wire_v2::encode_infer(&prediction, &call.form)?;
+        let mut response = body_of(headers, encoded.segments);
+        let head = response.headers_mut();
+        head.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoded.content_type));
+        if let Some(length) = encoded.header_length {
+            head.insert(HEADER_LENGTH, HeaderValue::from(length));
+        }
+        Ok(Encoded { response, prediction, encode: encode_from.elapsed() })
+    })
+    .await
+}
+
+/// `POST /v1/models/M:predict`.
+pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
+    predict(http, Protocol::V1Rest, request, async |exchange, headers, body| {
+        let decode_from = Instant::now();
+        let head = wire_v1::PredictHead {
+            id: exchange.id(),
+            model: target.model.clone(),
+            version: target.version.clone(),
+        };
+        let signature = || http.gateway.predictor.signature(&target.model, &target.version);
+        let call = wire_v1::decode_predict(head, body, &http.gateway.limits, signature)?;
+        let mut request = call.request;
+        request.deadline = deadline(exchange, headers, None)?;
+        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let encode_from = Instant::now();
+        let json = wire_v1::encode_predict(&prediction, call.form)?;
+        let mut response = body_of(headers, vec![json]);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(wire_v2::JSON));
+        Ok(Encoded { response, prediction, encode: encode_from.elapsed() })
+    })
+    .await
+}
+
+/// An answer before it is sent.
+struct Encoded {
+    response: Response<AnswerBody>,
+    prediction: Prediction,
+    encode: Duration,
+}
+
+/// What both have in common: the door, the body, and how the exchange ends.
+async fn predict(
+    http: &Http,
+    protocol: Protocol,
+    request: Request<Incoming>,
+    answer: impl AsyncFnOnce(&mut Exchange, &HeaderMap, Bytes) -> Result<Encoded, PredictError>,
+) -> Response<AnswerBody> {
+    let (head, body) = request.into_parts();
+    let declared = declared_length(&head.headers);
+    let mut exchange = match Exchange::admit(&http.gateway, protocol, &head.headers, declared) {
+        Ok(exchange) => exchange,
+        Err(refused) => return error(&refused),
+    };
+    let (id, trace) = (exchange.id(), exchange.trace_response());
+    let answered = async {
+        let body = read(http, &head.headers, declared, body, &mut exchange).await?;
+        answer(&mut exchange, &head.headers, body).await
+    };
+    let mut response = match answered.await {
+        Ok(Encoded { mut response, prediction, encode }) => {
+            attribute(&mut response, &prediction);
+            let answered = exchange.answered(&prediction, encode);
+            response.map(|body| body.until_written(Some(answered)))
+        }
+        Err(refused) => {
+            exchange.failed(&refused);
+            error(&refused)
+        }
+    };
+    identify(&mut response, id, trace);
+    response
+}
+
+/// Reads and unpacks a body within its bounds.
+async fn read(
+    http: &Http,
+    headers: &HeaderMap,
+    declared: Option<usize>,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Bytes, PredictError> {
+    let max = http.gateway.limits.body_bytes_max;
+    check_length(declared, max)?;
+    let body = read_body(body, max, http.body_timeout, exchange.permit()).await?;
+    let encoding = text(headers, &header::CONTENT_ENCODING)?;
+    if encoding.is_none() {
+        return Ok(body);
+    }
+    let packed = body.len();
+    let unpacked = decompress(encoding, body, max)?;
+    exchange.permit().grow(unpacked.len().saturating_sub(packed))?;
+    Ok(unpacked)
+}
+
+/// The value of a header that has to be text.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, PredictError> {
+    let value = headers.get(name).map(HeaderValue::to_str).transpose();
+    value.map_err(|_| PredictError::BadRequest(format!("the header {name} is not text")))
+}
+
+/// The moment at which the caller stops waiting: the earlier of what the header and the request say.
+fn deadline(
+    exchange: &Exchange,
+    headers: &HeaderMap,
+    asked: Option<Duration>,
+) -> Result<Option<Instant>, PredictError> {
+    let header = match text(headers, &TIMEOUT)? {
+        None => None,
+        Some(millis) => Some(millis.trim().parse().map(Duration::from_millis).map_err(|_| {
+            PredictError::BadRequest(format!("the header {TIMEOUT} is a whole number of milliseconds"))
+        })?),
+    };
+    let timeout = [header, asked].into_iter().flatten().min();
+    Ok(timeout.and_then(|timeout| exchange.received_at().checked_add(timeout)))
+}
+
+/// The body of an answer, packed where the caller prefers that and it is worth it.
+fn body_of(headers: &HeaderMap, segments: Vec<Bytes>) -> Response<AnswerBody> {
+    let accept = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let length = segments.iter().map(Bytes::len).sum();
+    let Some(encoding) = Encoding::negotiate(accept, length) else {
+        return Response::new(AnswerBody::segments(segments));
+    };
+    let mut response = Response::new(AnswerBody::whole(compress(encoding, &segments)));
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+    response
+}

@@ -1,0 +1,95 @@
+//! Reading request bodies within their bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use pointsman_core::PredictError;
+use pointsman_predict::Permit;
+
+const WHAT: &str = "the body";
+/// The key of the limit, for the message.
+pub(crate) const BODY_KEY: &str = "limits.body_bytes_max";
+
+/// The length that the headers declare; nothing where they do not, or what they say is no number.
+pub(crate) fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Refuses a body by its declared length, before a byte of it is read.
+///
+/// # Errors
+/// [`PredictError::TooLarge`].
+pub(crate) fn check_length(declared: Option<usize>, max: usize) -> Result<(), PredictError> {
+    match declared {
+        Some(length) if length > max => Err(too_large(max)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a body to its end. Memory is taken as bytes come, never for what was declared; bytes beyond
+/// the declared length are taken from the budget as they come.
+///
+/// # Errors
+/// [`PredictError`] where the body is too large, breaks off or takes too long.
+pub(crate) async fn read_body(
+    body: Incoming,
+    max: usize,
+    timeout: Duration,
+    permit: &mut Permit,
+) -> Result<Bytes, PredictError> {
+    match tokio::time::timeout(timeout, collect(body, max, permit)).await {
+        Ok(body) => body,
+        Err(_) => Err(PredictError::BadRequest(format!(
+            "the body did not come within {timeout:?} (limits.body_timeout)"
+        ))),
+    }
+}
+
+async fn collect(mut body: Incoming, max: usize, permit: &mut Permit) -> Result<Bytes, PredictError> {
+    let Some(first) = next(&mut body, 0, max, permit).await? else { return Ok(Bytes::new()) };
+    // Small bodies come in one piece, and that is used as it is.
+    let Some(second) = next(&mut body, first.len(), max, permit).await? else { return Ok(first) };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second);
+    while let Some(chunk) = next(&mut body, whole.len(), max, permit).await? {
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// The next bytes of a body of which `so_far` have come.
+async fn next(
+    body: &mut Incoming,
+    so_far: usize,
+    max: usize,
+    permit: &mut Permit,
+) -> Result<Option<Bytes>, PredictError> {
+    loop {
+        if http_body::Body::is_end_stream(body) {
+            return Ok(None);
+        }
+        let frame = match body.frame().await {
+            None => return Ok(None),
+            Some(Ok(frame)) => frame,
+            Some(Err(_)) => return Err(PredictError::BadRequest("the body breaks off".into())),
+        };
+        // Trailers mean nothing here.
+        let Ok(data) = frame.into_data() else { continue };
+        let total = so_far.saturating_add(data.len());
+        if total > max {
+            return Err(too_large(max));
+        }
+        let beyond = total.saturating_sub(permit.bytes());
+        permit.grow(beyond)?;
+        if !data.is_empty() {
+            return Ok(Some(data));
+        }
+    }
+}
+
+fn too_large(limit: usize) -> PredictError {
+    PredictError::TooLarge { what: WHAT, limit, key: BODY_KEY }
+}

@@ -1,0 +1,105 @@
+//! The metrics listener: `/metrics` in the text format of OpenMetrics, which Prometheus reads.
+
+use std::sync::Arc;
+
+use ::http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use pointsman_core::PredictError;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::gateway::Gateway;
+use crate::http::{AnswerBody, error};
+use crate::listen::Answer;
+
+const CONTENT_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Answers the requests of the metrics listener.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+}
+
+impl Metrics {
+    /// A listener over the registered instruments and the gateway's gauges.
+    #[must_use]
+    pub(crate) fn new(mut registry: Registry, gateway: Arc<Gateway>) -> Self {
+        registry.register_collector(Box::new(Gauges { gateway }));
+        Self { registry: Arc::new(registry) }
+    }
+}
+
+impl Answer for Metrics {
+    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        if request.uri().path() != "/metrics" {
+            return error(&PredictError::NotFound);
+        }
+        let mut text = String::new();
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            return error(&PredictError::Unsupported("the metrics could not be written".into()));
+        }
+        let mut response = Response::new(AnswerBody::whole(text.into()));
+        response.headers_mut().insert(header::CONTENT_TYPE, CONTENT_TYPE);
+        response
+    }
+}
+
+/// Gauges whose values are read when they are asked for.
+struct Gauges {
+    gateway: Arc<Gateway>,
+}
+
+impl std::fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gauges")
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let admission = self.gateway.predictor.admission();
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        let totals = [
+            (
+                "pointsman_requests_in_flight",
+                "Requests between headers and the end of the answer",
+                None,
+                admission.requests() as u64,
+            ),
+            (
+                "pointsman_request",
+                "Bodies of requests in flight",
+                Some(Unit::Bytes),
+                admission.bytes() as u64,
+            ),
+            (
+                "pointsman_snapshot_generation",
+                "Generation of the snapshot that serves",
+                None,
+                snapshot.generation,
+            ),
+            ("pointsman_ready", "Whether the gateway is ready", None, u64::from(self.gateway.is_ready())),
+        ];
+        for (name, help, unit, value) in totals {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
+        }
+        let kind = ConstGauge::new(0_u64).metric_type();
+        let mut depths = encoder.encode_descriptor(
+            "pointsman_queue_depth",
+            "Requests that wait for a version",
+            None,
+            kind,
+        )?;
+        for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
+            let spec = version.spec();
+            let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
+            let gauge = ConstGauge::new(version.queue_depth() as u64);
+            gauge.encode(depths.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

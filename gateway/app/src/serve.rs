@@ -1,0 +1,130 @@
+//! `pointsman serve`: start, serve until told to stop, and go down without losing a request.
+
+mod banner;
+mod control;
+mod drain;
+mod listeners;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pointsman_predict::{Metrics, Predictor, snapshot_cell};
+use pointsman_registry::DirectoryRegistry;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use self::control::Control;
+use self::drain::Drain;
+use self::listeners::{Addresses, Listeners};
+use crate::End;
+use crate::cli;
+use crate::config::Config;
+use crate::engines::Engines;
+use crate::gateway::Gateway;
+use crate::listen::Phase;
+use crate::telemetry::{Tracer, start_log};
+
+/// Prints what is wrong with the configuration.
+pub(crate) fn refuse(problems: &[String]) -> End {
+    for problem in problems {
+        eprintln!("pointsman: {problem}");
+    }
+    End::Usage
+}
+
+/// `pointsman serve`.
+pub(crate) fn run(arguments: &cli::Serve) -> End {
+    let config = match arguments.config() {
+        Ok(config) => config,
+        Err(problems) => return refuse(&problems),
+    };
+    if let Err(problem) = start_log(&config.log) {
+        return refuse(&[problem]);
+    }
+    match start(&config, arguments.ready_file.as_deref()) {
+        Ok(end) => end,
+        Err(problem) => {
+            eprintln!("pointsman: {problem}");
+            End::Refused
+        }
+    }
+}
+
+/// Starts the parts that are no threads of the gateway, then serves.
+fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
+    let registry = DirectoryRegistry::open(&config.models, pointsman_registry::Limits::default())
+        .map_err(|e| format!("{e}; name the directory of your models: pointsman serve DIR"))?;
+    let _state = config.state.as_deref().map(state::lock).transpose()?;
+    let engines = Engines::find(config.onnxruntime_library.clone());
+    for note in engines.notes() {
+        tracing::warn!("{note}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("pointsman-io")
+        .build()
+        .map_err(|e| format!("cannot start the I/O threads: {e}"))?;
+    let end = runtime.block_on(serve(config, registry, &engines, ready_file));
+    // A loader may still be busy: nothing waits for it.
+    runtime.shutdown_background();
+    end
+}
+
+/// Serves until told to stop, and drains.
+async fn serve(
+    config: &Config,
+    registry: DirectoryRegistry,
+    engines: &Engines,
+    ready_file: Option<&Path>,
+) -> Result<End, String> {
+    let listeners = Listeners::bind(&config.listen)?;
+    let addresses = listeners.addresses();
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let (publisher, snapshots) = snapshot_cell();
+    let mut instruments = Registry::default();
+    let metrics = Metrics::register(&mut instruments);
+    let gateway = Arc::new(Gateway {
+        predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
+        limits: config.limits.clone(),
+        nonfinite: config.serving.nonfinite,
+        log_requests: config.log.requests,
+        tracer: Tracer::start(&config.telemetry)?,
+        readiness: config.serving.readiness,
+        phase: phases,
+        first_pass_ended: AtomicBool::new(false),
+    });
+    let listening = listeners.serve(config, &gateway, instruments);
+    let (mut control, first_pass) = Control::start(config, registry, engines, metrics, publisher)?;
+    let mut drain = Drain::new(phase, config.shutdown.clone())?;
+    tokio::select! {
+        () = drain.asked() => {}
+        passed = first_pass => {
+            passed.map_err(|_| "the first pass over the registry did not end".to_owned())??;
+            gateway.first_pass_ended.store(true, Ordering::Release);
+            println!("{}", banner::banner(&gateway, engines, &addresses));
+            if let Some(file) = ready_file.filter(|_| gateway.is_ready()) {
+                write_ready_file(file, &addresses)?;
+            }
+            drain.asked().await;
+        }
+    }
+    let in_time = drain.run(listening).await;
+    control.withdraw();
+    if let Some(tracer) = gateway.tracer.clone() {
+        // The exporter runs on this runtime, so the flush has to wait elsewhere.
+        let _ = tokio::task::spawn_blocking(move || tracer.flush()).await;
+    }
+    tracing::info!("stopped");
+    Ok(if in_time { End::Done } else { End::Refused })
+}
+
+/// Writes the addresses in one step, so that whoever waits for the file never reads half of it.
+fn write_ready_file(file: &Path, addresses: &Addresses) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("cannot write the ready file {}: {e}", file.display());
+    let mut staged = PathBuf::from(file).into_os_string();
+    staged.push(".new");
+    std::fs::write(&staged, format!("{}\n", addresses.json())).map_err(failed)?;
+    std::fs::rename(&staged, file).map_err(failed)
+}

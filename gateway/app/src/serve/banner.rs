@@ -1,0 +1,65 @@
+//! What a start prints: what is served, where, and what is not and why.
+
+use pointsman_predict::ServedModel;
+
+use super::listeners::Addresses;
+use crate::engines::Engines;
+use crate::gateway::Gateway;
+use crate::table::lay_out;
+
+/// The start-up table.
+pub(super) fn banner(gateway: &Gateway, engines: &Engines, addresses: &Addresses) -> String {
+    let mut text = format!("pointsman {}\n\n", crate::version::LONG);
+    let models = gateway.models();
+    let rows: Vec<Vec<String>> = models.iter().flat_map(|model| rows(model)).collect();
+    if rows.is_empty() {
+        text.push_str("no model was found in the registry\n");
+    } else {
+        text.push_str(&lay_out(&["MODEL", "VERSION", "STATE", "ENGINE", ""], &rows));
+    }
+    let engine = |e: &std::sync::Arc<dyn pointsman_core::Engine>| format!("{} {}", e.name(), e.version());
+    let available: Vec<String> = engines.available().iter().map(engine).collect();
+    text.push_str(&format!("\nengines  {}\n", available.join(", ")));
+    text.push_str(&format!(
+        "http     http://{}  V2 REST, V1 and TF-Serving REST; gRPC too\n\
+         grpc     {}  V2 gRPC, health, reflection\n\
+         metrics  http://{}/metrics\n\
+         admin    http://{}/models\n",
+        addresses.http, addresses.grpc, addresses.metrics, addresses.admin
+    ));
+    if let Some(model) = models.iter().find(|model| model.is_ready()) {
+        text.push_str(&format!("\ntry  curl http://{}/v2/models/{}\n", addresses.http, model.name));
+    }
+    text
+}
+
+/// One row for each version of a model; the default one has a star.
+fn rows(model: &ServedModel) -> Vec<Vec<String>> {
+    let name = model.name.to_string();
+    let mut rows = Vec::new();
+    for (number, version) in &model.versions {
+        let mut notes: Vec<&str> = Vec::new();
+        let aliases = model.plan.aliases.iter().filter(|(_, v)| *v == number);
+        notes.extend(aliases.map(|(alias, _)| &**alias));
+        if model.plan.default == Some(*number) {
+            notes.insert(0, "default");
+        }
+        let engine = version.spec().engine.to_owned();
+        rows.push((number.get(), "READY", engine, notes.join(", ")));
+    }
+    for (number, unavailable) in &model.unavailable {
+        let state = if unavailable.loading { "LOADING" } else { "UNAVAILABLE" };
+        rows.push((number.get(), state, String::new(), unavailable.reason.clone()));
+    }
+    rows.sort_by_key(|(number, ..)| *number);
+    let mut rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(number, state, engine, note)| {
+            vec![name.clone(), number.to_string(), state.into(), engine, note]
+        })
+        .collect();
+    if !model.problem.is_empty() {
+        rows.push(vec![name, "-".into(), "UNAVAILABLE".into(), String::new(), model.problem.clone()]);
+    }
+    rows
+}

@@ -1,0 +1,151 @@
+//! What the gateway tells of itself: the log, and traces over OTLP.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use pointsman_core::{PredictError, Prediction, RequestId};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat, Telemetry};
+
+/// How long the last spans may take to leave when the gateway goes down.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Starts the log, on standard error.
+///
+/// # Errors
+/// A line that says what is wrong with the filter.
+pub(crate) fn start_log(log: &Log) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
+        format!(
+            "log.level: expected a level or a filter such as \"info,onnxruntime=debug\", found `{}`: {e}",
+            log.level
+        )
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Makes a span for each request and sends it to a collector.
+#[derive(Clone)]
+pub(crate) struct Tracer {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    propagator: TraceContextPropagator,
+}
+
+impl Tracer {
+    /// Starts the exporter, where an endpoint is configured. Nothing waits for the collector: spans
+    /// that it does not take are dropped and counted by the exporter's own log.
+    ///
+    /// # Errors
+    /// A line that names the endpoint.
+    pub(crate) fn start(telemetry: &Telemetry) -> Result<Option<Self>, String> {
+        let Some(endpoint) = &telemetry.otlp_endpoint else { return Ok(None) };
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .build()
+            .map_err(|e| format!("telemetry.otlp_endpoint: cannot send to `{endpoint}`: {e}"))?;
+        let resource = Resource::builder()
+            .with_service_name("pointsman")
+            .with_attribute(KeyValue::new("service.version", crate::version::SHORT))
+            .build();
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(telemetry.sample_ratio)));
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(sampler)
+            .with_resource(resource)
+            .build();
+        let tracer = provider.tracer("pointsman");
+        Ok(Some(Self { provider, tracer, propagator: TraceContextPropagator::new() }))
+    }
+
+    /// Starts the span of a request, below the caller's where the headers name one.
+    #[must_use]
+    pub(crate) fn start_request(&self, headers: &HeaderMap, id: RequestId) -> RequestSpan {
+        let parent = self.propagator.extract_with_context(&Context::new(), &Headers(headers));
+        let builder = SpanBuilder::from_name("predict").with_kind(SpanKind::Server);
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new("pointsman.request_id", id.to_string()));
+        }
+        RequestSpan { span }
+    }
+
+    /// Sends what is left, within a bound.
+    pub(crate) fn flush(&self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
+            tracing::warn!("the last spans could not be sent: {error}");
+        }
+    }
+}
+
+/// The headers of a request, as the propagator reads them.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+/// The span of one request.
+pub(crate) struct RequestSpan {
+    span: opentelemetry_sdk::trace::Span,
+}
+
+impl RequestSpan {
+    /// The span in the form of a `traceparent`, for the answer.
+    #[must_use]
+    pub(crate) fn trace_response(&self) -> String {
+        let context = self.span.span_context();
+        format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
+    }
+
+    /// Ends the span of a request that was answered, with its stages as events.
+    pub(crate) fn answered(mut self, prediction: &Prediction, encode: Duration) {
+        if self.span.is_recording() {
+            let times = &prediction.times;
+            self.span.set_attribute(KeyValue::new("pointsman.model", prediction.model.to_string()));
+            self.span.set_attribute(KeyValue::new("pointsman.version", prediction.version.to_string()));
+            self.span.set_attribute(KeyValue::new("pointsman.arm", prediction.arm));
+            let now = SystemTime::now();
+            let encoded_from = now.checked_sub(encode).unwrap_or(now);
+            let run_from = encoded_from.checked_sub(times.run).unwrap_or(now);
+            let taken_up = run_from.checked_sub(times.batch).unwrap_or(now);
+            let queued = taken_up.checked_sub(times.queue).unwrap_or(now);
+            for (name, at) in
+                [("queue", queued), ("batch", taken_up), ("run", run_from), ("encode", encoded_from)]
+            {
+                self.span.add_event_with_timestamp(name, at, Vec::new());
+            }
+            self.span.set_status(Status::Ok);
+        }
+        self.span.end();
+    }
+
+    /// Ends the span of a request that was answered with an error.
+    pub(crate) fn failed(mut self, error: &PredictError) {
+        if self.span.is_recording() {
+            self.span.set_attribute(KeyValue::new("pointsman.code", error.code().name()));
+            self.span.set_status(Status::error(error.to_string()));
+        }
+        self.span.end();
+    }
+}
