@@ -1,1 +1,3 @@
+//! Load and floor measurements for V2 servers.
+
 fn main() {}
