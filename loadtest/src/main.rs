@@ -1,3 +1,79 @@
-//! Load and floor measurements for V2 servers.
+//! Measurements of servers that speak V2.
+//!
+//! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
+//! hyper server, and the same run in ONNX Runtime alone.
 
-fn main() {}
+mod bare;
+mod floor;
+mod load;
+mod process;
+mod raw;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measure servers that speak V2.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The gateway's CPU time per request beside the floor: a bare hyper server with the same bytes,
+    /// and ONNX Runtime alone.
+    #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
+        cargo run --release -p pointsman-loadtest -- floor --rounds 5 --seconds 4")]
+    Floor(floor::Arguments),
+    /// A bare hyper server that answers every request with the bytes of a file.
+    #[command(hide = true)]
+    Bare {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// The body of every answer.
+        #[arg(long)]
+        body: PathBuf,
+        /// The number of bytes of it that are JSON, answered as `Inference-Header-Content-Length`.
+        #[arg(long)]
+        header_length: Option<usize>,
+    },
+    /// ONNX Runtime alone: microseconds of CPU per run.
+    #[command(hide = true)]
+    Raw {
+        /// The model's folder: `<model>/<version>` of a registry is read from its root.
+        #[arg(long)]
+        models: PathBuf,
+        /// The model.
+        #[arg(long)]
+        model: String,
+        /// How long to run.
+        #[arg(long)]
+        seconds: f64,
+    },
+}
+
+fn main() -> ExitCode {
+    // SAFETY: the first statement of the process; there is no other thread.
+    #[allow(unsafe_code)]
+    unsafe {
+        pointsman_engine::onnxruntime::disable_telemetry();
+    }
+    let done = match Cli::parse().command {
+        Command::Floor(arguments) => floor::run(&arguments),
+        Command::Bare { listen, body, header_length } => bare::serve(listen, &body, header_length),
+        Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("pointsman-loadtest: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

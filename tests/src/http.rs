@@ -91,7 +91,8 @@ pub fn request(
     let request = request.body(body.unwrap_or_default().to_vec()).expect("a request");
     let mut response = agent.run(request).unwrap_or_else(|e| panic!("{method} {path}: {e}"));
     let headers = response.headers().iter();
-    let headers = headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()));
+    let headers =
+        headers.map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()));
     let headers = headers.collect();
     let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a whole body");
     Answer { status: response.status().as_u16(), headers, body }

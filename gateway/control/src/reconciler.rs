@@ -140,7 +140,11 @@ impl Model {
         }
         let state = |number: &VersionNumber| {
             let loading = wanted.load.contains(number);
-            let reason = if loading { "it is being loaded" } else { "it is not wanted by the model's card" };
+            let reason = if loading {
+                "it is being loaded"
+            } else {
+                "it is not loaded: neither served nor named by an alias (key `load` of model.toml)"
+            };
             (*number, Unavailable { loading, reason: reason.into() })
         };
         let unavailable = listing.versions.iter().map(state).collect();

@@ -1,0 +1,158 @@
+//! What the gateway adds to the least that is possible.
+//!
+//! Each round measures every target in turn, so that whatever else the machine does falls on all of
+//! them. CPU time is that of the server's process, user and system, over the requests answered.
+
+mod exchange;
+mod report;
+mod servers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use self::exchange::Exchanges;
+use self::report::{Figures, Report};
+use self::servers::{bare, gateway, raw_run, registry};
+use crate::load::{self, Seen};
+use crate::process::Server;
+
+/// What to measure, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Arguments {
+    /// The gateway's binary.
+    #[arg(long, default_value = "target/release/pointsman")]
+    gateway: PathBuf,
+    /// The registry that holds the model `digits`.
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
+    /// An ONNX file whose one output is of its one input's datatype, for the echo engine.
+    #[arg(long, default_value = "tests/fixtures/ort_sigmoid/model.onnx")]
+    echo: PathBuf,
+    /// Connections (gRPC: streams) that send at the same time.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// How often all targets are measured in turn.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How long each target is measured in a round.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// The core that the servers are bound to (with `taskset`); without it nothing is bound.
+    #[arg(long)]
+    core: Option<usize>,
+    /// Measure only the targets whose name holds this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Write the figures as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// One thing that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// A bare hyper server with the bytes of the gateway's exchange.
+    Bare(Exchange),
+    /// The gateway over HTTP.
+    Http(Exchange),
+    /// The gateway, echo over gRPC.
+    Grpc,
+}
+
+/// One request with its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exchange {
+    DigitsBinary,
+    EchoJson,
+    EchoBinary,
+}
+
+const TARGETS: [Target; 7] = [
+    Target::Bare(Exchange::DigitsBinary),
+    Target::Http(Exchange::DigitsBinary),
+    Target::Bare(Exchange::EchoJson),
+    Target::Http(Exchange::EchoJson),
+    Target::Bare(Exchange::EchoBinary),
+    Target::Http(Exchange::EchoBinary),
+    Target::Grpc,
+];
+
+impl Target {
+    fn name(self) -> String {
+        match self {
+            Self::Bare(exchange) => format!("bare hyper, bytes of {}", exchange.name()),
+            Self::Http(exchange) => format!("gateway, {}", exchange.name()),
+            Self::Grpc => "gateway, echo gRPC".into(),
+        }
+    }
+}
+
+impl Exchange {
+    fn name(self) -> &'static str {
+        match self {
+            Self::DigitsBinary => "digits HTTP binary",
+            Self::EchoJson => "echo HTTP JSON",
+            Self::EchoBinary => "echo HTTP binary",
+        }
+    }
+}
+
+/// `floor`.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let registry = registry(&arguments.models, &arguments.echo, scratch.path())?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let (server, http, grpc) = gateway(&arguments.gateway, arguments.core, &registry, scratch.path())?;
+    let exchanges = runtime.block_on(Exchanges::record(http))?;
+    let (connections, time) = (arguments.connections, Duration::from_secs_f64(arguments.seconds));
+    let mut report = Report::default();
+    let wanted = |t: &Target| arguments.only.as_ref().is_none_or(|only| t.name().contains(only.as_str()));
+    for round in 1..=arguments.rounds {
+        eprintln!("round {round} of {}", arguments.rounds);
+        let run = raw_run(arguments.core, &registry, arguments.seconds)?;
+        eprintln!("  {:<40} {run:6.2} us CPU", "ONNX Runtime alone, digits");
+        report.raw(run);
+        for target in TARGETS.into_iter().filter(wanted) {
+            let figures = match target {
+                Target::Bare(exchange) => {
+                    let recorded = exchanges.of(exchange);
+                    let (server, address) = bare(arguments.core, recorded, scratch.path())?;
+                    measure(&server, || {
+                        runtime.block_on(load::http(address, recorded.request.clone(), connections, time))
+                    })
+                }
+                Target::Http(exchange) => {
+                    let request = &exchanges.of(exchange).request;
+                    measure(&server, || {
+                        runtime.block_on(load::http(http, request.clone(), connections, time))
+                    })
+                }
+                Target::Grpc => {
+                    let message = &exchanges.message;
+                    measure(&server, || {
+                        runtime.block_on(load::grpc(grpc, message.clone(), connections, time))
+                    })
+                }
+            }?;
+            eprintln!("  {:<40} {figures}", target.name());
+            report.add(target, figures);
+        }
+    }
+    println!("{report}");
+    match &arguments.json {
+        Some(file) => std::fs::write(file, format!("{}\n", report.json()))
+            .map_err(|e| format!("{}: {e}", file.display())),
+        None => Ok(()),
+    }
+}
+
+/// Loads a server, once to warm it and once to measure it.
+fn measure(server: &Server, mut load: impl FnMut() -> Result<Seen, String>) -> Result<Figures, String> {
+    let before = server.cpu_time()?;
+    let seen = load()?;
+    let spent = server.cpu_time()? - before;
+    Figures::of(&seen, spent)
+}
