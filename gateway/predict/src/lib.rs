@@ -18,6 +18,9 @@ mod statistics;
 mod version;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
