@@ -227,6 +227,7 @@ fn read_limits(
     section.set_bytes("text_bytes_max", &mut limits.text_bytes_max);
     section.set_within("requests_in_flight_max", &mut admission.requests_max, 1..=10_000_000);
     section.set_bytes("bytes_in_flight_max", &mut admission.bytes_max);
+    section.set_optional("requests_per_caller_max", &mut admission.requests_per_caller_max);
     section.set_within("connections_max", &mut connections.connections_max, 1..=1_000_000);
     section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
     section.set("header_timeout", &mut connections.header_timeout);
@@ -247,6 +248,7 @@ mod tests {
         let config = Config::read(&all).unwrap();
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
+        assert!(config.admission.requests_per_caller_max.is_some());
     }
 
     #[test]

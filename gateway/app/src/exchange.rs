@@ -1,6 +1,7 @@
 //! One prediction request from its headers to the end of its answer: the id, the place in flight, the
 //! outcome, the log line and the span, for every protocol alike.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,10 @@ use pointsman_predict::{Outcome, Permit, Protocol};
 
 use crate::gateway::Gateway;
 use crate::telemetry::RequestSpan;
+
+/// The address that a request comes from. It is with the request where callers are limited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller(pub(crate) IpAddr);
 
 /// A prediction request under way. Dropped before its end, it counts as cancelled.
 pub(crate) struct Exchange {
@@ -32,11 +37,12 @@ impl Exchange {
         protocol: Protocol,
         headers: &HeaderMap,
         declared: Option<usize>,
+        caller: Option<Caller>,
     ) -> Result<Self, PredictError> {
         let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
         // No body is larger than its limit, whatever its headers declare.
         let bytes = declared.unwrap_or(0).min(gateway.limits.body_bytes_max);
-        let permit = match gateway.predictor.admission().admit(bytes) {
+        let permit = match gateway.predictor.admission().admit(bytes, caller.map(|caller| caller.0)) {
             Ok(permit) => permit,
             Err(error) => {
                 outcome.failed(error.code());

@@ -29,7 +29,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::budget::CountedBody;
 use self::stream::AnswerStream;
-use crate::exchange::{Answered, Exchange};
+use crate::exchange::{Answered, Caller, Exchange};
 use crate::gateway::Gateway;
 
 /// The name under which the standard health service answers for this one; `""` is the whole gateway.
@@ -92,9 +92,10 @@ impl Inference {
     async fn infer(
         &self,
         message: ModelInferRequest,
-        caller: &Caller,
+        caller: &CallContext,
     ) -> Result<(ModelInferResponse, Answer), PredictError> {
-        let mut exchange = Exchange::admit(&self.gateway, Protocol::V2Grpc, &caller.headers, None)?;
+        let mut exchange =
+            Exchange::admit(&self.gateway, Protocol::V2Grpc, &caller.headers, None, caller.address)?;
         match self.predict(message, &mut exchange, caller.timeout).await {
             Ok((response, prediction, encode)) => {
                 let metadata = Metadata {
@@ -144,17 +145,19 @@ impl Inference {
 
 /// What of a call's metadata its requests need.
 #[derive(Clone)]
-struct Caller {
+struct CallContext {
     headers: HeaderMap,
     timeout: Option<Duration>,
+    address: Option<Caller>,
 }
 
-impl Caller {
+impl CallContext {
     fn of<T>(request: &Request<T>) -> Self {
         let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
         Self {
             headers: request.metadata().clone().into_headers(),
             timeout: timeout.and_then(wire::parse_timeout),
+            address: request.extensions().get::<Caller>().copied(),
         }
     }
 }
@@ -246,7 +249,7 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
-        let caller = Caller::of(&request);
+        let caller = CallContext::of(&request);
         let (response, answer) =
             self.infer(request.into_inner(), &caller).await.map_err(|e| wire::status(&e))?;
         let mut response = Response::new(response);

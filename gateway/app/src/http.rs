@@ -139,13 +139,17 @@ impl Http {
     }
 
     async fn read_index(&self, body: Incoming) -> Result<bool, PredictError> {
-        let mut permit = self.gateway.predictor.admission().admit(0)?;
+        let mut permit = self.gateway.predictor.admission().admit(0, None)?;
         let body = read::read_body(body, SMALL_BODY_MAX, self.body_timeout, &mut permit).await?;
         v2::documents::decode_index(&body)
     }
 }
 
 impl Answer for Http {
+    fn asks_for_callers(&self) -> bool {
+        self.gateway.predictor.admission().limits_callers()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
@@ -164,6 +168,10 @@ impl Grpc {
 }
 
 impl Answer for Grpc {
+    fn asks_for_callers(&self) -> bool {
+        self.gateway.predictor.admission().limits_callers()
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let held = self.gateway.predictor.admission().hold();
         let request = request.map(|body| GrpcBody::new(CountedBody::new(body, held)));

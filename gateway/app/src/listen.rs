@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Connections;
+use crate::exchange::Caller;
 use crate::http::AnswerBody;
 
 /// Connections that the system keeps until they are accepted.
@@ -76,6 +77,11 @@ impl Listener {
 
 /// What answers the requests of a listener.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// Whether requests are to carry their [`Caller`].
+    fn asks_for_callers(&self) -> bool {
+        false
+    }
+
     /// Answers one request. Dropping the future means that the client went away.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send;
 }
@@ -152,7 +158,12 @@ async fn serve_connection(
     let service = {
         let multiplexed = multiplexed.clone();
         let phase = phase.clone();
-        service_fn(move |request: Request<Incoming>| {
+        let caller =
+            stream.peer_addr().ok().filter(|_| answer.asks_for_callers()).map(|peer| Caller(peer.ip()));
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
             let answer = answer.clone();
             let http2 = request.version() == Version::HTTP_2;
             if http2 {

@@ -2,9 +2,12 @@
 //!
 //! It stands before decoding, so that overload is not paid in parsing.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use pointsman_core::PredictError;
 
 /// The bounds.
@@ -14,11 +17,13 @@ pub struct AdmissionLimits {
     pub requests_max: usize,
     /// Bytes of their bodies.
     pub bytes_max: usize,
+    /// Requests of one caller's address; nothing for no such limit.
+    pub requests_per_caller_max: Option<usize>,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        Self { requests_max: 4096, bytes_max: 1 << 30 }
+        Self { requests_max: 4096, bytes_max: 1 << 30, requests_per_caller_max: None }
     }
 }
 
@@ -28,12 +33,15 @@ pub struct Admission {
     limits: AdmissionLimits,
     requests: AtomicUsize,
     bytes: AtomicUsize,
+    /// Requests in flight of each caller that has any, so never more entries than requests.
+    callers: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A request's place, given back when dropped: after the last byte of the answer.
 #[derive(Debug)]
 pub struct Permit {
     held: HeldBytes,
+    caller: Option<IpAddr>,
 }
 
 /// Bytes in flight, given back when dropped.
@@ -47,14 +55,26 @@ impl Admission {
     /// An empty door.
     #[must_use]
     pub fn new(limits: AdmissionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, requests: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limits,
+            requests: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            callers: Mutex::default(),
+        })
+    }
+
+    /// Whether [`Admission::admit`] needs to know the caller.
+    #[must_use]
+    pub fn limits_callers(&self) -> bool {
+        self.limits.requests_per_caller_max.is_some()
     }
 
     /// Lets a request in whose body will have `bytes` bytes, as far as its headers say.
     ///
     /// # Errors
-    /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many.
-    pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, PredictError> {
+    /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many;
+    /// [`PredictError::CallerLimit`] where it is one too many of this caller.
+    pub fn admit(self: &Arc<Self>, bytes: usize, caller: Option<IpAddr>) -> Result<Permit, PredictError> {
         if !take(&self.requests, 1, self.limits.requests_max) {
             return Err(PredictError::Overloaded {
                 what: "requests",
@@ -62,9 +82,34 @@ impl Admission {
                 key: "limits.requests_in_flight_max",
             });
         }
-        let mut permit = Permit { held: self.hold() };
+        let mut permit = Permit { held: self.hold(), caller: None };
+        permit.caller = self.count_caller(caller)?;
         permit.grow(bytes)?;
         Ok(permit)
+    }
+
+    /// Counts a request of this caller, where callers are limited.
+    fn count_caller(&self, caller: Option<IpAddr>) -> Result<Option<IpAddr>, PredictError> {
+        let (Some(limit), Some(caller)) = (self.limits.requests_per_caller_max, caller) else {
+            return Ok(None);
+        };
+        let mut callers = self.callers.lock();
+        let requests = callers.entry(caller).or_default();
+        if *requests >= limit {
+            return Err(PredictError::CallerLimit { limit, key: "limits.requests_per_caller_max" });
+        }
+        *requests += 1;
+        Ok(Some(caller))
+    }
+
+    fn uncount_caller(&self, caller: IpAddr) {
+        let mut callers = self.callers.lock();
+        if let Some(requests) = callers.get_mut(&caller) {
+            *requests -= 1;
+            if *requests == 0 {
+                callers.remove(&caller);
+            }
+        }
     }
 
     /// Nothing yet, to grow as bytes come that belong to no admitted request so far.
@@ -104,7 +149,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.held.admission.requests.fetch_sub(1, Ordering::Relaxed);
+        let admission = &self.held.admission;
+        admission.requests.fetch_sub(1, Ordering::Relaxed);
+        if let Some(caller) = self.caller {
+            admission.uncount_caller(caller);
+        }
     }
 }
 
@@ -142,12 +191,16 @@ mod tests {
 
     #[test]
     fn nothing_passes_the_limits_and_everything_comes_back() {
-        let door = Admission::new(AdmissionLimits { requests_max: 2, bytes_max: 100 });
-        let mut first = door.admit(60).unwrap();
-        assert!(matches!(door.admit(41), Err(PredictError::Overloaded { what: "bytes of requests", .. })));
+        let door =
+            Admission::new(AdmissionLimits { requests_max: 2, bytes_max: 100, ..AdmissionLimits::default() });
+        let mut first = door.admit(60, None).unwrap();
+        assert!(matches!(
+            door.admit(41, None),
+            Err(PredictError::Overloaded { what: "bytes of requests", .. })
+        ));
         assert_eq!((door.requests(), door.bytes()), (1, 60));
-        let second = door.admit(40).unwrap();
-        assert!(matches!(door.admit(0), Err(PredictError::Overloaded { what: "requests", .. })));
+        let second = door.admit(40, None).unwrap();
+        assert!(matches!(door.admit(0, None), Err(PredictError::Overloaded { what: "requests", .. })));
         assert!(first.grow(1).is_err());
         assert!(first.grow(usize::MAX).is_err());
         drop(second);
@@ -155,5 +208,19 @@ mod tests {
         assert_eq!((door.requests(), door.bytes()), (1, 100));
         drop(first);
         assert_eq!((door.requests(), door.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn one_caller_cannot_take_all_places() {
+        let limits = AdmissionLimits { requests_per_caller_max: Some(1), ..AdmissionLimits::default() };
+        let door = Admission::new(limits);
+        let (one, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let first = door.admit(0, Some(one)).unwrap();
+        assert!(matches!(door.admit(0, Some(one)), Err(PredictError::CallerLimit { limit: 1, .. })));
+        let _second = door.admit(0, Some(other)).unwrap();
+        assert_eq!(door.requests(), 2);
+        drop(first);
+        assert!(door.admit(0, Some(one)).is_ok());
+        assert_eq!(door.callers.lock().len(), 1, "callers without requests are forgotten");
     }
 }

@@ -7,7 +7,7 @@ use pointsman_wire::grpc::proto::{ModelInferRequest, ModelStreamInferResponse};
 use pointsman_wire::grpc::{status, stream_error, stream_response};
 use tonic::{Request, Status, Streaming};
 
-use super::{Caller, Inference};
+use super::{CallContext, Inference};
 
 /// Requests of one stream that are answered at the same time.
 const CONCURRENT_MAX: usize = 16;
@@ -18,7 +18,7 @@ pub(super) type AnswerStream = Pin<Box<dyn Stream<Item = Result<ModelStreamInfer
 /// Answers the requests of a stream. With the metadata `triton_grpc_error: true` the first error ends
 /// it with a status; else errors are messages and the stream stays open.
 pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInferRequest>>) -> AnswerStream {
-    let caller = Caller::of(&request);
+    let caller = CallContext::of(&request);
     let errors_end = request.metadata().get("triton_grpc_error").is_some_and(|value| value == "true");
     let answers = request.into_inner().map(move |message| {
         let (inference, caller) = (inference.clone(), caller.clone());

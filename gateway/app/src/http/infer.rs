@@ -15,7 +15,7 @@ use super::Http;
 use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
 use super::read::{check_length, declared_length, read_body};
-use crate::exchange::Exchange;
+use crate::exchange::{Caller, Exchange};
 
 /// The header that says for how many milliseconds the caller waits.
 const TIMEOUT: HeaderName = HeaderName::from_static("pointsman-timeout-ms");
@@ -89,7 +89,8 @@ async fn predict(
 ) -> Response<AnswerBody> {
     let (head, body) = request.into_parts();
     let declared = declared_length(&head.headers);
-    let mut exchange = match Exchange::admit(&http.gateway, protocol, &head.headers, declared) {
+    let caller = head.extensions.get::<Caller>().copied();
+    let mut exchange = match Exchange::admit(&http.gateway, protocol, &head.headers, declared, caller) {
         Ok(exchange) => exchange,
         Err(refused) => return error(&refused),
     };
