@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// The gateway's binary.
     #[arg(long, default_value = "target/release/pointsman")]
     gateway: PathBuf,
+    /// A configuration for the gateway, to measure what a setting costs.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// The registry that holds the model `digits`.
     #[arg(long, default_value = "models")]
     models: PathBuf,
@@ -105,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let registry = registry(&arguments.models, &arguments.echo, scratch.path())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let (server, http, grpc) = gateway(&arguments.gateway, arguments.core, &registry, scratch.path())?;
+    let (server, http, grpc) = gateway(arguments, &registry, scratch.path())?;
     let exchanges = runtime.block_on(Exchanges::record(http))?;
     let (connections, time) = (arguments.connections, Duration::from_secs_f64(arguments.seconds));
     let mut report = Report::default();

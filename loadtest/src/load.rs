@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
+/// The longest latency that is told from longer ones, in nanoseconds: a minute.
+const LATENCY_MAX: u64 = 60_000_000_000;
+
 /// gRPC streams that share one connection.
 const STREAMS: usize = 16;
 
@@ -26,7 +29,8 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn new() -> Result<Self, String> {
-        Ok(Self { answered: 0, latency: Histogram::new(3).map_err(|e| e.to_string())? })
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX, 3).map_err(|e| e.to_string())?;
+        Ok(Self { answered: 0, latency })
     }
 
     fn answered(&mut self, time: Duration) {

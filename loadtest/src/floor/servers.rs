@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::Arguments;
 use super::exchange::Recorded;
 use crate::process::{Server, on_core};
 
@@ -30,13 +31,13 @@ pub(super) fn registry(models: &Path, echo: &Path, scratch: &Path) -> Result<Pat
     Ok(registry)
 }
 
-/// The gateway, with metrics on, tracing and the request log off: its defaults.
+/// The gateway, by default with metrics on, tracing and the request log off.
 pub(super) fn gateway(
-    binary: &Path,
-    core: Option<usize>,
+    settings: &Arguments,
     registry: &Path,
     scratch: &Path,
 ) -> Result<(Server, SocketAddr, SocketAddr), String> {
+    let binary = &settings.gateway;
     if !binary.exists() {
         return Err(format!("{} is not there: cargo build --release", binary.display()));
     }
@@ -46,7 +47,10 @@ pub(super) fn gateway(
     for listener in ["--http", "--grpc", "--metrics", "--admin"] {
         arguments.extend([listener.into(), "127.0.0.1:0".into()]);
     }
-    let server = Server::start(core, binary.as_os_str(), arguments)?;
+    if let Some(config) = &settings.config {
+        arguments.extend(["--config".into(), config.into()]);
+    }
+    let server = Server::start(settings.core, binary.as_os_str(), arguments)?;
     let until = Instant::now() + READY_TIMEOUT;
     while !ready.exists() {
         if Instant::now() > until {
