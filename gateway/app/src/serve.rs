@@ -96,7 +96,7 @@ async fn serve(
         first_pass_ended: AtomicBool::new(false),
     });
     let listening = listeners.serve(config, &gateway, instruments);
-    let (mut control, first_pass) = Control::start(config, registry, engines, metrics, publisher)?;
+    let (control, first_pass) = Control::start(config, registry, engines, metrics, publisher)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {
         () = drain.asked() => {}
@@ -111,7 +111,7 @@ async fn serve(
         }
     }
     let in_time = drain.run(listening).await;
-    control.withdraw();
+    drop(control);
     if let Some(tracer) = gateway.tracer.clone() {
         // The exporter runs on this runtime, so the flush has to wait elsewhere.
         let _ = tokio::task::spawn_blocking(move || tracer.flush()).await;

@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::engines::Engines;
 
-/// The reconciler on a thread of its own: loading never takes an I/O thread.
+/// The reconciler on a thread of its own: loading never takes an I/O thread. Dropped, it withdraws
+/// every version, as soon as no load keeps the thread busy.
 pub(super) struct Control {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    _stop: mpsc::Sender<()>,
 }
 
 /// How the first pass ended.
@@ -46,18 +46,8 @@ impl Control {
             let _ = stopped.recv();
             reconciler.withdraw_all();
         };
-        let thread = thread::Builder::new()
-            .name("pointsman-control".into())
-            .spawn(run)
-            .map_err(|e| format!("cannot start the control thread: {e}"))?;
-        Ok((Self { stop: Some(stop), thread: Some(thread) }, first_pass))
-    }
-
-    /// Publishes that nothing serves, unless a load keeps the thread busy.
-    pub(super) fn withdraw(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take().filter(thread::JoinHandle::is_finished) {
-            let _ = thread.join();
-        }
+        let builder = thread::Builder::new().name("pointsman-control".into());
+        builder.spawn(run).map_err(|e| format!("cannot start the control thread: {e}"))?;
+        Ok((Self { _stop: stop }, first_pass))
     }
 }
