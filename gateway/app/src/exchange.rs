@@ -87,6 +87,9 @@ impl Exchange {
         decode: Duration,
     ) -> Result<Prediction, PredictError> {
         self.outcome.decoded(decode);
+        if let Some(span) = &mut self.span {
+            span.decoded(decode);
+        }
         if self.gateway.log_requests {
             self.client_id.clone_from(&request.client_id);
         }

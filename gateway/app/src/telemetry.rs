@@ -118,6 +118,14 @@ impl RequestSpan {
         format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
     }
 
+    /// Marks that the request is read, `decode` after its last byte came.
+    pub(crate) fn decoded(&mut self, decode: Duration) {
+        if self.span.is_recording() {
+            let now = SystemTime::now();
+            self.span.add_event_with_timestamp("decode", now.checked_sub(decode).unwrap_or(now), Vec::new());
+        }
+    }
+
     /// Ends the span of a request that was answered, with its stages as events.
     pub(crate) fn answered(mut self, prediction: &Prediction, encode: Duration) {
         if self.span.is_recording() {
@@ -125,6 +133,7 @@ impl RequestSpan {
             self.span.set_attribute(KeyValue::new("pointsman.model", prediction.model.to_string()));
             self.span.set_attribute(KeyValue::new("pointsman.version", prediction.version.to_string()));
             self.span.set_attribute(KeyValue::new("pointsman.arm", prediction.arm));
+            self.span.set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
             let now = SystemTime::now();
             let encoded_from = now.checked_sub(encode).unwrap_or(now);
             let run_from = encoded_from.checked_sub(times.run).unwrap_or(now);

@@ -89,4 +89,6 @@ pub struct StageTimes {
     pub batch: Duration,
     /// The run itself.
     pub run: Duration,
+    /// Requests that were run together.
+    pub batch_requests: u32,
 }

@@ -38,6 +38,7 @@ fn run(session: &mut dyn Session, job: Job, slot: &RunSlot) {
         queue: taken_up_at - job.queued_at,
         batch: started_at - taken_up_at,
         run: ended_at - started_at,
+        batch_requests: 1,
     };
     let reply = match result {
         Ok(Ok(outputs)) => Ok((outputs, times)),
