@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The KServe SDK's inference clients against a gateway over the shipped models.
 
 Not part of tests/all, because the SDK takes 451 MB:

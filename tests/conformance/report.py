@@ -87,11 +87,12 @@ def as_markdown(results: list[Result]) -> str:
     """The dated page that is committed."""
     first = results[0]
     engines = " ".join(f"--engine {r.engine}" for r in results)
-    command = f"tests/conformance/run.py {engines} --markdown FILE"
+    command = f"tests/conformance/run.py {engines} --markdown tests/conformance/RESULTS.md"
     lines = [
         "# The ONNX conformance suite through the gateway",
         "",
-        f"Made on {datetime.now(UTC):%Y-%m-%d} by `{command}`. The gateway: {first.gateway}.",
+        f"Made on {datetime.now(UTC):%Y-%m-%d} by `{command}`.",
+        f"The gateway: {first.gateway}.",
         "",
         "| cases | |",
         "| --- | ---: |",

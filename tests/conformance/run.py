@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Drives the ONNX conformance suite through a running gateway.
 
 Every case that counts (`suite.py` says which) becomes a model of a registry made for the purpose; its
@@ -6,10 +5,12 @@ inputs are sent as JSON, as binary tensors and over gRPC, and the answers are co
 suite's. Exit code 0 where all came as expected, 1 otherwise. tract knows fewer operators: there the
 count reached is the result, and what fails is a protocol that reaches another count than its sisters.
 
-    run.py                                    all cases on ONNX Runtime
-    run.py --engine tract                     how many tract reaches, and why not the others
-    run.py --draw 200 --seed 7                a draw, the same for the same seed
-    run.py --engine onnxruntime --engine tract --markdown RESULTS.md
+    .venv/tests/bin/python tests/conformance/run.py OPTIONS      (tests/all makes the environment)
+
+    (none)                        all cases on ONNX Runtime
+    --engine tract                how many tract reaches, and why not the others
+    --draw 200 --seed 7           a draw, the same for the same seed
+    --engine onnxruntime --engine tract --markdown tests/conformance/RESULTS.md
 """
 
 import argparse
