@@ -41,7 +41,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         echo '{\"inputs\":[{\"name\":\"X\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[5.1,3.5,1.4,0.2]}]}' |\n    \
         pointsman predict iris --input -\n  \
-        pointsman predict iris --version champion --input request.json --json")]
+        pointsman predict iris --version 2 --input request.json --json")]
     Predict(Predict),
     /// Say which engines are there, and why others are not.
     Engines(Engines),
@@ -143,6 +143,13 @@ pub(crate) struct Predict {
     pub(crate) input: PathBuf,
     #[command(flatten)]
     pub(crate) client: Client,
+}
+
+/// Reads the command line. Without a command it is `serve`, and the variables of `serve` count.
+pub(crate) fn read() -> Command {
+    let named = Cli::parse().command;
+    let serve = || Cli::parse_from(std::env::args_os().take(1).chain(["serve".into()])).command;
+    named.or_else(serve).unwrap_or_else(|| Command::Serve(Serve::default()))
 }
 
 impl Settings {

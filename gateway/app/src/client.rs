@@ -19,14 +19,19 @@ const ANSWER_MAX: usize = 1 << 30;
 
 /// `pointsman models`.
 pub(crate) fn models(arguments: &cli::Client) -> End {
-    let answer = match call(Method::GET, &arguments.admin_url, "/models", Bytes::new()) {
+    let url = &arguments.admin_url;
+    let answer = match call(Method::GET, url, "/models", Bytes::new()) {
         Ok(answer) => answer,
         Err(problem) => return refused(&problem),
     };
     if arguments.json {
-        println!("{answer}");
+        print_raw(&answer);
         return End::Done;
     }
+    let answer: Value = match serde_json::from_slice(&answer) {
+        Ok(answer) => answer,
+        Err(e) => return refused(&format!("{url} answered something that is not JSON: {e}")),
+    };
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -62,6 +67,10 @@ pub(crate) fn models(arguments: &cli::Client) -> End {
     End::Done
 }
 
+fn print_raw(answer: &[u8]) {
+    println!("{}", String::from_utf8_lossy(answer));
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -81,10 +90,12 @@ pub(crate) fn predict(arguments: &cli::Predict) -> End {
         Ok(answer) => answer,
         Err(problem) => return refused(&problem),
     };
-    if arguments.client.json {
-        println!("{answer}");
+    // An answer may hold the tokens NaN and Infinity, which are no JSON: it is shown as it came.
+    let read = serde_json::from_slice::<Value>(&answer).ok();
+    let Some(answer) = read.filter(|_| !arguments.client.json) else {
+        print_raw(&answer);
         return End::Done;
-    }
+    };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     println!("model {}, version {}", text(&answer["model_name"]), text(&answer["model_version"]));
     for output in list(&answer["outputs"]) {
@@ -116,19 +127,19 @@ fn refused(problem: &str) -> End {
     End::Refused
 }
 
-/// One call to a gateway; its answer as JSON, or a line that says what went wrong.
-fn call(method: Method, url: &str, path: &str, body: Bytes) -> Result<Value, String> {
+/// One call to a gateway; its answer, or a line that says what went wrong.
+fn call(method: Method, url: &str, path: &str, body: Bytes) -> Result<Bytes, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start: {e}"))?;
     let (status, answer) = runtime.block_on(exchange(method, url, path, body))?;
-    // Answers may hold the tokens NaN and Infinity, which are no JSON: those are shown as they came.
-    let json = serde_json::from_slice(&answer);
     if status.is_success() {
-        return json.map_err(|e| format!("{url} answered something that is not JSON: {e}"));
+        return Ok(answer);
     }
-    let said = json.ok().and_then(|json: Value| json["error"].as_str().map(str::to_owned));
+    let said = serde_json::from_slice(&answer)
+        .ok()
+        .and_then(|json: Value| json["error"].as_str().map(str::to_owned));
     Err(format!(
         "{url} answered {status}: {}",
         said.unwrap_or_else(|| String::from_utf8_lossy(&answer).into())

@@ -19,9 +19,7 @@ mod version;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command, Serve};
+use crate::cli::Command;
 
 /// Faster than the system's for the many small, short-lived allocations of requests.
 #[global_allocator]
@@ -45,7 +43,7 @@ fn main() -> ExitCode {
     unsafe {
         pointsman_engine::onnxruntime::disable_telemetry();
     }
-    let end = match Cli::parse().command.unwrap_or_else(|| Command::Serve(Serve::default())) {
+    let end = match cli::read() {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => client::models(&arguments),

@@ -33,7 +33,7 @@ pub(super) fn banner(gateway: &Gateway, engines: &Engines, addresses: &Addresses
     text
 }
 
-/// One row for each version of a model; the default one has a star.
+/// One row for each version of a model, with its aliases; the default one is called so.
 fn rows(model: &ServedModel) -> Vec<Vec<String>> {
     let name = model.name.to_string();
     let mut rows = Vec::new();
