@@ -61,6 +61,17 @@ pub struct DynamicBatching {
     pub queue_delay_max: Duration,
 }
 
+impl TritonConfig {
+    /// Reads a configuration of the model in the folder named `folder`, with what its owner should
+    /// know. Labels stand in files of their own, which are not read here.
+    ///
+    /// # Errors
+    /// Every problem of the file.
+    pub fn parse(file: &str, folder: &str, bytes: &[u8]) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        read(file, folder, bytes).map(|read| (read.config, read.warnings))
+    }
+}
+
 /// A configuration that was read, with what is still to be done and said about it.
 #[derive(Debug)]
 pub(crate) struct ReadConfig {

@@ -62,7 +62,10 @@ impl<U: Message + Default> Decoder for BoundedDecoder<U> {
 }
 
 /// Counts, then decodes a message that `source` holds in one piece, as tonic's buffers do.
-fn decode<U: Message + Default>(source: &mut impl Buf) -> Result<U, PredictError> {
+///
+/// # Errors
+/// [`PredictError::BadRequest`] for more than [`FIELDS_MAX`] fields and for what is no such message.
+pub fn decode<U: Message + Default>(source: &mut impl Buf) -> Result<U, PredictError> {
     if fields(source.chunk()) > FIELDS_MAX {
         return Err(PredictError::BadRequest(format!("the message has more than {FIELDS_MAX} fields")));
     }

@@ -43,7 +43,7 @@ fn build(dims: &[u64], datatype: Datatype, bits: &[u64], texts: &[String]) -> Te
 }
 
 /// Equality that takes any NaN for any other: their bits do not survive JSON.
-fn same(a: &Tensor, b: &Tensor) -> bool {
+pub(crate) fn same(a: &Tensor, b: &Tensor) -> bool {
     fn floats<T: bytemuck::Pod + Into<f64>>(a: &Tensor, b: &Tensor) -> bool {
         let (Some(a), Some(b)) = (a.values::<T>(), b.values::<T>()) else { return false };
         let equal = |(&a, &b): (&T, &T)| {
