@@ -13,6 +13,7 @@ use crate::grpc::contents::{Place, raw_tensor, typed_tensor};
 use crate::grpc::parameters::{RequestParameters, check_input, classification};
 use crate::grpc::proto::ModelInferRequest;
 use crate::grpc::proto::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use crate::json::reader;
 use crate::limits::Limits;
 
 /// What one `ModelInferRequest` asks for.
@@ -32,9 +33,8 @@ pub struct InferCall {
 /// Decodes a message. Raw tensors stay views of its bytes.
 ///
 /// # Errors
-/// [`PredictError::BadRequest`] for what the protocol does not allow, [`PredictError::Unsupported`]
-/// for parts of it that are not here (shared memory, sequences), and [`PredictError::TooLarge`]
-/// for texts beyond the limits.
+/// [`PredictError::BadRequest`] for what the protocol does not allow or is over a limit of `limits`, and
+/// [`PredictError::Unsupported`] for parts of it that are not here (shared memory, sequences).
 pub fn decode_infer(
     message: ModelInferRequest,
     id: RequestId,
@@ -168,11 +168,7 @@ fn shape(place: Place<'_>, dims: &[i64]) -> Result<Shape, PredictError> {
     Shape::new(sizes).ok_or_else(|| PredictError::BadRequest(format!("input {place} has no shape")))
 }
 
-/// Refuses a text that is longer than texts may be.
+/// Refuses a text that is longer than texts may be, as the REST protocols do.
 pub(super) fn bounded(what: &'static str, text: &str, limits: &Limits) -> Result<(), PredictError> {
-    let limit = limits.text_bytes_max;
-    if text.len() > limit {
-        return Err(PredictError::TooLarge { what, limit, key: "text_bytes_max" });
-    }
-    Ok(())
+    reader::bounded(text, what, limits.text_bytes_max).map(drop)
 }

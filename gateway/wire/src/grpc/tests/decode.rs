@@ -264,7 +264,7 @@ fn limits_hold_at_the_limit_and_past_it() {
     assert_eq!(code(outputs(3, "y")), Some(Code::BadRequest));
     let (fits, long) = ("x".repeat(16), "x".repeat(17));
     assert_eq!(code(outputs(1, &fits)), None);
-    assert_eq!(code(outputs(1, &long)), Some(Code::TooLarge));
+    assert_eq!(code(outputs(1, &long)), Some(Code::BadRequest));
     let text = |name: &str, version: &str, id: &str| ModelInferRequest {
         model_name: name.into(),
         model_version: version.into(),
@@ -273,10 +273,10 @@ fn limits_hold_at_the_limit_and_past_it() {
     };
     assert_eq!(code(text(&fits, &fits, &fits)), None);
     for over in [text(&long, "", ""), text("m", &long, ""), text("m", "", &long)] {
-        assert_eq!(code(over), Some(Code::TooLarge));
+        assert_eq!(code(over), Some(Code::BadRequest));
     }
     assert_eq!(code(request(vec![input(&fits, "INT8", &[1])], &[&[0]])), None);
-    assert_eq!(code(request(vec![input(&long, "INT8", &[1])], &[&[0]])), Some(Code::TooLarge));
+    assert_eq!(code(request(vec![input(&long, "INT8", &[1])], &[&[0]])), Some(Code::BadRequest));
     let parameters = |names: &[&str], text: &str| {
         let value = || parameter(ParameterChoice::StringParam(text.into()));
         let parameters = names.iter().map(|name| (name.to_string(), value())).collect();
@@ -284,6 +284,6 @@ fn limits_hold_at_the_limit_and_past_it() {
     };
     assert_eq!(code(parameters(&["a"], &fits)), None);
     assert_eq!(code(parameters(&["a", "b"], "")), Some(Code::BadRequest));
-    assert_eq!(code(parameters(&["a"], &long)), Some(Code::TooLarge));
-    assert_eq!(code(parameters(&[&long], "")), Some(Code::TooLarge));
+    assert_eq!(code(parameters(&["a"], &long)), Some(Code::BadRequest));
+    assert_eq!(code(parameters(&[&long], "")), Some(Code::BadRequest));
 }
