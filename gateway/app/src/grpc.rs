@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use pointsman_core::{PredictError, Prediction, VersionSelector, shown};
-use pointsman_predict::Protocol;
+use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
@@ -24,13 +24,14 @@ use pointsman_wire::grpc::{self as wire, InferCall};
 use prost::Message as _;
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::budget::CountedBody;
 use self::stream::AnswerStream;
 use crate::exchange::{Answered, Caller, Exchange};
 use crate::gateway::Gateway;
+use crate::http::BODY_KEY;
 
 /// The name under which the standard health service answers for this one; `""` is the whole gateway.
 const SERVICE: &str = "inference.GRPCInferenceService";
@@ -47,17 +48,11 @@ pub(crate) const NO_CONTROL: &str =
 pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
     let (health, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(follow_readiness(gateway.clone(), health));
-    // The set is compiled in and read by a test: it cannot be malformed.
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let mut routes = Routes::builder();
     routes.add_service(health_service);
-    match reflection.build_v1() {
-        Ok(service) => {
-            routes.add_service(service);
-        }
-        Err(error) => tracing::warn!("gRPC reflection is off: {error}"),
+    if let Err(error) = add_reflection(&mut routes) {
+        // The sets are compiled in and read by a test: they cannot be malformed.
+        tracing::warn!("gRPC reflection is off: {error}");
     }
     let inference = GrpcInferenceServiceServer::new(Inference { gateway: gateway.clone() })
         .max_decoding_message_size(gateway.limits.body_bytes_max)
@@ -70,6 +65,18 @@ pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
     routes.routes()
 }
 
+/// Adds reflection in both versions of its protocol: many clients still ask for the older one.
+fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    routes.add_service(reflection().build_v1()?);
+    routes.add_service(reflection().build_v1alpha()?);
+    Ok(())
+}
+
 async fn follow_readiness(gateway: Arc<Gateway>, health: tonic_health::server::HealthReporter) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     loop {
@@ -79,6 +86,28 @@ async fn follow_readiness(gateway: Arc<Gateway>, health: tonic_health::server::H
         }
         tokio::time::sleep(HEALTH_PERIOD).await;
     }
+}
+
+/// The status of a call that tonic itself refused because its message is over the limit, and which
+/// therefore was not counted yet.
+#[must_use]
+pub(crate) fn refused_by_size(headers: &HeaderMap, gateway: &Gateway) -> Option<Status> {
+    let status = Status::from_header_map(headers).filter(|status| status.code() == OVER_SIZE)?;
+    Some(in_table(status, gateway))
+}
+
+/// The code by which tonic refuses a message over its limit; nothing in the one table has it.
+const OVER_SIZE: tonic::Code = tonic::Code::OutOfRange;
+
+/// Puts the one table's code where tonic has its own, and counts the request.
+fn in_table(status: Status, gateway: &Gateway) -> Status {
+    if status.code() != OVER_SIZE {
+        return status;
+    }
+    let limit = gateway.limits.body_bytes_max;
+    let error = PredictError::TooLarge { what: "the message", limit, key: BODY_KEY };
+    Outcome::received(gateway.predictor.metrics(), Protocol::V2Grpc).failed(error.code());
+    wire::status(&error)
 }
 
 /// The service.

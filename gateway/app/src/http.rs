@@ -21,6 +21,7 @@ use tonic::service::Routes;
 
 pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
+pub(crate) use self::read::BODY_KEY;
 use crate::gateway::Gateway;
 use crate::grpc::{self, CountedBody, NO_CONTROL, UnderWay};
 use crate::listen::Answer;
@@ -175,7 +176,10 @@ impl Answer for Grpc {
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let held = self.gateway.predictor.admission().hold();
         let request = request.map(|body| GrpcBody::new(CountedBody::new(body, held)));
-        let Ok(response) = self.routes.clone().call(request).await;
+        let Ok(mut response) = self.routes.clone().call(request).await;
+        if let Some(status) = grpc::refused_by_size(response.headers(), &self.gateway) {
+            response = status.into_http();
+        }
         let under_way = response.extensions().get::<UnderWay>().and_then(UnderWay::take);
         response.map(|body| AnswerBody::grpc(body).until_written(under_way))
     }

@@ -7,7 +7,7 @@ use pointsman_wire::grpc::proto::{ModelInferRequest, ModelStreamInferResponse};
 use pointsman_wire::grpc::{status, stream_error, stream_response};
 use tonic::{Request, Status, Streaming};
 
-use super::{CallContext, Inference};
+use super::{CallContext, Inference, in_table};
 
 /// Requests of one stream that are answered at the same time.
 const CONCURRENT_MAX: usize = 16;
@@ -23,7 +23,7 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
     let answers = request.into_inner().map(move |message| {
         let (inference, caller) = (inference.clone(), caller.clone());
         async move {
-            let message = message?;
+            let message = message.map_err(|status| in_table(status, &inference.gateway))?;
             let id = message.id.clone();
             match inference.infer(message, &caller).await {
                 Ok((response, mut answer)) => {
