@@ -63,8 +63,8 @@ pub(crate) struct Listen {
 pub(crate) struct Serving {
     /// Which engine.
     pub(crate) engine: EngineChoice,
-    /// Worker threads of a version.
-    pub(crate) workers: usize,
+    /// Worker threads of a version; nothing for one per core.
+    pub(crate) workers: Option<usize>,
     /// Threads that one run may use.
     pub(crate) intra_op_threads: usize,
     /// Requests that may wait for a version.
@@ -131,7 +131,7 @@ impl Default for Config {
             },
             serving: Serving {
                 engine: EngineChoice::Auto,
-                workers: 1,
+                workers: None,
                 intra_op_threads: 1,
                 queue_max: 1024,
                 nonfinite: Nonfinite::Token,
@@ -207,7 +207,7 @@ impl Listen {
 impl Serving {
     fn read(&mut self, section: &mut Section<'_>) {
         section.set("engine", &mut self.engine);
-        section.set_within("workers", &mut self.workers, 1..=256);
+        section.set_optional_within("workers", &mut self.workers, 1..=256);
         section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
         section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
         section.set("nonfinite", &mut self.nonfinite);
@@ -227,7 +227,11 @@ fn read_limits(
     section.set_bytes("text_bytes_max", &mut limits.text_bytes_max);
     section.set_within("requests_in_flight_max", &mut admission.requests_max, 1..=10_000_000);
     section.set_bytes("bytes_in_flight_max", &mut admission.bytes_max);
-    section.set_optional("requests_per_caller_max", &mut admission.requests_per_caller_max);
+    section.set_optional_within(
+        "requests_per_caller_max",
+        &mut admission.requests_per_caller_max,
+        1..=1_000_000,
+    );
     section.set_within("connections_max", &mut connections.connections_max, 1..=1_000_000);
     section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
     section.set("header_timeout", &mut connections.header_timeout);
@@ -248,7 +252,7 @@ mod tests {
         let config = Config::read(&all).unwrap();
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
-        assert!(config.admission.requests_per_caller_max.is_some());
+        assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
     }
 
     #[test]

@@ -78,14 +78,32 @@ impl<'p> Section<'p> {
     /// Sets a number that has a least and a greatest value.
     pub(super) fn set_within<T>(&mut self, key: &'static str, target: &mut T, range: RangeInclusive<T>)
     where
-        T: Setting + PartialOrd + fmt::Display + Clone,
+        T: Setting + PartialOrd + fmt::Display,
     {
-        let mut value = target.clone();
-        self.set(key, &mut value);
-        if range.contains(&value) {
+        let mut value = None;
+        self.set_optional_within(key, &mut value, range);
+        if let Some(value) = value {
             *target = value;
-        } else {
-            self.problem(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
+        }
+    }
+
+    /// Sets such a number that has no default.
+    pub(super) fn set_optional_within<T>(
+        &mut self,
+        key: &'static str,
+        target: &mut Option<T>,
+        range: RangeInclusive<T>,
+    ) where
+        T: Setting + PartialOrd + fmt::Display,
+    {
+        let mut value = None;
+        self.set_optional(key, &mut value);
+        match value {
+            Some(value) if !range.contains(&value) => {
+                self.problem(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
+            }
+            None => {}
+            value => *target = value,
         }
     }
 

@@ -31,9 +31,11 @@ impl Control {
         publisher: Publisher,
     ) -> Result<(Self, FirstPass), String> {
         let serving = &config.serving;
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = serving.workers.unwrap_or(cores);
         let defaults = Defaults {
             engine: serving.engine,
-            workers: WorkerDefaults { workers: serving.workers, queue_max: serving.queue_max },
+            workers: WorkerDefaults { workers, queue_max: serving.queue_max },
             session: SessionOptions { intra_op_threads: serving.intra_op_threads },
         };
         let engines = pointsman_control::Engines::new(engines.available().to_vec());

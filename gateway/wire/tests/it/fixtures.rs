@@ -65,7 +65,7 @@ pub(crate) fn prediction(outputs: &[(&str, &Tensor)]) -> Prediction {
     Prediction {
         model: ModelName::new("m").expect("a name"),
         version: VersionNumber::new(1).expect("above 0"),
-        arm: "default".into(),
+        arm: "default",
         outputs: outputs.iter().map(output).collect(),
         times: StageTimes::default(),
     }

@@ -14,7 +14,7 @@ pub(super) fn prediction(outputs: Vec<(&str, Tensor)>) -> Prediction {
     Prediction {
         model: ModelName::new("add").expect("a name"),
         version: VersionNumber::new(3).expect("above 0"),
-        arm: "main".into(),
+        arm: "main",
         outputs: outputs.into_iter().map(output).collect(),
         times: StageTimes::default(),
     }
