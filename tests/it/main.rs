@@ -1,3 +1,4 @@
 //! The end-to-end tests, in one binary.
 
+mod docs;
 mod smoke;
