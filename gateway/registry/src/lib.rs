@@ -21,6 +21,10 @@
 //!
 //! Calls block: they belong on a loader's thread.
 
+// A fuzzer's build instruments the unit tests too: they need its runtime to link.
+#[cfg(test)]
+use bolero as _;
+
 mod card;
 mod digest;
 mod directory;

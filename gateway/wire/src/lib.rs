@@ -12,6 +12,10 @@
 //! | [`encoding`] | gzip and deflate, with a hard cap |
 //! | [`openapi`] | the OpenAPI document of the REST protocols |
 
+// A fuzzer's build instruments the unit tests too: they need its runtime to link.
+#[cfg(test)]
+use bolero as _;
+
 mod classification;
 pub mod encoding;
 pub mod grpc;
