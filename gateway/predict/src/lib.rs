@@ -9,6 +9,7 @@
 //! [`Snapshot`], published as a whole by whoever holds the [`Publisher`].
 
 mod admission;
+mod line;
 mod metrics;
 mod outcome;
 mod pipeline;

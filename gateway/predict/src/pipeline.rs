@@ -11,9 +11,10 @@ use pointsman_core::{
 use pointsman_route::Pick;
 
 use crate::admission::{Admission, AdmissionLimits};
+use crate::line::JoinError;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
-use crate::queue::{Reply, SubmitError, Ticket, WorkerGone};
+use crate::queue::{Reply, Ticket, WorkerGone};
 use crate::snapshot::Reader;
 use crate::version::Version;
 
@@ -102,10 +103,10 @@ impl Predictor {
         }
         let ticket = version.queue.submit(inputs, outputs.clone(), request.deadline, queued_at).map_err(
             |e| match e {
-                SubmitError::Full => {
+                JoinError::Full => {
                     PredictError::QueueFull { model: request.model.clone(), limit: version.spec().queue_max }
                 }
-                SubmitError::Closed => PredictError::ShuttingDown,
+                JoinError::Closed => PredictError::ShuttingDown,
             },
         )?;
         let placed = Placed {

@@ -3,19 +3,20 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use pointsman_core::{Interrupt, RunError, RunOutputs, StageTimes, Tensor};
 use tokio::sync::oneshot;
+
+use crate::line::{Jobs, JoinError, Line};
 
 /// What a worker answers.
 pub(crate) type Reply = Result<(RunOutputs, StageTimes), RunError>;
 
 /// One request in the queue.
+#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) inputs: Vec<Option<Tensor>>,
@@ -25,11 +26,10 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
-/// The sending side, held by the version.
+/// The sending side, held by the version. Dropped, it closes the line.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    jobs: Sender<Job>,
-    next_id: AtomicU64,
+    line: Arc<Line>,
     runs: Arc<Vec<RunSlot>>,
 }
 
@@ -82,31 +82,26 @@ impl RunSlot {
     }
 }
 
-/// Creates a queue of `queue_max` places for workers with these interrupts.
-pub(crate) fn queue(queue_max: usize, interrupts: Vec<Arc<dyn Interrupt>>) -> (Queue, Receiver<Job>) {
-    let (jobs, receiver) = bounded(queue_max.max(1));
-    let slot = |interrupt| RunSlot { current: Mutex::default(), interrupt };
-    let runs = Arc::new(interrupts.into_iter().map(slot).collect());
-    (Queue { jobs, next_id: AtomicU64::new(0), runs }, receiver)
-}
-
-/// Why a job was not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SubmitError {
-    /// All places are taken.
-    Full,
-    /// The workers are gone.
-    Closed,
-}
-
 impl Queue {
+    /// Creates a queue of `queue_max` places for workers with these interrupts.
+    pub(crate) fn new(queue_max: usize, interrupts: Vec<Arc<dyn Interrupt>>) -> Self {
+        let slot = |interrupt| RunSlot { current: Mutex::default(), interrupt };
+        let runs = Arc::new(interrupts.into_iter().map(slot).collect());
+        Self { line: Line::new(queue_max), runs }
+    }
+
+    /// An end for one more worker.
+    pub(crate) fn jobs(&self) -> Jobs {
+        self.line.jobs()
+    }
+
     pub(crate) fn runs(&self) -> &Arc<Vec<RunSlot>> {
         &self.runs
     }
 
     /// How many jobs wait.
     pub(crate) fn depth(&self) -> usize {
-        self.jobs.len()
+        self.line.len()
     }
 
     /// Takes a place, without waiting.
@@ -116,23 +111,27 @@ impl Queue {
         outputs: Vec<usize>,
         deadline: Option<Instant>,
         queued_at: Instant,
-    ) -> Result<Ticket, SubmitError> {
+    ) -> Result<Ticket, JoinError> {
         let (reply, receiver) = oneshot::channel();
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        match self.jobs.try_send(Job { id, inputs, outputs, deadline, queued_at, reply }) {
-            Ok(()) => Ok(Ticket { id, receiver, runs: self.runs.clone(), answered: false }),
-            Err(TrySendError::Full(_)) => Err(SubmitError::Full),
-            Err(TrySendError::Disconnected(_)) => Err(SubmitError::Closed),
-        }
+        let id = self.line.join(|id| Job { id, inputs, outputs, deadline, queued_at, reply })?;
+        let (line, runs) = (self.line.clone(), self.runs.clone());
+        Ok(Ticket { id, receiver, line, runs, answered: false })
     }
 }
 
-/// The right to one answer. Dropped before that, it takes the job back: a queued one is never run,
-/// a running one is interrupted.
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.line.close();
+    }
+}
+
+/// The right to one answer. Dropped before that, it takes the job back: a queued one leaves the line
+/// and is never run, a running one is interrupted.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     id: u64,
     receiver: oneshot::Receiver<Reply>,
+    line: Arc<Line>,
     runs: Arc<Vec<RunSlot>>,
     answered: bool,
 }
@@ -157,6 +156,7 @@ impl Drop for Ticket {
             return;
         }
         self.receiver.close();
+        self.line.leave(self.id);
         for run in self.runs.iter() {
             run.interrupt(self.id);
         }

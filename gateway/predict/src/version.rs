@@ -6,7 +6,7 @@ use std::thread;
 use pointsman_core::{ModelName, Nonfinite, Session, Signature, VersionNumber};
 
 use crate::metrics::{Metrics, VersionMetrics};
-use crate::queue::{Queue, queue};
+use crate::queue::Queue;
 use crate::statistics::Statistics;
 use crate::worker::work;
 
@@ -51,10 +51,10 @@ impl Version {
         sessions: Vec<Box<dyn Session>>,
         metrics: &Metrics,
     ) -> std::io::Result<Arc<Self>> {
-        let (queue, jobs) = queue(spec.queue_max, sessions.iter().map(|s| s.interrupt()).collect());
+        let queue = Queue::new(spec.queue_max, sessions.iter().map(|s| s.interrupt()).collect());
         let workers = sessions.len();
         for (worker, session) in sessions.into_iter().enumerate() {
-            let jobs = jobs.clone();
+            let jobs = queue.jobs();
             let runs = queue.runs().clone();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);

@@ -4,19 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
 use pointsman_core::{RunError, RunInputs, Session, StageTimes};
 
+use crate::line::Jobs;
 use crate::queue::{Job, RunSlot};
 
 /// Works until the queue is closed and empty, then frees the session, here.
-pub(crate) fn work(
-    mut session: Box<dyn Session>,
-    jobs: &Receiver<Job>,
-    runs: &Arc<Vec<RunSlot>>,
-    worker: usize,
-) {
-    while let Ok(job) = jobs.recv() {
+pub(crate) fn work(mut session: Box<dyn Session>, jobs: &Jobs, runs: &Arc<Vec<RunSlot>>, worker: usize) {
+    while let Some(job) = jobs.next() {
         run(session.as_mut(), job, &runs[worker]);
     }
 }
