@@ -138,12 +138,15 @@ impl Model {
         for problem in &wanted.problems {
             tracing::warn!(model = %listing.name, "{problem}");
         }
+        let problem = joined(listing.problems.iter());
         let state = |number: &VersionNumber| {
             let loading = wanted.load.contains(number);
-            let reason = if loading {
-                "it is being loaded"
-            } else {
-                "it is not loaded: neither served nor named by an alias (key `load` of model.toml)"
+            let reason = match (loading, problem.is_empty()) {
+                (true, _) => "it is being loaded",
+                (false, true) => {
+                    "it is not loaded: neither served nor named by an alias (key `load` of model.toml)"
+                }
+                (false, false) => &problem,
             };
             (*number, Unavailable { loading, reason: reason.into() })
         };
@@ -160,7 +163,12 @@ impl Model {
             plan: Plan { default: self.wanted.default, aliases: aliases.collect() },
             versions: self.versions.clone(),
             unavailable: self.unavailable.clone(),
-            problem: problems.map(Problem::to_string).collect::<Vec<_>>().join(" | "),
+            problem: joined(problems),
         }
     }
+}
+
+/// Problems on one line.
+fn joined<'p>(problems: impl Iterator<Item = &'p Problem>) -> String {
+    problems.map(Problem::to_string).collect::<Vec<_>>().join(" | ")
 }
