@@ -169,10 +169,11 @@ async fn serve_connection(
             if http2 {
                 multiplexed.store(true, Ordering::Relaxed);
             }
-            let closing = !http2 && *phase.borrow() == Phase::Closing;
+            let phase = phase.clone();
             async move {
                 let mut response = answer.answer(request).await;
-                if closing {
+                // Looked at last: the way down may have begun while the request was answered.
+                if !http2 && *phase.borrow() == Phase::Closing {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
