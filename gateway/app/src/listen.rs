@@ -1,5 +1,7 @@
 //! Sockets: binding, accepting, and closing without losing a request.
 
+mod opening;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::opening::Opening;
 use crate::config::Connections;
 use crate::exchange::Caller;
 use crate::http::AnswerBody;
@@ -181,7 +184,8 @@ async fn serve_connection(
         })
     };
     let builder = builder(&limits);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(Opening::new(stream, limits.header_timeout));
+    let mut connection = pin!(builder.serve_connection(stream, service));
     let closing = wait_for_closing(phase);
     tokio::select! {
         _ = connection.as_mut() => return,
