@@ -1,4 +1,14 @@
 //! The end-to-end tests, in one binary.
 
+mod accounting;
+mod bad_grpc;
+mod bad_input;
+mod bad_memory;
+mod calls;
+mod cancel;
+mod deadline;
 mod docs;
+mod drain;
+mod models_bad;
 mod smoke;
+mod triton;

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::paths::binary;
+use crate::process::{Process, Stopped};
 use crate::wait::wait_for;
 
 /// How a gateway is to be started.
@@ -24,8 +26,7 @@ pub struct Start {
 /// A running gateway. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Gateway {
-    child: Child,
-    scratch: tempfile::TempDir,
+    process: Process,
     /// REST.
     pub http: SocketAddr,
     /// gRPC.
@@ -34,17 +35,6 @@ pub struct Gateway {
     pub metrics: SocketAddr,
     /// Control.
     pub admin: SocketAddr,
-}
-
-/// How a gateway ended.
-#[derive(Debug)]
-pub struct Stopped {
-    /// The exit code; nothing where a signal killed it.
-    pub code: Option<i32>,
-    /// What it printed.
-    pub stdout: String,
-    /// Its log.
-    pub stderr: String,
 }
 
 impl Start {
@@ -88,22 +78,32 @@ impl Start {
         self
     }
 
-    fn spawn(&self, scratch: &Path) -> Child {
-        let config = scratch.join("pointsman.toml");
+    /// Starts it and waits for nothing.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn launch(self) -> Process {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let config = scratch.path().join("pointsman.toml");
         std::fs::write(&config, &self.config).expect("a configuration file");
-        let output = |name: &str| Stdio::from(File::create(scratch.join(name)).expect("an output file"));
+        let output =
+            |name: &str| Stdio::from(File::create(scratch.path().join(name)).expect("an output file"));
         let mut command = Command::new(binary());
         command.arg("serve").arg(&self.models).arg("--config").arg(config);
         for listener in ["--http", "--grpc", "--metrics", "--admin"] {
-            command.arg(listener).arg("127.0.0.1:0");
+            if !self.arguments.iter().any(|argument| argument == listener) {
+                command.arg(listener).arg("127.0.0.1:0");
+            }
         }
-        command.arg("--ready-file").arg(scratch.join("ready.json"));
+        command.arg("--ready-file").arg(scratch.path().join("ready.json"));
         command.args(&self.arguments).envs(self.variables.iter().cloned());
         for name in &self.removed {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
-        command.spawn().expect("the gateway starts")
+        let child = command.spawn().expect("the gateway starts");
+        Process { child, scratch }
     }
 
     /// Starts it and waits until it is ready.
@@ -112,13 +112,14 @@ impl Start {
     /// Where it ends instead, or is not ready within half a minute.
     #[must_use]
     pub fn start(self) -> Gateway {
-        let scratch = tempfile::tempdir().expect("a temporary directory");
-        let mut child = self.spawn(scratch.path());
-        let ready = scratch.path().join("ready.json");
+        let mut process = self.launch();
+        let ready = process.scratch.path().join("ready.json");
+        let mut unready = 0;
         let addresses: Value = wait_for("the gateway to be ready", || {
-            if let Some(status) = child.try_wait().expect("a child can be asked") {
-                panic!("the gateway ended with {status}:\n{}", read(scratch.path(), "stderr"));
-            }
+            assert!(process.is_running(), "the gateway ended:\n{}", process.stderr());
+            // The file follows the table at once, or never.
+            unready += u32::from(process.stdout().contains("/models"));
+            assert!(unready < 200, "nothing serves:\n{}", process.stdout());
             Some(serde_json::from_slice(&std::fs::read(&ready).ok()?).expect("the ready file is JSON"))
         });
         let address = |name: &str| addresses[name].as_str().expect(name).parse().expect("an address");
@@ -127,8 +128,33 @@ impl Start {
             grpc: address("grpc"),
             metrics: address("metrics"),
             admin: address("admin"),
-            child,
-            scratch,
+            process,
+        }
+    }
+
+    /// Starts it and waits until its start-up table is printed, ready or not.
+    ///
+    /// # Panics
+    /// Where it ends instead, or prints nothing within half a minute.
+    #[must_use]
+    pub fn start_unready(self) -> Gateway {
+        let mut process = self.launch();
+        let table = wait_for("the start-up table", || {
+            assert!(process.is_running(), "the gateway ended:\n{}", process.stderr());
+            Some(process.stdout()).filter(|table| table.contains("/models"))
+        });
+        let address = |name: &str| {
+            let line = table.lines().find(|line| line.starts_with(name)).expect(name);
+            let word = line.split_whitespace().nth(1).expect("an address");
+            let word = word.trim_start_matches("http://");
+            word.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
+        };
+        Gateway {
+            http: address("http "),
+            grpc: address("grpc "),
+            metrics: address("metrics "),
+            admin: address("admin "),
+            process,
         }
     }
 
@@ -138,64 +164,32 @@ impl Start {
     /// Where it does not end within half a minute.
     #[must_use]
     pub fn run_to_end(self) -> Stopped {
-        let scratch = tempfile::tempdir().expect("a temporary directory");
-        let mut child = self.spawn(scratch.path());
-        let status = wait_for("the gateway to end", || child.try_wait().expect("a child can be asked"));
-        stopped(status.code(), scratch.path())
+        self.launch().wait()
     }
 }
 
-fn read(scratch: &Path, name: &str) -> String {
-    String::from_utf8_lossy(&std::fs::read(scratch.join(name)).unwrap_or_default()).into_owned()
-}
+impl Deref for Gateway {
+    type Target = Process;
 
-fn stopped(code: Option<i32>, scratch: &Path) -> Stopped {
-    Stopped { code, stdout: read(scratch, "stdout"), stderr: read(scratch, "stderr") }
+    fn deref(&self) -> &Process {
+        &self.process
+    }
 }
 
 impl Gateway {
-    /// Its process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// What it printed so far.
-    #[must_use]
-    pub fn stdout(&self) -> String {
-        read(self.scratch.path(), "stdout")
-    }
-
-    /// Its log so far.
-    #[must_use]
-    pub fn stderr(&self) -> String {
-        read(self.scratch.path(), "stderr")
-    }
-
-    /// Sends it a signal, by the name that `kill` knows (`TERM`, `KILL`, `STOP`).
-    ///
-    /// # Panics
-    /// Where that fails.
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(status.expect("kill runs").success(), "the signal {name} was not sent");
-    }
-
     /// Waits until it has ended.
     ///
     /// # Panics
     /// Where it does not within half a minute.
     #[must_use]
-    pub fn wait(mut self) -> Stopped {
-        let status = wait_for("the gateway to end", || self.child.try_wait().expect("a child can be asked"));
-        stopped(status.code(), self.scratch.path())
+    pub fn wait(self) -> Stopped {
+        self.process.wait()
     }
 
     /// Stops it as an operator would, and gives what it said.
     #[must_use]
     pub fn stop(self) -> Stopped {
-        self.signal("TERM");
-        self.wait()
+        self.process.stop()
     }
 
     /// The sum of the metric's values over the label sets that contain `labels`
@@ -209,22 +203,27 @@ impl Gateway {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// Resident memory, in bytes.
+    /// Waits until the metric has a value that `wanted` accepts.
     ///
     /// # Panics
-    /// Where the system does not say.
-    #[must_use]
-    pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
-        let kib = line.split_whitespace().nth(1).and_then(|n| n.parse::<u64>().ok());
-        kib.expect("a number") * 1024
+    /// Where it does not get one within half a minute.
+    pub fn wait_for_metric(&self, name: &str, labels: &str, wanted: impl Fn(f64) -> bool) {
+        wait_for(name, || wanted(self.metric(name, labels)).then_some(()));
     }
-}
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Waits until a request is in flight and a worker at work: a thread of a version that is on a
+    /// processor or waits for one.
+    ///
+    /// # Panics
+    /// Where none is within half a minute.
+    pub fn wait_for_run(&self) {
+        self.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests > 0.0);
+        wait_for("a worker to run", || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("tasks");
+            let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+            // The name stands in brackets, the state behind it.
+            let mut running = stats.filter(|stat| stat.contains("(run-") && stat.contains(") R "));
+            running.next().map(drop)
+        });
     }
 }

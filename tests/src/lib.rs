@@ -1,19 +1,23 @@
 //! The harness of the end-to-end tests: it starts the real binary as a user would, waits for states
-//! rather than for times, and stops it again whatever happens to the test. Where a state never comes
-//! it panics, as a test does.
+//! rather than for times, and stops it again whatever happens to the test.
 //!
 //! The binary is the one that `cargo build` made (`tests/all` does); `POINTSMAN_BIN` names another.
+#![allow(clippy::panic)] // a harness that cannot do its part fails the test
 
-#![allow(clippy::panic)] // it is part of the tests
-
+mod command;
+mod connection;
 mod gateway;
 mod http;
 mod paths;
+mod process;
 mod registry;
 mod wait;
 
-pub use gateway::{Gateway, Start, Stopped};
+pub use command::Pointsman;
+pub use connection::Connection;
+pub use gateway::{Gateway, Start};
 pub use http::{Answer, get, post, raw, request};
-pub use paths::{binary, fixture, fixtures, repository};
+pub use paths::{binary, fixture, fixtures, onnxruntime_library, repository, test_model};
+pub use process::{Process, Stopped};
 pub use registry::TestRegistry;
 pub use wait::wait_for;

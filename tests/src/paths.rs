@@ -40,3 +40,26 @@ pub fn fixture(name: &str) -> PathBuf {
     assert!(path.is_dir(), "there is no fixture {name}");
     path
 }
+
+/// The bytes of a model that `tests/models/make.py` made.
+///
+/// # Panics
+/// Where there is none of that name.
+#[must_use]
+pub fn test_model(name: &str) -> Vec<u8> {
+    let path = repository().join("tests/models").join(name).with_extension("onnx");
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The ONNX Runtime library that `deploy/install-onnxruntime` put into the user's data directory.
+///
+/// # Panics
+/// Where it was not run.
+#[must_use]
+pub fn onnxruntime_library() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home = || variable("HOME").expect("a home").join(".local/share");
+    let folder = variable("XDG_DATA_HOME").unwrap_or_else(home).join("pointsman/onnxruntime");
+    let library = folder.join("libonnxruntime.so").canonicalize();
+    library.unwrap_or_else(|e| panic!("{}: {e}: run deploy/install-onnxruntime first", folder.display()))
+}

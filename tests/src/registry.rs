@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::paths::fixture;
+use crate::paths::{fixture, test_model};
 
 /// A directory of models that is gone after the test.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ impl TestRegistry {
     pub fn version(self, model: &str, number: u64, from_fixture: &str) -> Self {
         let bytes = std::fs::read(fixture(from_fixture).join("model.onnx")).expect("a fixture has a model");
         self.file(&format!("{model}/{number}/model.onnx"), bytes)
+    }
+
+    /// Version 1 of a model that `tests/models/make.py` made.
+    #[must_use]
+    pub fn made(self, model: &str, from: &str) -> Self {
+        self.file(&format!("{model}/1/model.onnx"), test_model(from))
     }
 
     /// A model that the echo engine serves, with the signature of a fixture.
