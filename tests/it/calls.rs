@@ -20,7 +20,7 @@ pub(crate) const FOREVER: i64 = 1 << 50;
 
 /// A gateway that serves `loop`, whose runs take as long as their requests say, on one worker.
 pub(crate) fn loop_gateway(config: &str) -> (TestRegistry, Start) {
-    let registry = TestRegistry::new().made("loop", "loop");
+    let registry = TestRegistry::new().made("loop", "loop").file("loop/model.toml", "workers = 1\n");
     let start = Start::over(registry.path()).config(&format!("[shutdown]\ndrain_delay = \"0s\"\n{config}"));
     (registry, start)
 }

@@ -77,7 +77,8 @@ fn queued_work_of_a_caller_that_left_never_runs() {
 /// A caller that left gives its place back at once, not when a worker comes by.
 #[test]
 fn a_place_in_the_queue_comes_back_when_its_caller_leaves() {
-    let registry = TestRegistry::new().made("loop", "loop").file("loop/model.toml", "queue_max = 1\n");
+    let registry =
+        TestRegistry::new().made("loop", "loop").file("loop/model.toml", "workers = 1\nqueue_max = 1\n");
     let gateway = Start::over(registry.path()).start();
     let mut running = Connection::open(gateway.http);
     running.post(LOOP, trips(FOREVER).as_bytes());

@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// A gateway over `loop` with this `[shutdown]` and these further keys.
 fn start(shutdown: &str) -> (TestRegistry, Gateway) {
-    let registry = TestRegistry::new().made("loop", "loop");
+    let registry = TestRegistry::new().made("loop", "loop").file("loop/model.toml", "workers = 1\n");
     let gateway = Start::over(registry.path()).config(&format!("[shutdown]\n{shutdown}\n")).start();
     (registry, gateway)
 }
@@ -129,7 +129,7 @@ fn a_signal_while_models_are_loaded() {
 
 #[test]
 fn clients_that_drip_their_headers_are_cut_off() {
-    let registry = TestRegistry::new().made("loop", "loop");
+    let registry = TestRegistry::new().made("loop", "loop").file("loop/model.toml", "workers = 1\n");
     let limits = "[limits]\nheader_timeout = \"300ms\"\nbody_timeout = \"300ms\"\n";
     let gateway = Start::over(registry.path()).config(limits).start();
     for begun in ["", "P", "PRI * HT", "POST /v2", "GET / HTTP/1.1\r\nhost: g\r\n", "GET / HTTP/1.1\r\nx: "] {
