@@ -6,6 +6,7 @@
 //! it ends.
 
 mod external;
+mod misread;
 mod value;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,9 @@ fn load(files: &ModelFiles) -> Result<TractModel, LoadError> {
     if let Some(missing) = model.nodes().iter().find(|n| n.op_is::<UnimplementedOp>()) {
         return Err(unsupported_operator(&missing.op.name()));
     }
+    if let Some(operator) = proto.graph.as_ref().and_then(misread::misread) {
+        return Err(lacks(operator.to_owned()));
+    }
     let signature = signature(&model, &files.declared)?;
     for (index, spec) in signature.inputs.iter().enumerate() {
         let fact = input_fact(&model, spec).ok_or_else(|| {
@@ -74,7 +78,11 @@ fn load(files: &ModelFiles) -> Result<TractModel, LoadError> {
 /// The sentence for an operator that tract lacks; it calls it `Unimplemented(Name)`.
 fn unsupported_operator(name: &str) -> LoadError {
     let operator = name.trim_start_matches("Unimplemented").trim_matches(|c: char| !c.is_alphanumeric());
-    LoadError::UnsupportedOperator { engine: NAME, operator: operator.into(), remedy: REMEDY }
+    lacks(operator.into())
+}
+
+fn lacks(operator: String) -> LoadError {
+    LoadError::UnsupportedOperator { engine: NAME, operator, remedy: REMEDY }
 }
 
 /// tract's errors are chains: the first link says where, the last says what.
