@@ -1,6 +1,7 @@
 //! The V2 gRPC service, on the same data path as REST, with health and reflection beside it.
 
 mod budget;
+mod health;
 mod stream;
 
 use std::sync::{Arc, Mutex};
@@ -26,18 +27,14 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Request, Response, Status, Streaming};
+use tonic_health::pb::health_server::HealthServer;
 
 pub(crate) use self::budget::CountedBody;
+use self::health::GatewayHealth;
 use self::stream::AnswerStream;
 use crate::exchange::{Answered, Caller, Exchange};
 use crate::gateway::Gateway;
 use crate::http::BODY_KEY;
-
-/// The name under which the standard health service answers for this one; `""` is the whole gateway.
-const SERVICE: &str = "inference.GRPCInferenceService";
-
-/// How often the health service follows the gateway's readiness.
-const HEALTH_PERIOD: Duration = Duration::from_millis(100);
 
 /// Loading and unloading is the registry's matter.
 pub(crate) const NO_CONTROL: &str =
@@ -46,10 +43,8 @@ pub(crate) const NO_CONTROL: &str =
 /// All gRPC services of the gateway.
 #[must_use]
 pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(follow_readiness(gateway.clone(), health));
     let mut routes = Routes::builder();
-    routes.add_service(health_service);
+    routes.add_service(HealthServer::new(GatewayHealth::new(gateway.clone())));
     if let Err(error) = add_reflection(&mut routes) {
         // The sets are compiled in and read by a test: they cannot be malformed.
         tracing::warn!("gRPC reflection is off: {error}");
@@ -75,17 +70,6 @@ fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::se
     routes.add_service(reflection().build_v1()?);
     routes.add_service(reflection().build_v1alpha()?);
     Ok(())
-}
-
-async fn follow_readiness(gateway: Arc<Gateway>, health: tonic_health::server::HealthReporter) {
-    use tonic_health::ServingStatus::{NotServing, Serving};
-    loop {
-        let status = if gateway.is_ready() { Serving } else { NotServing };
-        for service in ["", SERVICE] {
-            health.set_service_status(service, status).await;
-        }
-        tokio::time::sleep(HEALTH_PERIOD).await;
-    }
 }
 
 /// The status of a call that tonic itself refused because its message is over the limit, and which
