@@ -1,4 +1,5 @@
 //! The end-to-end tests, in one binary.
+#![allow(clippy::panic)] // that is how a test fails
 
 mod accounting;
 mod bad_grpc;

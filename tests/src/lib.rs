@@ -7,16 +7,20 @@
 mod command;
 mod connection;
 mod gateway;
+pub mod grpc;
 mod http;
+mod onnx;
 mod paths;
 mod process;
 mod registry;
+pub mod v2;
 mod wait;
 
 pub use command::Pointsman;
 pub use connection::Connection;
 pub use gateway::{Gateway, Start};
 pub use http::{Answer, get, post, raw, request};
+pub use onnx::OnnxModel;
 pub use paths::{binary, fixture, fixtures, onnxruntime_library, repository, test_model};
 pub use process::{Process, Stopped};
 pub use registry::TestRegistry;
