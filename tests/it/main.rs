@@ -10,6 +10,7 @@ mod cancel;
 mod deadline;
 mod docs;
 mod drain;
+mod fixtures;
 mod models_bad;
 mod smoke;
 mod triton;
