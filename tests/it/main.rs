@@ -14,3 +14,4 @@ mod fixtures;
 mod models_bad;
 mod smoke;
 mod triton;
+mod v2_rest;
