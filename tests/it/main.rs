@@ -14,4 +14,5 @@ mod fixtures;
 mod models_bad;
 mod smoke;
 mod triton;
+mod v1_rest;
 mod v2_rest;
