@@ -16,6 +16,7 @@ mod grpc_limits;
 mod grpc_stream;
 mod models_bad;
 mod smoke;
+mod tidy;
 mod triton;
 mod v1_rest;
 mod v2_rest;
