@@ -1,15 +1,21 @@
 //! Text from outside, made fit for a message.
 
-/// The most characters of a text from outside that a message repeats.
+/// The most characters that a message spends on a text from outside.
 const SHOWN_MAX: usize = 80;
 
 /// A text from outside as a message may repeat it: short, and without control characters, so that it
 /// can neither fill nor forge a log.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(escaped).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
-        shown.push_str("...");
+    let mut shown = String::new();
+    let mut room = SHOWN_MAX;
+    for c in text.chars() {
+        // An escape takes several characters, and is shown whole or not at all.
+        match room.checked_sub(escaped(c).count()) {
+            Some(left) => room = left,
+            None => return shown + "...",
+        }
+        shown.extend(escaped(c));
     }
     shown
 }
@@ -29,6 +35,8 @@ mod tests {
     fn texts_are_short_and_printable() {
         assert_eq!(shown("sepal 'länge'"), "sepal 'länge'");
         assert_eq!(shown("a\n\u{1b}[31m"), "a\\n\\u{1b}[31m");
+        assert_eq!(shown(&"x".repeat(80)).len(), 80);
         assert_eq!(shown(&"x".repeat(1000)).len(), 83);
+        assert_eq!(shown(&"\n".repeat(1000)), "\\n".repeat(40) + "...");
     }
 }
