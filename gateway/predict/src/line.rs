@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use crossbeam_utils::Backoff;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::queue::Job;
 
@@ -95,7 +96,11 @@ impl Line {
 
 impl Jobs {
     /// Waits for the next job; nothing once the line is closed and empty.
+    ///
+    /// Under load the next job is microseconds away, and to sleep and be woken costs more than that:
+    /// so a worker first gives way a few times, and sleeps only then.
     pub(crate) fn next(&self) -> Option<Job> {
+        let backoff = Backoff::new();
         let mut state = self.line.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
@@ -104,7 +109,11 @@ impl Jobs {
             if state.closed {
                 return None;
             }
-            self.line.came.wait(&mut state);
+            if backoff.is_completed() {
+                self.line.came.wait(&mut state);
+            } else {
+                MutexGuard::unlocked(&mut state, || backoff.snooze());
+            }
         }
     }
 }
