@@ -56,7 +56,7 @@ pub(crate) enum Command {
 /// Where the configuration comes from, and what overrides it.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Settings {
-    /// The registry: a directory of <model>/<version>/model.onnx [default: models].
+    /// The registry: a directory of `<model>/<version>/model.onnx` [default: models].
     #[arg(env = "POINTSMAN_MODELS")]
     pub(crate) models: Option<PathBuf>,
     /// A configuration file; deploy/pointsman.toml lists all keys.

@@ -207,7 +207,7 @@ impl Listen {
 impl Serving {
     fn read(&mut self, section: &mut Section<'_>) {
         section.set("engine", &mut self.engine);
-        section.set_optional_within("workers", &mut self.workers, 1..=256);
+        section.set_optional_within("workers", &mut self.workers, 1..=1024);
         section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
         section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
         section.set("nonfinite", &mut self.nonfinite);

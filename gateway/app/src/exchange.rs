@@ -34,6 +34,7 @@ impl Exchange {
     /// [`PredictError::Overloaded`], which is counted as this request's outcome.
     pub(crate) fn admit(
         gateway: &Arc<Gateway>,
+        id: RequestId,
         protocol: Protocol,
         headers: &HeaderMap,
         declared: Option<usize>,
@@ -49,7 +50,6 @@ impl Exchange {
                 return Err(error);
             }
         };
-        let id = RequestId::generate();
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
         Ok(Self { gateway: gateway.clone(), id, protocol, outcome, permit, span, client_id: None })
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use pointsman_core::{PredictError, Prediction, VersionSelector, shown};
+use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector, shown};
 use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
@@ -104,11 +104,12 @@ impl Inference {
     /// One request, whether it came alone or on a stream.
     async fn infer(
         &self,
+        id: RequestId,
         message: ModelInferRequest,
         caller: &CallContext,
     ) -> Result<(ModelInferResponse, Answer), PredictError> {
         let mut exchange =
-            Exchange::admit(&self.gateway, Protocol::V2Grpc, &caller.headers, None, caller.address)?;
+            Exchange::admit(&self.gateway, id, Protocol::V2Grpc, &caller.headers, None, caller.address)?;
         match self.predict(message, &mut exchange, caller.timeout).await {
             Ok((response, prediction, encode)) => {
                 let metadata = Metadata {
@@ -193,12 +194,20 @@ impl Metadata {
     fn write(self, metadata: &mut MetadataMap) {
         metadata.insert("pointsman-arm", MetadataValue::from_static(self.arm));
         metadata.insert("pointsman-version", MetadataValue::from(self.version));
-        let texts = [("pointsman-request-id", Some(self.id)), ("traceresponse", self.trace)];
-        for (name, text) in texts {
-            if let Some(value) = text.and_then(|text| MetadataValue::try_from(text).ok()) {
-                metadata.insert(name, value);
-            }
+        insert(metadata, REQUEST_ID, self.id);
+        if let Some(trace) = self.trace {
+            insert(metadata, "traceresponse", trace);
         }
+    }
+}
+
+/// The metadata that holds the gateway's id of the request.
+const REQUEST_ID: &str = "pointsman-request-id";
+
+/// Adds text that is known to be ASCII.
+fn insert(metadata: &mut MetadataMap, name: &'static str, text: String) {
+    if let Ok(value) = MetadataValue::try_from(text) {
+        metadata.insert(name, value);
     }
 }
 
@@ -263,8 +272,12 @@ impl GrpcInferenceService for Inference {
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
         let caller = CallContext::of(&request);
-        let (response, answer) =
-            self.infer(request.into_inner(), &caller).await.map_err(|e| wire::status(&e))?;
+        let id = RequestId::generate();
+        let (response, answer) = self.infer(id, request.into_inner(), &caller).await.map_err(|error| {
+            let mut status = wire::status(&error);
+            insert(status.metadata_mut(), REQUEST_ID, id.to_string());
+            status
+        })?;
         let mut response = Response::new(response);
         answer.metadata.write(response.metadata_mut());
         response.extensions_mut().insert(UnderWay(Arc::new(Mutex::new(Some(answer.answered)))));

@@ -71,8 +71,9 @@ fn load(files: &ModelFiles) -> Result<TractModel, LoadError> {
         })?;
         model.set_input_fact(index, fact).map_err(chain)?;
     }
+    let symbols = model.symbols.clone();
     let plan = model.into_optimized().and_then(IntoRunnable::into_runnable).map_err(chain)?;
-    Ok(TractModel { plan, signature })
+    Ok(TractModel { plan, signature, _symbols: symbols })
 }
 
 /// The sentence for an operator that tract lacks; it calls it `Unimplemented(Name)`.
@@ -132,6 +133,8 @@ fn is_identifier(symbol: &str) -> bool {
 struct TractModel {
     plan: Arc<TypedRunnableModel>,
     signature: Signature,
+    /// The dimensions of the plan refer to these weakly.
+    _symbols: SymbolScope,
 }
 
 impl LoadedModel for TractModel {

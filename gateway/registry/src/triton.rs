@@ -250,6 +250,8 @@ impl Reading<'_> {
         let sizes = batching.preferred_batch_size.iter();
         let preferred_rows: Vec<usize> =
             sizes.filter_map(|&rows| usize::try_from(rows).ok().filter(|&rows| rows > 0)).collect();
+        let said = "dynamic_batching: every request is run by itself, so preferred sizes and the delay have no effect";
+        self.warn(said);
         if preferred_rows.len() < batching.preferred_batch_size.len() {
             self.refuse("preferred_batch_size has a size below 1", "give sizes from 1 on");
         }

@@ -122,7 +122,7 @@ fn inflate(mut stream: Decompress, name: &str, body: &[u8], max: usize) -> Resul
 }
 
 fn too_large(max: usize) -> PredictError {
-    PredictError::TooLarge { what: "the body, unpacked,", limit: max, key: "body_bytes_max" }
+    PredictError::TooLarge { what: "the body, unpacked,", limit: max, key: "limits.body_bytes_max" }
 }
 
 /// Packs an answer into one body. Speed goes before size: the network is near.

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
+use pointsman_core::RequestId;
 use pointsman_wire::grpc::proto::{ModelInferRequest, ModelStreamInferResponse};
 use pointsman_wire::grpc::{status, stream_error, stream_response};
 use tonic::{Request, Status, Streaming};
@@ -25,7 +26,7 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
         async move {
             let message = message.map_err(|status| in_table(status, &inference.gateway))?;
             let id = message.id.clone();
-            match inference.infer(message, &caller).await {
+            match inference.infer(RequestId::generate(), message, &caller).await {
                 Ok((response, mut answer)) => {
                     answer.answered.written();
                     Ok(stream_response(response))

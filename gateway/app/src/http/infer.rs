@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use pointsman_core::{PredictError, Prediction};
+use pointsman_core::{PredictError, Prediction, RequestId};
 use pointsman_predict::Protocol;
 use pointsman_wire::encoding::{Encoding, compress, decompress};
 use pointsman_wire::route::Target;
@@ -90,11 +90,16 @@ async fn predict(
     let (head, body) = request.into_parts();
     let declared = declared_length(&head.headers);
     let caller = head.extensions.get::<Caller>().copied();
-    let mut exchange = match Exchange::admit(&http.gateway, protocol, &head.headers, declared, caller) {
+    let id = RequestId::generate();
+    let mut exchange = match Exchange::admit(&http.gateway, id, protocol, &head.headers, declared, caller) {
         Ok(exchange) => exchange,
-        Err(refused) => return error(&refused),
+        Err(refused) => {
+            let mut response = error(&refused);
+            identify(&mut response, id, None);
+            return response;
+        }
     };
-    let (id, trace) = (exchange.id(), exchange.trace_response());
+    let trace = exchange.trace_response();
     let answered = async {
         let body = read(http, &head.headers, declared, body, &mut exchange).await?;
         answer(&mut exchange, &head.headers, body).await

@@ -85,6 +85,7 @@ fn a_full_configuration_is_read_and_what_is_not_honoured_is_named() {
              dynamic_batching.default_queue_policy.timeout_action, optimization, parameters, model_warmup, \
              which is not honoured",
             "instance_group.kind: KIND_GPU, but this gateway runs on the CPU",
+            "dynamic_batching: every request is run by itself, so preferred sizes and the delay have no effect",
         ]
     );
 }

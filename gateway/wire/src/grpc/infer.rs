@@ -73,7 +73,7 @@ fn check_sizes(message: &ModelInferRequest, limits: &Limits) -> Result<(), Predi
     for (what, count) in [("inputs", message.inputs.len()), ("outputs", message.outputs.len())] {
         if count > limit {
             return Err(PredictError::BadRequest(format!(
-                "the request has {count} {what} where {limit} may be (tensors_max)"
+                "the request has {count} {what} where {limit} may be (limits.tensors_max)"
             )));
         }
     }

@@ -92,7 +92,7 @@ fn check_sizes(parameters: &WireParameters, limits: &Limits) -> Result<(), Predi
     let limit = limits.parameters_max;
     if parameters.len() > limit {
         return Err(PredictError::BadRequest(format!(
-            "{} parameters are given where {limit} may be (parameters_max)",
+            "{} parameters are given where {limit} may be (limits.parameters_max)",
             parameters.len()
         )));
     }

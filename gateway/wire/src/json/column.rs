@@ -117,9 +117,8 @@ pub(crate) fn takes(datatype: Datatype) -> &'static str {
         Datatype::Int32 => "whole numbers from -2147483648 to 2147483647",
         Datatype::Int64 => "whole numbers from -9223372036854775808 to 9223372036854775807",
         Datatype::Fp16 => "numbers of at most 65504 either way, NaN, Infinity and -Infinity",
-        Datatype::Bf16 | Datatype::Fp32 => {
-            "numbers up to about 3.4e38 either way, NaN, Infinity and -Infinity"
-        }
+        Datatype::Bf16 => "numbers up to about 3.39e38 either way, NaN, Infinity and -Infinity",
+        Datatype::Fp32 => "numbers up to about 3.4e38 either way, NaN, Infinity and -Infinity",
         Datatype::Fp64 => "numbers up to about 1.8e308 either way, NaN, Infinity and -Infinity",
         Datatype::Bytes => "strings",
     }

@@ -262,7 +262,7 @@ pub(crate) fn bounded<'t>(text: &'t str, what: &str, bytes_max: usize) -> Result
     if text.len() > bytes_max {
         let length = text.len();
         return Err(PredictError::BadRequest(format!(
-            "{what} is {length} bytes long, over the limit of {bytes_max} (text_bytes_max)"
+            "{what} is {length} bytes long, over the limit of {bytes_max} (limits.text_bytes_max)"
         )));
     }
     Ok(text)

@@ -146,7 +146,7 @@ fn each(
     reader.object(classify, |reader, key| {
         if seen.len() == limits.parameters_max {
             return Err(PredictError::BadRequest(format!(
-                "{place} has more than {} parameters (parameters_max)",
+                "{place} has more than {} parameters (limits.parameters_max)",
                 limits.parameters_max
             )));
         }

@@ -195,7 +195,7 @@ fn within(count: usize, what: &str, limits: &Limits) -> Result<(), PredictError>
     let max = limits.tensors_max;
     if count >= max {
         return Err(PredictError::BadRequest(format!(
-            "the request has more than {max} {what} (tensors_max)"
+            "the request has more than {max} {what} (limits.tensors_max)"
         )));
     }
     Ok(())

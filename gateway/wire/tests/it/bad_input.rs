@@ -141,15 +141,18 @@ fn limits() {
     let one = r#"{"name":"x","shape":[1],"datatype":"FP32","data":[1]}"#;
     let body = |count: usize| format!(r#"{{"inputs":[{}]}}"#, vec![one; count].join(","));
     assert!(infer(body(limits.tensors_max), None).is_ok());
-    check(&body(limits.tensors_max + 1), "the request has more than 256 inputs (tensors_max)");
+    check(&body(limits.tensors_max + 1), "the request has more than 256 inputs (limits.tensors_max)");
     let outputs = vec![r#"{"name":"y"}"#; limits.tensors_max + 1].join(",");
-    check(&format!(r#"{{"inputs":[],"outputs":[{outputs}]}}"#), "more than 256 outputs (tensors_max)");
+    check(&format!(r#"{{"inputs":[],"outputs":[{outputs}]}}"#), "more than 256 outputs (limits.tensors_max)");
     let parameters = |count: usize| {
         let each: Vec<String> = (0..count).map(|i| format!(r#""p{i}":1"#)).collect();
         format!(r#"{{"inputs":[],"parameters":{{{}}}}}"#, each.join(","))
     };
     assert!(infer(parameters(limits.parameters_max), None).is_ok());
-    check(&parameters(limits.parameters_max + 1), "the request has more than 64 parameters (parameters_max)");
+    check(
+        &parameters(limits.parameters_max + 1),
+        "the request has more than 64 parameters (limits.parameters_max)",
+    );
     let long = "x".repeat(limits.text_bytes_max + 1);
     assert!(infer(format!(r#"{{"inputs":[],"id":"{}"}}"#, &long[1..]), None).is_ok());
     for body in [
@@ -159,7 +162,7 @@ fn limits() {
         format!(r#"{{"inputs":[{{"name":"{long}"}}]}}"#),
         format!(r#"{{"inputs":[],"outputs":[{{"name":"{long}"}}]}}"#),
     ] {
-        check(&body, "is 4097 bytes long, over the limit of 4096 (text_bytes_max)");
+        check(&body, "is 4097 bytes long, over the limit of 4096 (limits.text_bytes_max)");
     }
 }
 
