@@ -201,10 +201,11 @@ impl Library {
 
 /// SHA-256 of a regular file, in hexadecimal.
 fn digest(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    // Looked at before it is opened: opening a pipe waits for whoever writes to it.
+    if !path.metadata()?.is_file() {
         return Err(std::io::Error::other("not a file"));
     }
+    let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
@@ -219,7 +220,7 @@ fn digest(path: &Path) -> std::io::Result<String> {
 pub fn probe(path: &Path) -> Result<LibraryVersion, String> {
     // SAFETY: running a foreign library's initialisers can do anything; that is why this runs in a
     // child process that has nothing to lose.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|e| e.to_string())?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|e| loader_words(&e))?;
     // SAFETY: `OrtGetApiBase` has this signature in every release.
     let entry =
         unsafe { library.get::<unsafe extern "C" fn() -> *const ort_sys::OrtApiBase>(b"OrtGetApiBase") };
@@ -229,7 +230,19 @@ pub fn probe(path: &Path) -> Result<LibraryVersion, String> {
     // SAFETY: the string is static and ends with NUL.
     let version = unsafe { CStr::from_ptr((base.GetVersionString)()) };
     let version = version.to_str().map_err(|_| "its version is not text")?;
-    LibraryVersion::parse(version).ok_or_else(|| format!("its version '{version}' is none"))
+    let version = LibraryVersion::parse(version).ok_or_else(|| format!("its version '{version}' is none"))?;
+    // Asked of an old one, it would say on standard error what the floor says better.
+    // SAFETY: the function takes any number, and gives null for interfaces that it does not have.
+    if version >= VERSION_FLOOR && unsafe { (base.GetApi)(ort_sys::ORT_API_VERSION) }.is_null() {
+        return Err(format!("it has no interface of version {}", ort_sys::ORT_API_VERSION));
+    }
+    Ok(version)
+}
+
+/// What the system's loader said, which is the source of the error.
+fn loader_words(error: &libloading::Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string).replace('\n', " ")
 }
 
 #[cfg(test)]
