@@ -55,6 +55,7 @@ fn abandoned(gateway: &Gateway, grpc: &Grpc) {
     let in_flight = |count: f64| {
         gateway.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests == count);
     };
+    in_flight(0.0);
     let mut running = Connection::open(gateway.http);
     running.post(LOOP, trips(FOREVER).as_bytes());
     gateway.wait_for_run();

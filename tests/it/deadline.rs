@@ -3,7 +3,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::HeaderMap;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use pointsman_tests::{Answer, Connection, post, request};
+use pointsman_wire::grpc::proto::infer_parameter::ParameterChoice;
+use pointsman_wire::grpc::proto::{InferParameter, ModelInferRequest};
+use prost::Message;
 use tonic::{Code, Request};
 
 use crate::calls::{FOREVER, Grpc, LOOP, code_of, loop_gateway, trips, trips_message, trips_within};
@@ -62,20 +70,46 @@ fn each_way_to_say_a_deadline_ends_the_run() {
     );
 }
 
-/// The gateway itself keeps to `grpc-timeout`: this client has no clock of its own.
-#[test]
-fn grpc_timeout_is_kept_by_the_gateway() {
+/// Calls without a gRPC client, which would look at the clock itself; gives the headers of the answer.
+async fn call(address: SocketAddr, message: &ModelInferRequest, timeout: &str) -> HeaderMap {
+    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
+    let body = [&[0][..], &length, &message].concat();
+    let path = format!("http://{address}/inference.GRPCInferenceService/ModelInfer");
+    let request = hyper::Request::post(path)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-timeout", timeout)
+        .body(Full::new(Bytes::from(body)))
+        .expect("a request");
+    sender.send_request(request).await.expect("an answer").headers().clone()
+}
+
+#[tokio::test]
+async fn grpc_timeout_is_kept_by_the_gateway() {
     let (_registry, start) = loop_gateway("");
     let gateway = start.start();
-    let grpc = Grpc::connect(gateway.grpc);
+    for timeout in ["300m", "300000u", "1S"] {
+        let headers = call(gateway.grpc, &trips_message(FOREVER), timeout).await;
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(text("grpc-status"), Some("4"), "{timeout}: {headers:?}");
+        assert_eq!(text("pointsman-code"), Some("DEADLINE_EXCEEDED"), "{timeout}: {headers:?}");
+    }
+    assert_worker_is_free(gateway.http);
+}
+
+#[test]
+fn the_parameter_counts_over_grpc_too() {
+    let (_registry, start) = loop_gateway("");
+    let gateway = start.start();
     let mut message = trips_message(FOREVER);
-    let timeout = pointsman_wire::grpc::proto::InferParameter {
-        parameter_choice: Some(pointsman_wire::grpc::proto::infer_parameter::ParameterChoice::Int64Param(
-            300_000,
-        )),
-    };
-    message.parameters.insert("timeout".into(), timeout);
-    let status = grpc.infer(message).expect_err("a refusal");
+    let micros = InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(300_000)) };
+    message.parameters.insert("timeout".into(), micros);
+    let status = Grpc::connect(gateway.grpc).infer(message).expect_err("a refusal");
     assert_eq!((status.code(), code_of(&status)), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
     assert_worker_is_free(gateway.http);
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::panic)] // that is how a test fails
 
 mod accounting;
+mod app;
 mod bad_grpc;
 mod bad_input;
 mod bad_memory;
@@ -10,6 +11,8 @@ mod cancel;
 mod deadline;
 mod docs;
 mod drain;
+mod engines;
+mod engines_broken;
 mod fixtures;
 mod grpc;
 mod grpc_limits;
@@ -17,6 +20,7 @@ mod grpc_stream;
 mod models_bad;
 mod smoke;
 mod tidy;
+mod traces;
 mod triton;
 mod v1_rest;
 mod v2_rest;

@@ -13,7 +13,7 @@ pub struct Pointsman {
 }
 
 impl Pointsman {
-    /// The binary with these arguments, and none of the variables that would change what it does.
+    /// The binary with these arguments.
     #[must_use]
     pub fn new<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Self {
         Self::of(binary(), arguments)
@@ -34,6 +34,20 @@ impl Pointsman {
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
+        self
+    }
+
+    /// Takes a variable out of its environment.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Gives it something to read.
+    #[must_use]
+    pub fn input(mut self, file: std::fs::File) -> Self {
+        self.command.stdin(file);
         self
     }
 

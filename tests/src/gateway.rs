@@ -21,6 +21,7 @@ pub struct Start {
     variables: Vec<(String, OsString)>,
     config: String,
     removed: Vec<String>,
+    directory: Option<PathBuf>,
 }
 
 /// A running gateway. Dropped, it is killed.
@@ -47,6 +48,7 @@ impl Start {
             variables: Vec::new(),
             config: "[shutdown]\ndrain_delay = \"0s\"\n".into(),
             removed: Vec::new(),
+            directory: None,
         }
     }
 
@@ -78,6 +80,13 @@ impl Start {
         self
     }
 
+    /// Starts it in this directory.
+    #[must_use]
+    pub fn current_directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
     /// Starts it and waits for nothing.
     ///
     /// # Panics
@@ -100,6 +109,9 @@ impl Start {
         command.args(&self.arguments).envs(self.variables.iter().cloned());
         for name in &self.removed {
             command.env_remove(name);
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
         command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
         let child = command.spawn().expect("the gateway starts");
@@ -211,13 +223,14 @@ impl Gateway {
         wait_for(name, || wanted(self.metric(name, labels)).then_some(()));
     }
 
-    /// Waits until a request is in flight and a worker at work: a thread of a version that is on a
+    /// Waits until a request is in flight, none waits and a worker is at work: a thread of a version that is on a
     /// processor or waits for one.
     ///
     /// # Panics
     /// Where none is within half a minute.
     pub fn wait_for_run(&self) {
         self.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests > 0.0);
+        self.wait_for_metric("pointsman_queue_depth", "", |depth| depth == 0.0);
         wait_for("a worker to run", || {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("tasks");
             let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
