@@ -139,9 +139,9 @@ impl Http {
         }
     }
 
-    async fn read_index(&self, body: Incoming) -> Result<bool, PredictError> {
+    async fn read_index(&self, mut body: Incoming) -> Result<bool, PredictError> {
         let mut permit = self.gateway.predictor.admission().admit(0, None)?;
-        let body = read::read_body(body, SMALL_BODY_MAX, self.body_timeout, &mut permit).await?;
+        let body = read::read_body(&mut body, SMALL_BODY_MAX, self.body_timeout, &mut permit).await?;
         v2::documents::decode_index(&body)
     }
 }

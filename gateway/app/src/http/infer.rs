@@ -14,7 +14,7 @@ use pointsman_wire::{v1 as wire_v1, v2 as wire_v2};
 use super::Http;
 use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
-use super::read::{check_length, declared_length, read_body};
+use super::read::{check_length, declared_length, discard, read_body};
 use crate::exchange::{Caller, Exchange};
 
 /// The header that says for how many milliseconds the caller waits.
@@ -87,13 +87,14 @@ async fn predict(
     request: Request<Incoming>,
     answer: impl AsyncFnOnce(&mut Exchange, &HeaderMap, Bytes) -> Result<Encoded, PredictError>,
 ) -> Response<AnswerBody> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let declared = declared_length(&head.headers);
     let caller = head.extensions.get::<Caller>().copied();
     let id = RequestId::generate();
     let mut exchange = match Exchange::admit(&http.gateway, id, protocol, &head.headers, declared, caller) {
         Ok(exchange) => exchange,
         Err(refused) => {
+            discard(&head.headers, body);
             let mut response = error(&refused);
             identify(&mut response, id, None);
             return response;
@@ -101,7 +102,7 @@ async fn predict(
     };
     let trace = exchange.trace_response();
     let answered = async {
-        let body = read(http, &head.headers, declared, body, &mut exchange).await?;
+        let body = read(http, &head.headers, declared, &mut body, &mut exchange).await?;
         answer(&mut exchange, &head.headers, body).await
     };
     let mut response = match answered.await {
@@ -112,6 +113,7 @@ async fn predict(
         }
         Err(refused) => {
             exchange.failed(&refused);
+            discard(&head.headers, body);
             error(&refused)
         }
     };
@@ -124,7 +126,7 @@ async fn read(
     http: &Http,
     headers: &HeaderMap,
     declared: Option<usize>,
-    body: Incoming,
+    body: &mut Incoming,
     exchange: &mut Exchange,
 ) -> Result<Bytes, PredictError> {
     let max = http.gateway.limits.body_bytes_max;

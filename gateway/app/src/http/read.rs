@@ -13,6 +13,9 @@ const WHAT: &str = "the body";
 /// The key of the limit, for the message.
 pub(crate) const BODY_KEY: &str = "limits.body_bytes_max";
 
+/// How long the rest of a refused body is read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The length that the headers declare; nothing where they do not, or what they say is no number.
 pub(crate) fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -35,7 +38,7 @@ pub(crate) fn check_length(declared: Option<usize>, max: usize) -> Result<(), Pr
 /// # Errors
 /// [`PredictError`] where the body is too large, breaks off or takes too long.
 pub(crate) async fn read_body(
-    body: Incoming,
+    body: &mut Incoming,
     max: usize,
     timeout: Duration,
     permit: &mut Permit,
@@ -48,13 +51,13 @@ pub(crate) async fn read_body(
     }
 }
 
-async fn collect(mut body: Incoming, max: usize, permit: &mut Permit) -> Result<Bytes, PredictError> {
-    let Some(first) = next(&mut body, 0, max, permit).await? else { return Ok(Bytes::new()) };
+async fn collect(body: &mut Incoming, max: usize, permit: &mut Permit) -> Result<Bytes, PredictError> {
+    let Some(first) = next(body, 0, max, permit).await? else { return Ok(Bytes::new()) };
     // Small bodies come in one piece, and that is used as it is.
-    let Some(second) = next(&mut body, first.len(), max, permit).await? else { return Ok(first) };
+    let Some(second) = next(body, first.len(), max, permit).await? else { return Ok(first) };
     let mut whole = BytesMut::from(first);
     whole.extend_from_slice(&second);
-    while let Some(chunk) = next(&mut body, whole.len(), max, permit).await? {
+    while let Some(chunk) = next(body, whole.len(), max, permit).await? {
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
@@ -88,6 +91,19 @@ async fn next(
             return Ok(Some(data));
         }
     }
+}
+
+/// Reads on what is left of a refused body, for a while and keeping nothing: many clients look for an
+/// answer once they have sent everything, and a connection that is closed before has none for them.
+pub(crate) fn discard(headers: &HeaderMap, mut body: Incoming) {
+    // Who expects to be asked for the body sends none after a refusal, and is not to be asked.
+    if headers.contains_key(header::EXPECT) || http_body::Body::is_end_stream(&body) {
+        return;
+    }
+    tokio::spawn(async move {
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
+    });
 }
 
 fn too_large(limit: usize) -> PredictError {
