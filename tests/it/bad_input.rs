@@ -277,6 +277,8 @@ fn bodies_over_the_limit() {
     let (_registry, gateway) = gateway();
     let body = vec![b' '; BODY_MAX + 1];
     refused(&gateway, INFER, (&[], &body), (413, "TOO_LARGE"), &["1048576", "limits.body_bytes_max"]);
+    // Far over it, and sent to its end before the client looks for an answer.
+    refused(&gateway, INFER, (&[], &vec![b' '; 16 * BODY_MAX]), (413, "TOO_LARGE"), &["1048576"]);
     let at_the_limit = [good().into_bytes(), body].concat()[..BODY_MAX].to_vec();
     assert_eq!(post(gateway.http, INFER, at_the_limit).status, 200);
 
