@@ -122,7 +122,7 @@ fn each_request_has_one_span_below_its_caller() {
         assert_eq!(attribute(first, key), value, "{key}");
     }
     let events: Vec<&str> = first.events.iter().map(|event| event.name.as_str()).collect();
-    assert_eq!(events, ["queue", "batch", "run", "encode"]);
+    assert_eq!(events, ["decode", "queue", "batch", "run", "encode"]);
     let within = |at: u64| (first.start_time_unix_nano..=first.end_time_unix_nano).contains(&at);
     assert!(first.events.iter().all(|event| within(event.time_unix_nano)), "{first:#?}");
     let failed = below.iter().filter(|span| attribute(span, "pointsman.code") == "BAD_REQUEST").count();
