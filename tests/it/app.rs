@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use pointsman_tests::{Pointsman, Start, TestRegistry, get, post, wait_for};
+use pointsman_tests::{Connection, Pointsman, Start, TestRegistry, get, post, wait_for};
 use serde_json::{Value, json};
 
-use crate::calls::{Grpc, LOOP, trips, trips_message};
+use crate::calls::{FOREVER, Grpc, LOOP, trips, trips_message};
 
 fn registry() -> TestRegistry {
     TestRegistry::new().made("loop", "loop")
@@ -143,12 +143,17 @@ fn the_request_log_has_a_line_for_each_request() {
     Grpc::connect(gateway.grpc).infer(trips_message(2)).expect("an answer");
     let bad = post(gateway.http, LOOP, request.replace("trips", "trlps"));
     let refused = bad.header("pointsman-request-id").expect("an id").to_owned();
+    let mut leaving = Connection::open(gateway.http);
+    leaving.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_run();
+    drop(leaving);
+    gateway.wait_for_metric("pointsman_requests_total", "CANCELLED", |cancelled| cancelled == 1.0);
     let stopped = gateway.stop();
     let lines: Vec<Value> =
         stopped.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let requests: Vec<&Value> = lines.iter().filter(|line| line["target"] == "request").collect();
-    assert_eq!(requests.len(), 3, "{}", stopped.stderr);
-    let [first, second, third] = requests[..] else { unreachable!("there are three") };
+    assert_eq!(requests.len(), 4, "{}", stopped.stderr);
+    let [first, second, third, fourth] = requests[..] else { unreachable!("there are four") };
     for (key, value) in [
         ("id", json!(id)),
         ("client_id", json!("mine")),
@@ -159,11 +164,15 @@ fn the_request_log_has_a_line_for_each_request() {
     ] {
         assert_eq!(first[key], value, "{key} of {first}");
     }
-    for stage in ["queue_us", "run_us", "encode_us", "total_us"] {
+    for stage in ["decode_us", "queue_us", "batch_us", "run_us", "encode_us", "total_us"] {
         assert!(first[stage].is_u64(), "{stage} of {first}");
     }
     assert_eq!((&second["protocol"], &second["client_id"]), (&json!("v2-grpc"), &json!("")));
     assert_eq!((&third["id"], &third["code"]), (&json!(refused), &json!("INPUT_MISMATCH")));
+    for (line, code) in [(third, "INPUT_MISMATCH"), (fourth, "CANCELLED")] {
+        assert_eq!((&line["model"], &line["version"]), (&json!("loop"), &json!(1)), "{line}");
+        assert_eq!(line["code"], code);
+    }
     // The control: none where it is not asked for.
     let gateway = Start::over(registry.path()).start();
     assert_eq!(post(gateway.http, LOOP, trips(2)).status, 200);

@@ -40,16 +40,11 @@ impl Exchange {
         declared: Option<usize>,
         caller: Option<Caller>,
     ) -> Result<Self, PredictError> {
-        let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
+        let mut outcome = Outcome::received(gateway.predictor.metrics(), protocol);
         // No body is larger than its limit, whatever its headers declare.
         let bytes = declared.unwrap_or(0).min(gateway.limits.body_bytes_max);
-        let permit = match gateway.predictor.admission().admit(bytes, caller.map(|caller| caller.0)) {
-            Ok(permit) => permit,
-            Err(error) => {
-                outcome.failed(error.code());
-                return Err(error);
-            }
-        };
+        let admitted = gateway.predictor.admission().admit(bytes, caller.map(|caller| caller.0));
+        let permit = admitted.inspect_err(|error| outcome.failed(error.code()))?;
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
         Ok(Self { gateway: gateway.clone(), id, protocol, outcome, permit, span, client_id: None })
     }
@@ -99,46 +94,42 @@ impl Exchange {
     /// The answer is encoded; what is left is to write it.
     #[must_use]
     pub(crate) fn answered(self, prediction: &Prediction, encode: Duration) -> Answered {
-        if self.gateway.log_requests {
-            let times = &prediction.times;
-            tracing::info!(
-                target: "request",
-                id = %self.id,
-                client_id = self.client_id.as_deref().unwrap_or_default(),
-                model = %prediction.model,
-                version = prediction.version.get(),
-                arm = prediction.arm,
-                protocol = self.protocol.name(),
-                code = "OK",
-                queue_us = micros(times.queue),
-                run_us = micros(times.run),
-                encode_us = micros(encode),
-                total_us = micros(self.received_at().elapsed()),
-            );
-        }
-        if let Some(span) = self.span {
-            span.answered(prediction, encode);
-        }
-        Answered { outcome: Some(self.outcome), times: prediction.times, encode, _permit: self.permit }
+        Answered { exchange: self, arm: prediction.arm, times: prediction.times, encode }
     }
 
     /// The answer is an error.
-    pub(crate) fn failed(self, error: &PredictError) {
+    pub(crate) fn failed(mut self, error: &PredictError) {
+        self.end_without_answer(error);
+    }
+
+    fn end_without_answer(&mut self, error: &PredictError) {
+        let version = self.outcome.version().map(|version| version.spec());
         if self.gateway.log_requests {
             tracing::info!(
                 target: "request",
                 id = %self.id,
                 client_id = self.client_id.as_deref().unwrap_or_default(),
+                model = version.map_or("", |spec| spec.model.as_str()),
+                version = version.map(|spec| spec.number.get()),
                 protocol = self.protocol.name(),
                 code = error.code().name(),
+                decode_us = micros(self.outcome.decode()),
                 total_us = micros(self.received_at().elapsed()),
                 "{error}"
             );
         }
-        if let Some(span) = self.span {
-            span.failed(error);
+        if let Some(span) = &mut self.span {
+            span.failed(error, version);
         }
         self.outcome.failed(error.code());
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.outcome.is_finished() {
+            self.end_without_answer(&PredictError::Cancelled);
+        }
     }
 }
 
@@ -148,19 +139,42 @@ fn micros(time: Duration) -> u64 {
 
 /// An answer that is being written. It counts as given once its last byte is handed to the
 /// connection, and as cancelled where the client goes away before.
-#[derive(Debug)]
 pub(crate) struct Answered {
-    outcome: Option<Outcome>,
+    exchange: Exchange,
+    arm: &'static str,
     times: StageTimes,
     encode: Duration,
-    _permit: Permit,
 }
 
 impl Answered {
     /// The last byte is on its way.
     pub(crate) fn written(&mut self) {
-        if let Some(outcome) = self.outcome.take() {
-            outcome.ok(&self.times, self.encode);
+        let Self { exchange, arm, times, encode } = self;
+        let Some(version) = exchange.outcome.version().filter(|_| !exchange.outcome.is_finished()) else {
+            return;
+        };
+        let spec = version.spec();
+        if exchange.gateway.log_requests {
+            tracing::info!(
+                target: "request",
+                id = %exchange.id,
+                client_id = exchange.client_id.as_deref().unwrap_or_default(),
+                model = %spec.model,
+                version = spec.number.get(),
+                arm,
+                protocol = exchange.protocol.name(),
+                code = "OK",
+                decode_us = micros(exchange.outcome.decode()),
+                queue_us = micros(times.queue),
+                batch_us = micros(times.batch),
+                run_us = micros(times.run),
+                encode_us = micros(*encode),
+                total_us = micros(exchange.received_at().elapsed()),
+            );
         }
+        if let Some(span) = &mut exchange.span {
+            span.answered(spec, arm, times, *encode);
+        }
+        exchange.outcome.ok(times, *encode);
     }
 }

@@ -10,7 +10,8 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::{PredictError, Prediction, RequestId};
+use pointsman_core::{PredictError, RequestId, StageTimes};
+use pointsman_predict::VersionSpec;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat, Telemetry};
@@ -127,12 +128,16 @@ impl RequestSpan {
     }
 
     /// Ends the span of a request that was answered, with its stages as events.
-    pub(crate) fn answered(mut self, prediction: &Prediction, encode: Duration) {
+    pub(crate) fn answered(
+        &mut self,
+        version: &VersionSpec,
+        arm: &'static str,
+        times: &StageTimes,
+        encode: Duration,
+    ) {
         if self.span.is_recording() {
-            let times = &prediction.times;
-            self.span.set_attribute(KeyValue::new("pointsman.model", prediction.model.to_string()));
-            self.span.set_attribute(KeyValue::new("pointsman.version", prediction.version.to_string()));
-            self.span.set_attribute(KeyValue::new("pointsman.arm", prediction.arm));
+            self.reached(version);
+            self.span.set_attribute(KeyValue::new("pointsman.arm", arm));
             self.span
                 .set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
             let now = SystemTime::now();
@@ -150,12 +155,20 @@ impl RequestSpan {
         self.span.end();
     }
 
-    /// Ends the span of a request that was answered with an error.
-    pub(crate) fn failed(mut self, error: &PredictError) {
+    /// Ends the span of a request that got no answer, or an error.
+    pub(crate) fn failed(&mut self, error: &PredictError, version: Option<&VersionSpec>) {
         if self.span.is_recording() {
+            if let Some(version) = version {
+                self.reached(version);
+            }
             self.span.set_attribute(KeyValue::new("pointsman.code", error.code().name()));
             self.span.set_status(Status::error(error.to_string()));
         }
         self.span.end();
+    }
+
+    fn reached(&mut self, version: &VersionSpec) {
+        self.span.set_attribute(KeyValue::new("pointsman.model", version.model.to_string()));
+        self.span.set_attribute(KeyValue::new("pointsman.version", version.number.to_string()));
     }
 }

@@ -36,55 +36,67 @@ impl Outcome {
         self.received_at
     }
 
-    /// How long decoding took.
+    /// Decoding took this long.
     pub fn decoded(&mut self, time: Duration) {
         self.decode = time;
     }
 
-    /// The version that the request reached.
+    /// The version that the request reached, if it reached one.
+    #[must_use]
+    pub fn version(&self) -> Option<&Arc<Version>> {
+        self.version.as_ref()
+    }
+
+    /// How long decoding took.
+    #[must_use]
+    pub fn decode(&self) -> Duration {
+        self.decode
+    }
+
+    /// Whether the request has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     pub(crate) fn reached(&mut self, version: &Arc<Version>) {
         self.version = Some(version.clone());
     }
 
-    /// The answer is on its way.
-    pub fn ok(mut self, times: &StageTimes, encode: Duration) {
-        self.finished = true;
-        let Some(version) = self.version.take() else { return };
+    /// The answer is given. What comes after the first end of a request counts for nothing.
+    pub fn ok(&mut self, times: &StageTimes, encode: Duration) {
+        let Some(version) = self.version.as_ref().filter(|_| !self.finished) else { return };
         let metrics = &version.metrics;
         metrics.ok(self.protocol);
-        let total = self.received_at.elapsed();
         let stages = [
             (Stage::Decode, self.decode),
             (Stage::Queue, times.queue),
             (Stage::Batch, times.batch),
             (Stage::Run, times.run),
             (Stage::Encode, encode),
-            (Stage::Total, total),
+            (Stage::Total, self.received_at.elapsed()),
         ];
         for (stage, time) in stages {
             metrics.observe(stage, time);
         }
+        self.finished = true;
     }
 
     /// The answer is an error.
-    pub fn failed(mut self, code: Code) {
-        self.end(code);
-    }
-
-    fn end(&mut self, code: Code) {
+    pub fn failed(&mut self, code: Code) {
+        if self.finished {
+            return;
+        }
         self.finished = true;
-        let version = self.version.take();
-        if let Some(version) = &version {
+        if let Some(version) = &self.version {
             version.statistics().failed(self.received_at.elapsed());
         }
-        self.metrics.refused(self.protocol, version.as_deref().map(|v| &v.metrics), code);
+        self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.metrics), code);
     }
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        if !self.finished {
-            self.end(Code::Cancelled);
-        }
+        self.failed(Code::Cancelled);
     }
 }
