@@ -33,7 +33,11 @@ impl Drain {
     /// Answers what was accepted and says whether that was done in time. A second signal ends it.
     pub(super) async fn run(mut self, mut listening: JoinSet<()>) -> bool {
         let Shutdown { drain_delay, drain_timeout } = self.shutdown.clone();
-        tracing::info!(?drain_delay, ?drain_timeout, "draining: not ready any more, still accepting");
+        tracing::info!(
+            ?drain_delay,
+            ?drain_timeout,
+            "draining: not ready any more, still accepting; a second signal stops at once"
+        );
         self.phase.send_replace(Phase::Draining);
         tokio::select! {
             () = tokio::time::sleep(drain_delay) => {}
