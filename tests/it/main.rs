@@ -18,6 +18,7 @@ mod grpc;
 mod grpc_limits;
 mod grpc_stream;
 mod models_bad;
+mod passthrough;
 mod smoke;
 mod tidy;
 mod traces;

@@ -48,7 +48,8 @@ impl WorkerSession {
         for (name, tensor) in self.graph.inputs.iter().zip(inputs) {
             let Some(tensor) = tensor else { continue };
             names.push(name.as_ptr());
-            // SAFETY: `inputs` outlives this function, and with it the values.
+            // SAFETY: the tensor is the job's, which outlives this function, and with it the values; an
+            // output that shares its memory is copied in `into_tensor`, before the job ends.
             values.push(unsafe { OrtValue::borrow(tensor, &self.memory) }?);
         }
         let pointers: Vec<_> = values.iter().map(OrtValue::as_ptr).collect();
@@ -78,6 +79,7 @@ impl WorkerSession {
     /// The tensors of the signature's outputs `wanted`, from the runtime's.
     fn collect(
         &self,
+        inputs: &[Option<Tensor>],
         wanted: &[usize],
         produced: &[usize],
         mut values: Vec<Option<OrtValue>>,
@@ -90,7 +92,7 @@ impl WorkerSession {
                 let missing = || Refusal::new("the runtime left an output out");
                 let at = produced.iter().position(|&o| o == source.output).ok_or_else(missing)?;
                 if source.part == Part::Whole {
-                    return values[at].take().ok_or_else(missing)?.into_tensor();
+                    return values[at].take().ok_or_else(missing)?.into_tensor(inputs);
                 }
                 if maps[at].is_none() {
                     let keys = self
@@ -114,7 +116,7 @@ impl Session for WorkerSession {
         produced.sort_unstable();
         produced.dedup();
         self.run_graph(inputs.tensors, &produced)
-            .and_then(|values| self.collect(inputs.outputs, &produced, values))
+            .and_then(|values| self.collect(inputs.tensors, inputs.outputs, &produced, values))
             .map_err(|refusal| self.run_error(refusal))
     }
 

@@ -118,13 +118,19 @@ impl OrtValue {
     }
 
     /// The tensor that this value is; its memory is used in place and released with the tensor.
-    pub(super) fn into_tensor(self) -> Result<Tensor, Refusal> {
+    ///
+    /// An output that is an input of the graph is given back as the very memory that was borrowed for
+    /// it, which is gone with the request: such a one is copied. `borrowed` are all of them.
+    pub(super) fn into_tensor(self, borrowed: &[Option<Tensor>]) -> Result<Tensor, Refusal> {
         let (datatype, shape) = self.type_and_shape()?;
-        let data = if datatype == Datatype::Bytes {
+        let mut data = if datatype == Datatype::Bytes {
             self.string_data(&shape)?
         } else {
             self.into_bytes(datatype, &shape)?
         };
+        if borrowed.iter().flatten().any(|tensor| tensor.data().as_ptr_range().contains(&data.as_ptr())) {
+            data = Bytes::copy_from_slice(&data);
+        }
         Tensor::new(datatype, shape, data).map_err(|e| Refusal::new(e.to_string()))
     }
 
@@ -216,7 +222,7 @@ impl OrtValue {
 }
 
 /// The memory of an output. The value keeps its allocator alive by itself (its tensor holds a shared
-/// pointer to it), so an answer that is still being written does not keep the session, and a session
+/// pointer to it; an output that is an initializer is the runtime's own copy of it), so an answer that is still being written does not keep the session, and a session
 /// is never freed by the thread that finishes the writing.
 struct OutputMemory {
     data: NonNull<u8>,

@@ -21,13 +21,13 @@ impl ZipMap {
         let mut read = Self { keys: none, rows: Vec::new() };
         for row in 0..sequence.count()? {
             let map = sequence.part(row)?;
-            let row_keys = map.part(0)?.into_tensor()?;
+            let row_keys = map.part(0)?.into_tensor(&[])?;
             if row == 0 {
                 read.keys = row_keys;
             } else if row_keys != read.keys {
                 return Err(Refusal::new("the maps of a sequence have different keys"));
             }
-            read.rows.push(map.part(1)?.into_tensor()?);
+            read.rows.push(map.part(1)?.into_tensor(&[])?);
         }
         Ok(read)
     }
