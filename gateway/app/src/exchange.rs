@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use pointsman_core::{PredictError, PredictRequest, Prediction, RequestId, StageTimes};
-use pointsman_predict::{Outcome, Permit, Protocol};
+use pointsman_core::{PredictError, PredictRequest, Prediction, RequestId, StageTimes, VersionSelector};
+use pointsman_predict::{Outcome, Permit, Pinned, Protocol};
 
 use crate::gateway::Gateway;
 use crate::telemetry::RequestSpan;
@@ -72,12 +72,21 @@ impl Exchange {
         self.span.as_ref().map(RequestSpan::trace_response)
     }
 
+    /// Picks the version that the request is for, by which it is decoded and run.
+    ///
+    /// # Errors
+    /// Those of [`pointsman_predict::Predictor::pin`].
+    pub(crate) fn pin(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
+        self.gateway.predictor.pin(model, version, &mut self.outcome)
+    }
+
     /// Predicts, `decode` being the time that it took to read the request.
     ///
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::predict`].
     pub(crate) async fn predict(
         &mut self,
+        pinned: Pinned,
         request: PredictRequest,
         decode: Duration,
     ) -> Result<Prediction, PredictError> {
@@ -88,7 +97,7 @@ impl Exchange {
         if self.gateway.log_requests {
             self.client_id.clone_from(&request.client_id);
         }
-        self.gateway.predictor.predict(request, &mut self.outcome).await.map(|predicted| predicted.prediction)
+        self.gateway.predictor.predict(pinned, request, &mut self.outcome).await
     }
 
     /// The answer is encoded; what is left is to write it.

@@ -60,14 +60,6 @@ impl Gateway {
         enough && self.first_pass_ended.load(Ordering::Acquire) && *self.phase.borrow() == Phase::Serving
     }
 
-    /// How NaN and infinities leave as JSON for this model and version, unless the request says.
-    #[must_use]
-    pub(crate) fn nonfinite(&self, model: &str, version: &VersionSelector) -> Nonfinite {
-        let snapshot = self.predictor.snapshots().pin();
-        let picked = snapshot.pick(model, version).ok();
-        picked.and_then(|(_, version)| version.spec().nonfinite).unwrap_or(self.nonfinite)
-    }
-
     /// The gateway itself.
     #[must_use]
     pub(crate) fn server(&self) -> ServerView {

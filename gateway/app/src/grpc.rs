@@ -140,7 +140,8 @@ impl Inference {
             wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
         let timeout = [timeout, asked].into_iter().flatten().min();
         request.deadline = timeout.and_then(|timeout| exchange.received_at().checked_add(timeout));
-        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let pinned = exchange.pin(&request.model, &request.version)?;
+        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let response = wire::encode_infer(&prediction, &form)?;
         Ok((response, prediction, encode_from.elapsed()))

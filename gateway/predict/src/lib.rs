@@ -25,7 +25,7 @@ mod tests;
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
-pub use pipeline::{Predicted, Predictor};
+pub use pipeline::{Pinned, Predictor};
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
 pub use version::{Version, VersionSpec};

@@ -117,6 +117,11 @@ const BUCKETS: [f64; 19] = [
 /// The instruments of the data path, registered once.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    instruments: Arc<Instruments>,
+}
+
+#[derive(Debug)]
+struct Instruments {
     received: [Counter; Protocol::ALL.len()],
     requests: Family<RequestLabels, Counter>,
     stages: Family<StageLabels, Histogram, fn() -> Histogram>,
@@ -157,7 +162,7 @@ impl Metrics {
         );
         let received =
             Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
-        Self { received, requests, stages }
+        Self { instruments: Arc::new(Instruments { received, requests, stages }) }
     }
 
     /// The instruments for a version.
@@ -167,17 +172,17 @@ impl Metrics {
         let version: Arc<str> = version.to_string().into();
         let ok = Protocol::ALL.map(|protocol| {
             let labels = RequestLabels { model: model.clone(), version: version.clone(), protocol, code: OK };
-            self.requests.get_or_create_owned(&labels)
+            self.instruments.requests.get_or_create_owned(&labels)
         });
         let stages = Stage::ALL.map(|stage| {
             let labels = StageLabels { model: model.clone(), version: version.clone(), stage };
-            self.stages.get_or_create_owned(&labels)
+            self.instruments.stages.get_or_create_owned(&labels)
         });
         VersionMetrics { model, version, ok, stages }
     }
 
     pub(crate) fn received(&self, protocol: Protocol) {
-        self.received[protocol as usize].inc();
+        self.instruments.received[protocol as usize].inc();
     }
 
     /// Counts a request that got no prediction, at the version that it reached, if it reached one.
@@ -189,7 +194,7 @@ impl Metrics {
             protocol,
             code: code.name(),
         };
-        self.requests.get_or_create(&labels).inc();
+        self.instruments.requests.get_or_create(&labels).inc();
     }
 }
 

@@ -16,6 +16,7 @@ pub struct Outcome {
     protocol: Protocol,
     received_at: Instant,
     version: Option<Arc<Version>>,
+    rows: u64,
     decode: Duration,
     finished: bool,
 }
@@ -27,7 +28,15 @@ impl Outcome {
         metrics.received(protocol);
         let received_at = Instant::now();
         let metrics = metrics.clone();
-        Self { metrics, protocol, received_at, version: None, decode: Duration::ZERO, finished: false }
+        Self {
+            metrics,
+            protocol,
+            received_at,
+            version: None,
+            rows: 0,
+            decode: Duration::ZERO,
+            finished: false,
+        }
     }
 
     /// When the headers came.
@@ -63,18 +72,24 @@ impl Outcome {
         self.version = Some(version.clone());
     }
 
+    pub(crate) fn has_rows(&mut self, rows: u64) {
+        self.rows = rows;
+    }
+
     /// The answer is given. What comes after the first end of a request counts for nothing.
     pub fn ok(&mut self, times: &StageTimes, encode: Duration) {
         let Some(version) = self.version.as_ref().filter(|_| !self.finished) else { return };
         let metrics = &version.metrics;
         metrics.ok(self.protocol);
+        let total = self.received_at.elapsed();
+        version.statistics().answered(times, self.rows, total);
         let stages = [
             (Stage::Decode, self.decode),
             (Stage::Queue, times.queue),
             (Stage::Batch, times.batch),
             (Stage::Run, times.run),
             (Stage::Encode, encode),
-            (Stage::Total, self.received_at.elapsed()),
+            (Stage::Total, total),
         ];
         for (stage, time) in stages {
             metrics.observe(stage, time);

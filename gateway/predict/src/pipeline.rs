@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use pointsman_core::{
     DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
-    RunOutputs, Signature, StageTimes, Tensor, VersionSelector,
+    RunOutputs, StageTimes, Tensor, VersionSelector,
 };
 use pointsman_route::Pick;
 
@@ -26,15 +26,20 @@ pub struct Predictor {
     metrics: Metrics,
 }
 
-/// A prediction and the version that made it.
-#[derive(Debug)]
-pub struct Predicted {
-    /// The answer.
-    pub prediction: Prediction,
+/// The version that a request is for, picked once: what the request is decoded, checked, run and
+/// answered by is of one generation.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    pick: Pick,
+    version: Arc<Version>,
+}
+
+impl Pinned {
     /// The version.
-    pub version: Arc<Version>,
-    /// The generation of the snapshot that the request saw.
-    pub generation: u64,
+    #[must_use]
+    pub fn version(&self) -> &Arc<Version> {
+        &self.version
+    }
 }
 
 impl Predictor {
@@ -62,14 +67,20 @@ impl Predictor {
         &self.metrics
     }
 
-    /// The signature that a request for this model and version would meet now; for forms of requests
-    /// that cannot be read without it. The version is picked again when the request is submitted.
+    /// Picks the version for a request, and lets the snapshot go.
     ///
     /// # Errors
-    /// As [`Predictor::predict`] for a model or version that does not serve.
-    pub fn signature(&self, model: &str, version: &VersionSelector) -> Result<Arc<Signature>, PredictError> {
+    /// [`PredictError`] where the model or version is unknown or does not serve.
+    pub fn pin(
+        &self,
+        model: &str,
+        version: &VersionSelector,
+        outcome: &mut Outcome,
+    ) -> Result<Pinned, PredictError> {
         let snapshot = self.snapshots.pin();
-        snapshot.pick(model, version).map(|(_, version)| version.signature().clone())
+        let (pick, version) = snapshot.pick(model, version)?;
+        outcome.reached(version);
+        Ok(Pinned { pick, version: version.clone() })
     }
 
     /// Predicts. Dropping the future takes the request back: it is not run if it still waits, and is
@@ -79,46 +90,36 @@ impl Predictor {
     /// [`PredictError`], each with one code.
     pub async fn predict(
         &self,
+        pinned: Pinned,
         request: PredictRequest,
         outcome: &mut Outcome,
-    ) -> Result<Predicted, PredictError> {
-        let submitted = self.submit(request, outcome)?;
+    ) -> Result<Prediction, PredictError> {
+        let submitted = submit(pinned, request, outcome)?;
         let reply = wait(submitted.ticket, submitted.deadline).await?;
         submitted.placed.answer(reply)
     }
+}
 
-    /// Everything before the wait; the snapshot is let go at its end.
-    fn submit(&self, request: PredictRequest, outcome: &mut Outcome) -> Result<Submitted, PredictError> {
-        let snapshot = self.snapshots.pin();
-        let (pick, version) = snapshot.pick(&request.model, &request.version)?;
-        outcome.reached(version);
-        let mismatch = |mismatch| PredictError::InputMismatch { model: request.model.clone(), mismatch };
-        let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
-        let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
-        let rows = rows(&inputs);
-        check_rows(version, &inputs, rows).map_err(mismatch)?;
-        let queued_at = Instant::now();
-        if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
-            return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
-        }
-        let ticket = version.queue.submit(inputs, outputs.clone(), request.deadline, queued_at).map_err(
-            |e| match e {
-                JoinError::Full => {
-                    PredictError::QueueFull { model: request.model.clone(), limit: version.spec().queue_max }
-                }
-                JoinError::Closed => PredictError::ShuttingDown,
-            },
-        )?;
-        let placed = Placed {
-            pick,
-            version: version.clone(),
-            generation: snapshot.generation,
-            outputs,
-            rows,
-            queued_at,
-        };
-        Ok(Submitted { ticket, deadline: request.deadline, placed })
+/// Everything before the wait.
+fn submit(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Result<Submitted, PredictError> {
+    let Pinned { pick, version } = pinned;
+    let model = || version.spec().model.to_string();
+    let mismatch = |mismatch| PredictError::InputMismatch { model: model(), mismatch };
+    let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
+    let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
+    let rows = rows(&inputs);
+    check_rows(&version, &inputs, rows).map_err(mismatch)?;
+    outcome.has_rows(rows);
+    let queued_at = Instant::now();
+    if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
+        return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
     }
+    let submitted = version.queue.submit(inputs, outputs.clone(), request.deadline, queued_at);
+    let ticket = submitted.map_err(|error| match error {
+        JoinError::Full => PredictError::QueueFull { model: model(), limit: version.spec().queue_max },
+        JoinError::Closed => PredictError::ShuttingDown,
+    })?;
+    Ok(Submitted { ticket, deadline: request.deadline, placed: Placed { pick, version, outputs } })
 }
 
 /// A request that waits for its answer.
@@ -132,10 +133,7 @@ struct Submitted {
 struct Placed {
     pick: Pick,
     version: Arc<Version>,
-    generation: u64,
     outputs: Vec<usize>,
-    rows: u64,
-    queued_at: Instant,
 }
 
 /// The only wait, bounded by the deadline. A ticket that is dropped takes its job back.
@@ -156,7 +154,7 @@ async fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Reply, Predic
 }
 
 impl Placed {
-    fn answer(self, reply: Reply) -> Result<Predicted, PredictError> {
+    fn answer(self, reply: Reply) -> Result<Prediction, PredictError> {
         let spec = self.version.spec();
         let (model, version) = (|| spec.model.to_string(), spec.number.get());
         let (outputs, times) = reply.map_err(|error| match error {
@@ -167,9 +165,7 @@ impl Placed {
                 PredictError::SessionFailed { model: model(), version }
             }
         })?;
-        self.version.statistics().answered(&times, self.rows, self.queued_at.elapsed());
-        let prediction = self.prediction(outputs, times);
-        Ok(Predicted { prediction, version: self.version, generation: self.generation })
+        Ok(self.prediction(outputs, times))
     }
 
     fn prediction(&self, outputs: RunOutputs, times: StageTimes) -> Prediction {
@@ -206,7 +202,7 @@ fn check_rows(version: &Version, inputs: &[Option<Tensor>], rows: u64) -> Result
 }
 
 /// Compile-time proof that the future can move between threads.
-const _: fn(&Predictor, PredictRequest, &mut Outcome) = |predictor, request, outcome| {
+const _: fn(&Predictor, Pinned, PredictRequest, &mut Outcome) = |predictor, pinned, request, outcome| {
     fn movable<F: Future + Send>(_: F) {}
-    movable(predictor.predict(request, outcome));
+    movable(predictor.predict(pinned, request, outcome));
 };

@@ -29,9 +29,9 @@ impl CountedTime {
 /// The counters of one version.
 #[derive(Debug, Default)]
 pub struct Statistics {
-    /// Requests answered, from being queued to the answer.
+    /// Requests answered, from their headers to the answer.
     pub success: CountedTime,
-    /// Requests that the version failed.
+    /// Requests that reached the version and got no answer from it.
     pub fail: CountedTime,
     /// Time in the queue.
     pub queue: CountedTime,

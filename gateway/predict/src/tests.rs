@@ -149,12 +149,15 @@ impl Rig {
         let predictor = self.predictor.clone();
         tokio::spawn(async move {
             let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
-            let answer = predictor.predict(request, &mut outcome).await;
+            let answer = match predictor.pin(&request.model, &request.version, &mut outcome) {
+                Ok(pinned) => predictor.predict(pinned, request, &mut outcome).await,
+                Err(error) => Err(error),
+            };
             match &answer {
-                Ok(predicted) => outcome.ok(&predicted.prediction.times, Duration::ZERO),
+                Ok(prediction) => outcome.ok(&prediction.times, Duration::ZERO),
                 Err(error) => outcome.failed(error.code()),
             }
-            answer.map(|predicted| predicted.prediction)
+            answer
         })
     }
 

@@ -25,18 +25,20 @@ const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH
 pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
     predict(http, Protocol::V2Rest, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
+        let pinned = exchange.pin(&target.model, &target.version)?;
+        let version = pinned.version().spec();
         let head = wire_v2::InferHead {
             id: exchange.id(),
-            nonfinite: http.gateway.nonfinite(&target.model, &target.version),
-            model: target.model.clone(),
-            version: target.version.clone(),
+            nonfinite: version.nonfinite.unwrap_or(http.gateway.nonfinite),
+            model: target.model,
+            version: target.version,
             header_length: text(headers, &HEADER_LENGTH)?,
         };
-        let signature = || http.gateway.predictor.signature(&target.model, &target.version);
+        let signature = || Ok(version.signature.clone());
         let call = wire_v2::decode_infer(head, body, &http.gateway.limits, signature)?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, call.timeout)?;
-        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let encoded = wire_v2::encode_infer(&prediction, &call.form)?;
         let mut response = body_of(headers, encoded.segments);
@@ -54,16 +56,13 @@ pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) 
 pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
     predict(http, Protocol::V1Rest, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
-        let head = wire_v1::PredictHead {
-            id: exchange.id(),
-            model: target.model.clone(),
-            version: target.version.clone(),
-        };
-        let signature = || http.gateway.predictor.signature(&target.model, &target.version);
+        let pinned = exchange.pin(&target.model, &target.version)?;
+        let head = wire_v1::PredictHead { id: exchange.id(), model: target.model, version: target.version };
+        let signature = || Ok(pinned.version().signature().clone());
         let call = wire_v1::decode_predict(head, body, &http.gateway.limits, signature)?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, None)?;
-        let prediction = exchange.predict(request, decode_from.elapsed()).await?;
+        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let json = wire_v1::encode_predict(&prediction, call.form)?;
         let mut response = body_of(headers, vec![json]);
