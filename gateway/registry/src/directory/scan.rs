@@ -52,10 +52,17 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
     let folder = root.folder(entry.raw.as_c_str())?;
     let entries = folder.entries(limits.entries_max)?;
     let has = |name: &str| entries.iter().any(|e| e.name == name);
-    let versions = entries.iter().filter(|e| e.kind == EntryKind::Folder);
+    // A link that is named like a version counts as one: reading it says why it does not serve.
+    let versions = entries.iter().filter(|e| e.kind != EntryKind::Other);
     let mut versions: Vec<_> = versions.filter_map(|e| VersionNumber::parse(&e.name)).collect();
     if versions.is_empty() && !has(CARD) && !has(CONFIG) {
-        return Ok(None);
+        return if misplaced_model(&folder, &entries, limits) {
+            let what = "holds a model, and no version";
+            let remedy = format!("put its files into {}/1", entry.name);
+            Err(Problem::new(&entry.name, what, &remedy))
+        } else {
+            Ok(None)
+        };
     }
     let name = ModelName::new(&entry.name)
         .map_err(|error| Problem::new(&entry.name, error.to_string(), "rename the folder"))?;
@@ -99,11 +106,21 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
     Ok(Some(listing))
 }
 
+/// Whether a folder without versions has a model in it all the same, or in a folder that is no version.
+fn misplaced_model(folder: &Folder, entries: &[Entry], limits: &Limits) -> bool {
+    let is_model = |entry: &Entry| entry.kind == EntryKind::Other && entry.name.ends_with(".onnx");
+    let holds_one = |entry: &Entry| {
+        let below = folder.folder(entry.raw.as_c_str()).and_then(|below| below.entries(limits.entries_max));
+        below.is_ok_and(|below| below.iter().any(is_model))
+    };
+    entries.iter().any(|entry| is_model(entry) || (entry.kind == EntryKind::Folder && holds_one(entry)))
+}
+
 /// Names what looks like a version and is none.
 fn other_entries(folder: &Folder, entries: &[Entry], warnings: &mut Vec<Problem>) {
     for entry in entries {
         let file = folder.path_of(&entry.name);
-        if entry.kind == EntryKind::Symlink {
+        if entry.kind == EntryKind::Symlink && VersionNumber::parse(&entry.name).is_none() {
             warnings.push(FileError { file, fault: FileFault::Symlink }.into());
         } else if entry.kind == EntryKind::Folder && VersionNumber::parse(&entry.name).is_none() {
             let remedy = "a version's folder is named by a whole number from 1 on, without leading zeros";

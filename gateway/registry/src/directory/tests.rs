@@ -129,9 +129,28 @@ fn folders_that_are_no_versions_are_named() {
     }
     symlink("1", disk.path("iris/2")).expect("a link");
     let scan = disk.scan();
-    assert_eq!(scan.models[0].versions, [version(1)]);
-    assert_eq!(scan.models[0].warnings.len(), 8);
+    assert_eq!(scan.models[0].warnings.len(), 7);
     assert!(scan.models[0].problems.is_empty());
+    // A link is named like a version, so it is one that cannot be read, and says why.
+    assert_eq!(scan.models[0].versions, [version(1), version(2)]);
+    let error = disk.read("iris", 2).expect_err("a link").to_string();
+    assert!(error.contains("symbolic link"), "{error}");
+}
+
+#[test]
+fn a_model_outside_a_version_is_named() {
+    let disk = Disk::new();
+    disk.model("flat/model.onnx").model("lettered/v1/model.onnx").model("good/1/model.onnx");
+    std::fs::create_dir_all(disk.path("recipe/data")).expect("folders without a model");
+    let scan = disk.scan();
+    assert_eq!(names(&scan), ["good"]);
+    let found = lines(&scan.problems);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("flat: holds a model, and no version; put its files into flat/1"),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("lettered: holds a model"), "{found:?}");
 }
 
 #[test]
