@@ -19,6 +19,10 @@ use crate::grpc::error::status;
 /// that list every version of a registry may have thousands.
 pub const FIELDS_MAX: usize = 1 << 16;
 
+/// The most fields inside the inputs of one message, their typed elements that are strings among
+/// them: each takes 32 bytes or more in memory and 2 on the wire. Larger tensors of strings come raw.
+pub const NESTED_FIELDS_MAX: usize = 1 << 20;
+
 /// The codec of the generated service and client.
 #[derive(Debug)]
 pub struct BoundedCodec<T, U>(PhantomData<(T, U)>);
@@ -69,6 +73,11 @@ pub fn decode<U: Message + Default>(source: &mut impl Buf) -> Result<U, PredictE
     if fields(source.chunk()) > FIELDS_MAX {
         return Err(PredictError::BadRequest(format!("the message has more than {FIELDS_MAX} fields")));
     }
+    if nested_fields(source.chunk(), INPUT_LEVELS) > NESTED_FIELDS_MAX {
+        let what =
+            format!("the inputs of the message have more than {NESTED_FIELDS_MAX} fields: send them raw");
+        return Err(PredictError::BadRequest(what));
+    }
     U::decode(source).map_err(|error| PredictError::BadRequest(error.to_string()))
 }
 
@@ -79,6 +88,29 @@ fn fields(mut rest: &[u8]) -> usize {
     while let Some(after) = skip_field(rest) {
         rest = after;
         count += 1;
+    }
+    count
+}
+
+/// The field of a request that holds its inputs, and that of an input which holds its contents: both
+/// are number 5, length-delimited.
+const NESTING_KEY: u8 = 5 << 3 | 2;
+/// Inputs, and contents in them.
+const INPUT_LEVELS: u32 = 2;
+
+/// How many fields there are inside the fields of [`NESTING_KEY`], down to `levels`.
+fn nested_fields(mut rest: &[u8], levels: u32) -> usize {
+    let mut count = 0;
+    while let Some(after) = skip_field(rest) {
+        let field = &rest[..rest.len() - after.len()];
+        rest = after;
+        if levels > 0 && field.first() == Some(&NESTING_KEY) {
+            let mut inside = &field[1..];
+            // The length was read once already, so it is well formed.
+            if decode_length_delimiter(&mut inside).is_ok() {
+                count += fields(inside) + nested_fields(inside, levels - 1);
+            }
+        }
     }
     count
 }
@@ -109,7 +141,21 @@ mod tests {
 
     use super::*;
     use crate::grpc::proto::model_infer_request::InferInputTensor;
-    use crate::grpc::proto::{ModelInferRequest, ServerLiveRequest};
+    use crate::grpc::proto::{InferTensorContents, ModelInferRequest, ServerLiveRequest};
+
+    #[test]
+    fn strings_in_typed_contents_are_counted_too() {
+        let message = |strings| {
+            let contents =
+                InferTensorContents { bytes_contents: vec![Bytes::new(); strings], ..Default::default() };
+            let input = InferInputTensor { contents: Some(contents), ..InferInputTensor::default() };
+            ModelInferRequest { inputs: vec![input], ..ModelInferRequest::default() }.encode_to_vec()
+        };
+        // One field more is the contents themselves.
+        assert!(decode::<ModelInferRequest>(&mut Bytes::from(message(NESTED_FIELDS_MAX - 1))).is_ok());
+        let error = decode::<ModelInferRequest>(&mut Bytes::from(message(NESTED_FIELDS_MAX))).unwrap_err();
+        assert!(error.to_string().contains("1048576 fields"), "{error}");
+    }
 
     #[test]
     fn the_most_parts_pass_and_one_more_does_not() {
