@@ -78,3 +78,22 @@ async fn an_error_ends_the_stream_where_the_caller_asks() {
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.metadata().get("pointsman-code").expect("the stable code"), "UNKNOWN_MODEL");
 }
+
+/// What was decoded is no longer held: a stream may go on for ever.
+#[tokio::test]
+async fn a_stream_sends_more_than_may_be_in_flight() {
+    let model = OnnxModel::identity(Datatype::Int64, &[-1]).bytes();
+    let registry = TestRegistry::new().file("same/1/model.onnx", model);
+    let config = "[limits]\nbytes_in_flight_max = \"1MiB\"\nbody_bytes_max = \"1MiB\"\n";
+    let gateway = Start::over(registry.path()).config(config).start();
+    let mut client = grpc::client(gateway.grpc).await;
+    // 32 KiB each, 3 MiB in all.
+    let values: Vec<i64> = (0..4096).collect();
+    let input = InputTensor { name: "x".into(), tensor: v2::tensor(&[4096], &values) };
+    let questions = iter((0..100).map(move |_| grpc::raw_request("same", std::slice::from_ref(&input))));
+    let mut answers = client.model_stream_infer(questions).await.expect("a stream").into_inner();
+    for number in 0..100 {
+        let answer = answers.message().await.expect("an answer").expect("one for each request");
+        assert_eq!(answer.error_message, "", "request {number}");
+    }
+}

@@ -29,7 +29,7 @@ use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::pb::health_server::HealthServer;
 
-pub(crate) use self::budget::CountedBody;
+pub(crate) use self::budget::{BoundedBody, Undecoded};
 use self::health::GatewayHealth;
 use self::stream::AnswerStream;
 use crate::exchange::{Answered, Caller, Exchange};
@@ -93,6 +93,9 @@ fn in_table(status: Status, gateway: &Gateway) -> Status {
     Outcome::received(gateway.predictor.metrics(), Protocol::V2Grpc).failed(error.code());
     wire::status(&error)
 }
+
+/// The call whose body may last as long as its caller likes.
+pub(crate) const STREAM_PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
 
 /// The service.
 #[derive(Clone)]

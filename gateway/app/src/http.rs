@@ -23,7 +23,7 @@ pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
 pub(crate) use self::read::BODY_KEY;
 use crate::gateway::Gateway;
-use crate::grpc::{self, CountedBody, NO_CONTROL, UnderWay};
+use crate::grpc::{self, BoundedBody, NO_CONTROL, STREAM_PATH, Undecoded, UnderWay};
 use crate::listen::Answer;
 
 /// The largest body of a request that is no prediction.
@@ -42,6 +42,7 @@ pub(crate) struct Http {
 pub(crate) struct Grpc {
     gateway: Arc<Gateway>,
     routes: Routes,
+    body_timeout: Duration,
 }
 
 impl Http {
@@ -152,19 +153,20 @@ impl Answer for Http {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let content_type = request.headers().get(header::CONTENT_TYPE);
-        if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
-            return self.grpc.answer(request).await;
-        }
-        self.rest(request).await
+        if is_grpc(&request) { self.grpc.answer(request).await } else { self.rest(request).await }
     }
+}
+
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 impl Grpc {
     /// The gRPC services over the data path.
     #[must_use]
-    pub(crate) fn new(gateway: &Arc<Gateway>) -> Self {
-        Self { gateway: gateway.clone(), routes: grpc::routes(gateway).prepare() }
+    pub(crate) fn new(gateway: &Arc<Gateway>, body_timeout: Duration) -> Self {
+        Self { gateway: gateway.clone(), routes: grpc::routes(gateway).prepare(), body_timeout }
     }
 }
 
@@ -174,8 +176,14 @@ impl Answer for Grpc {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let held = self.gateway.predictor.admission().hold();
-        let request = request.map(|body| GrpcBody::new(CountedBody::new(body, held)));
+        if !is_grpc(&request) {
+            let what = "this port speaks gRPC alone; REST is on the port of --http";
+            return answer::error(&PredictError::BadRequest(what.into()));
+        }
+        let undecoded = Undecoded::new(self.gateway.predictor.admission().hold());
+        let limit = (request.uri().path() != STREAM_PATH).then_some(self.body_timeout);
+        let mut request = request.map(|body| GrpcBody::new(BoundedBody::new(body, undecoded.clone(), limit)));
+        request.extensions_mut().insert(undecoded);
         let Ok(mut response) = self.routes.clone().call(request).await;
         if let Some(status) = grpc::refused_by_size(response.headers(), &self.gateway) {
             response = status.into_http();

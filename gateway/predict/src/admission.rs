@@ -171,11 +171,16 @@ impl HeldBytes {
         self.bytes += more;
         Ok(())
     }
+
+    /// Gives all of them back.
+    pub fn release(&mut self) {
+        self.admission.bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
 }
 
 impl Drop for HeldBytes {
     fn drop(&mut self) {
-        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.release();
     }
 }
 

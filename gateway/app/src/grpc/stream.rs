@@ -8,7 +8,7 @@ use pointsman_wire::grpc::proto::{ModelInferRequest, ModelStreamInferResponse};
 use pointsman_wire::grpc::{status, stream_error, stream_response};
 use tonic::{Request, Status, Streaming};
 
-use super::{CallContext, Inference, in_table};
+use super::{CallContext, Inference, Undecoded, in_table};
 
 /// Requests of one stream that are answered at the same time.
 const CONCURRENT_MAX: usize = 16;
@@ -21,7 +21,11 @@ pub(super) type AnswerStream = Pin<Box<dyn Stream<Item = Result<ModelStreamInfer
 pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInferRequest>>) -> AnswerStream {
     let caller = CallContext::of(&request);
     let errors_end = request.metadata().get("triton_grpc_error").is_some_and(|value| value == "true");
+    let undecoded = request.extensions().get::<Undecoded>().cloned();
     let answers = request.into_inner().map(move |message| {
+        if let Some(undecoded) = &undecoded {
+            undecoded.decoded();
+        }
         let (inference, caller) = (inference.clone(), caller.clone());
         async move {
             let message = message.map_err(|status| in_table(status, &inference.gateway))?;

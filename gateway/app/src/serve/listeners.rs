@@ -67,7 +67,7 @@ impl Listeners {
     pub(super) fn serve(self, config: &Config, gateway: &Arc<Gateway>, instruments: Registry) -> JoinSet<()> {
         let limits = || config.connections.clone();
         let phase = || gateway.phase.clone();
-        let grpc = Grpc::new(gateway);
+        let grpc = Grpc::new(gateway, config.connections.body_timeout);
         let http = Http::new(gateway.clone(), grpc.clone(), config.connections.body_timeout);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(self.http, http, limits(), phase()));
