@@ -6,6 +6,7 @@ mod drain;
 mod listeners;
 mod state;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +80,9 @@ async fn serve(
     engines: &Engines,
     ready_file: Option<&Path>,
 ) -> Result<End, String> {
+    if let Some(file) = ready_file {
+        clear_ready_file(file)?;
+    }
     let listeners = Listeners::bind(&config.listen)?;
     let addresses = listeners.addresses();
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -103,14 +107,18 @@ async fn serve(
         passed = first_pass => {
             passed.map_err(|_| "the first pass over the registry did not end".to_owned())??;
             gateway.first_pass_ended.store(true, Ordering::Release);
-            println!("{}", banner::banner(&gateway, engines, &addresses));
+            // Whoever closed the output does not want the table; serving goes on.
+            let _ = writeln!(std::io::stdout(), "{}", banner::banner(&gateway, engines, &addresses));
             if let Some(file) = ready_file.filter(|_| gateway.is_ready()) {
                 write_ready_file(file, &addresses)?;
             }
             drain.asked().await;
         }
     }
-    let in_time = drain.run(listening).await;
+    if let Some(file) = ready_file {
+        clear_ready_file(file)?;
+    }
+    let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     if let Some(tracer) = gateway.tracer.clone() {
         // The exporter runs on this runtime, so the flush has to wait elsewhere.
@@ -118,6 +126,16 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(if in_time { End::Done } else { End::Refused })
+}
+
+/// Takes away the file of an earlier run: its addresses are nobody's.
+fn clear_ready_file(file: &Path) -> Result<(), String> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove the ready file {} of an earlier run: {e}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes the addresses in one step, so that whoever waits for the file never reads half of it.

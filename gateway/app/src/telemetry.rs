@@ -10,8 +10,9 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::{PredictError, RequestId, StageTimes};
+use pointsman_core::{PredictError, RequestId, StageTimes, shown};
 use pointsman_predict::VersionSpec;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat, Telemetry};
@@ -24,6 +25,14 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// A line that says what is wrong with the filter.
 pub(crate) fn start_log(log: &Log) -> Result<(), String> {
+    // A word alone is a level; the filter would take any other for the name of a module and be silent.
+    let unknown = |word: &&str| !word.contains(['=', ':', '[']) && word.parse::<LevelFilter>().is_err();
+    if let Some(word) = log.level.split(',').map(str::trim).find(unknown) {
+        return Err(format!(
+            "log.level: `{}` is no level; expected error, warn, info, debug, trace, off, or a filter such as \"info,onnxruntime=debug\"",
+            shown(word)
+        ));
+    }
     let filter = EnvFilter::try_new(&log.level).map_err(|e| {
         format!(
             "log.level: expected a level or a filter such as \"info,onnxruntime=debug\", found `{}`: {e}",

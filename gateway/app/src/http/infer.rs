@@ -14,7 +14,7 @@ use pointsman_wire::{v1 as wire_v1, v2 as wire_v2};
 use super::Http;
 use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
-use super::read::{check_length, declared_length, discard, read_body};
+use super::read::{check_length, declared_length, discard, read_body, waits_to_be_asked};
 use crate::exchange::{Caller, Exchange};
 
 /// The header that says for how many milliseconds the caller waits.
@@ -93,7 +93,9 @@ async fn predict(
     let mut exchange = match Exchange::admit(&http.gateway, id, protocol, &head.headers, declared, caller) {
         Ok(exchange) => exchange,
         Err(refused) => {
-            discard(&head.headers, body);
+            if !waits_to_be_asked(&head.headers) {
+                discard(body);
+            }
             let mut response = error(&refused);
             identify(&mut response, id, None);
             return response;
@@ -112,7 +114,11 @@ async fn predict(
         }
         Err(refused) => {
             exchange.failed(&refused);
-            discard(&head.headers, body);
+            // Reading asked for the body, unless its declared length was refused before.
+            let max = http.gateway.limits.body_bytes_max;
+            if check_length(declared, max).is_ok() || !waits_to_be_asked(&head.headers) {
+                discard(body);
+            }
             error(&refused)
         }
     };

@@ -95,15 +95,19 @@ async fn next(
 
 /// Reads on what is left of a refused body, for a while and keeping nothing: many clients look for an
 /// answer once they have sent everything, and a connection that is closed before has none for them.
-pub(crate) fn discard(headers: &HeaderMap, mut body: Incoming) {
-    // Who expects to be asked for the body sends none after a refusal, and is not to be asked.
-    if headers.contains_key(header::EXPECT) || http_body::Body::is_end_stream(&body) {
+pub(crate) fn discard(mut body: Incoming) {
+    if http_body::Body::is_end_stream(&body) {
         return;
     }
     tokio::spawn(async move {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };
         let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
     });
+}
+
+/// Whether the client waits to be asked for its body: after a refusal it sends none.
+pub(crate) fn waits_to_be_asked(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
 }
 
 fn too_large(limit: usize) -> PredictError {

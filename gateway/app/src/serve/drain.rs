@@ -1,5 +1,7 @@
 //! The way down: readiness first, then the listeners, then what was accepted.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,8 +33,10 @@ impl Drain {
     }
 
     /// Answers what was accepted and says whether that was done in time. A second signal ends it.
-    pub(super) async fn run(mut self, mut listening: JoinSet<()>) -> bool {
+    pub(super) async fn run(mut self, mut listening: JoinSet<()>, was_up: bool) -> bool {
         let Shutdown { drain_delay, drain_timeout } = self.shutdown.clone();
+        // Nobody was told to send anything to a gateway that was never up.
+        let drain_delay = if was_up { drain_delay } else { Duration::ZERO };
         tracing::info!(
             ?drain_delay,
             ?drain_timeout,
