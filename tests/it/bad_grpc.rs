@@ -128,9 +128,17 @@ fn requests_that_are_not_what_the_model_takes() {
 fn messages_over_the_limit() {
     let (_registry, gateway) = gateway();
     let grpc = Grpc::connect(gateway.grpc);
-    let status = grpc.infer(raw(&[BODY_MAX + 1])).expect_err("a refusal");
-    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-    assert!(status.message().contains("1048576"), "{status}");
+    assert_refused(&grpc, raw(&[BODY_MAX + 1]), (Code::ResourceExhausted, "TOO_LARGE"), &["1048576"]);
     let parts = ModelInferRequest { inputs: vec![InferInputTensor::default(); 70_000], ..good() };
     assert_refused(&grpc, parts, (Code::InvalidArgument, "BAD_REQUEST"), &["65536 fields"]);
+    // They never reached the service, and count all the same, beside a good one after each.
+    for (name, labels, count) in [
+        ("pointsman_requests_received_total", "v2-grpc", 4.0),
+        ("pointsman_requests_total", "code=\"TOO_LARGE\"", 1.0),
+        ("pointsman_requests_total", "code=\"BAD_REQUEST\"", 1.0),
+        ("pointsman_requests_in_flight", "", 0.0),
+        ("pointsman_request_bytes", "", 0.0),
+    ] {
+        assert_eq!(gateway.metric(name, labels), count, "{name} {labels}");
+    }
 }

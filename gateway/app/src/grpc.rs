@@ -1,5 +1,6 @@
 //! The V2 gRPC service, on the same data path as REST, with health and reflection beside it.
 
+mod admitted;
 mod budget;
 mod health;
 mod stream;
@@ -7,7 +8,6 @@ mod stream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector, shown};
 use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
@@ -29,12 +29,12 @@ use tonic::service::{Routes, RoutesBuilder};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_health::pb::health_server::HealthServer;
 
+pub(crate) use self::admitted::{Admitted, unread};
 pub(crate) use self::budget::{BoundedBody, Undecoded};
 use self::health::GatewayHealth;
 use self::stream::AnswerStream;
-use crate::exchange::{Answered, Caller, Exchange};
+use crate::exchange::{Answered, Exchange};
 use crate::gateway::Gateway;
-use crate::http::BODY_KEY;
 
 /// Loading and unloading is the registry's matter.
 pub(crate) const NO_CONTROL: &str =
@@ -72,27 +72,18 @@ fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::se
     Ok(())
 }
 
-/// The status of a call that tonic itself refused because its message is over the limit, and which
-/// therefore was not counted yet.
-#[must_use]
-pub(crate) fn refused_by_size(headers: &HeaderMap, gateway: &Gateway) -> Option<Status> {
-    let status = Status::from_header_map(headers).filter(|status| status.code() == OVER_SIZE)?;
-    Some(in_table(status, gateway))
-}
-
-/// The code by which tonic refuses a message over its limit; nothing in the one table has it.
-const OVER_SIZE: tonic::Code = tonic::Code::OutOfRange;
-
-/// Puts the one table's code where tonic has its own, and counts the request.
-fn in_table(status: Status, gateway: &Gateway) -> Status {
-    if status.code() != OVER_SIZE {
+/// Puts the one table's code where a message of a stream could not be read, and counts the request.
+fn refused(status: Status, gateway: &Gateway) -> Status {
+    if status.code() == tonic::Code::Cancelled {
         return status;
     }
-    let limit = gateway.limits.body_bytes_max;
-    let error = PredictError::TooLarge { what: "the message", limit, key: BODY_KEY };
+    let error = unread(&status, gateway.limits.body_bytes_max);
     Outcome::received(gateway.predictor.metrics(), Protocol::V2Grpc).failed(error.code());
     wire::status(&error)
 }
+
+/// The call of one prediction.
+pub(crate) const INFER_PATH: &str = "/inference.GRPCInferenceService/ModelInfer";
 
 /// The call whose body may last as long as its caller likes.
 pub(crate) const STREAM_PATH: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
@@ -107,13 +98,11 @@ impl Inference {
     /// One request, whether it came alone or on a stream.
     async fn infer(
         &self,
-        id: RequestId,
+        mut exchange: Exchange,
         message: ModelInferRequest,
-        caller: &CallContext,
+        timeout: Option<Duration>,
     ) -> Result<(ModelInferResponse, Answer), PredictError> {
-        let mut exchange =
-            Exchange::admit(&self.gateway, id, Protocol::V2Grpc, &caller.headers, None, caller.address)?;
-        match self.predict(message, &mut exchange, caller.timeout).await {
+        match self.predict(message, &mut exchange, timeout).await {
             Ok((response, prediction, encode)) => {
                 let metadata = Metadata {
                     id: exchange.id().to_string(),
@@ -137,7 +126,6 @@ impl Inference {
         timeout: Option<Duration>,
     ) -> Result<(ModelInferResponse, Prediction, Duration), PredictError> {
         let decode_from = Instant::now();
-        // The body's own bytes were budgeted as they came; from here on the message's are.
         exchange.permit().grow(message.encoded_len())?;
         let InferCall { mut request, form, timeout: asked, .. } =
             wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
@@ -161,23 +149,9 @@ impl Inference {
     }
 }
 
-/// What of a call's metadata its requests need.
-#[derive(Clone)]
-struct CallContext {
-    headers: HeaderMap,
-    timeout: Option<Duration>,
-    address: Option<Caller>,
-}
-
-impl CallContext {
-    fn of<T>(request: &Request<T>) -> Self {
-        let timeout = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok());
-        Self {
-            headers: request.metadata().clone().into_headers(),
-            timeout: timeout.and_then(wire::parse_timeout),
-            address: request.extensions().get::<Caller>().copied(),
-        }
-    }
+/// How long the caller waits, by the call's metadata.
+fn timeout<T>(request: &Request<T>) -> Option<Duration> {
+    wire::parse_timeout(request.metadata().get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// What belongs to an answer beside its message.
@@ -207,6 +181,11 @@ impl Metadata {
 
 /// The metadata that holds the gateway's id of the request.
 const REQUEST_ID: &str = "pointsman-request-id";
+
+/// Says which request a status belongs to.
+pub(crate) fn identify(status: &mut Status, id: RequestId) {
+    insert(status.metadata_mut(), REQUEST_ID, id.to_string());
+}
 
 /// Adds text that is known to be ASCII.
 fn insert(metadata: &mut MetadataMap, name: &'static str, text: String) {
@@ -275,13 +254,14 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
-        let caller = CallContext::of(&request);
-        let id = RequestId::generate();
-        let (response, answer) = self.infer(id, request.into_inner(), &caller).await.map_err(|error| {
-            let mut status = wire::status(&error);
-            insert(status.metadata_mut(), REQUEST_ID, id.to_string());
-            status
-        })?;
+        let timeout = timeout(&request);
+        let admitted = request.extensions().get::<Admitted>().and_then(Admitted::take);
+        // Whoever leads calls here has admitted them.
+        let exchange = admitted.ok_or_else(|| wire::status(&PredictError::ShuttingDown))?;
+        let (response, answer) = self
+            .infer(exchange, request.into_inner(), timeout)
+            .await
+            .map_err(|error| wire::status(&error))?;
         let mut response = Response::new(response);
         answer.metadata.write(response.metadata_mut());
         response.extensions_mut().insert(UnderWay(Arc::new(Mutex::new(Some(answer.answered)))));

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
-use pointsman_core::{PredictError, VersionSelector};
+use pointsman_core::{PredictError, RequestId, VersionSelector};
+use pointsman_predict::Protocol;
 use pointsman_wire::route::{self, Route, Target};
 use pointsman_wire::view::IndexState;
 use pointsman_wire::{v1, v2};
@@ -22,8 +23,9 @@ use tonic::service::Routes;
 pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
 pub(crate) use self::read::BODY_KEY;
+use crate::exchange::{Caller, Exchange};
 use crate::gateway::Gateway;
-use crate::grpc::{self, BoundedBody, NO_CONTROL, STREAM_PATH, Undecoded, UnderWay};
+use crate::grpc::{self, Admitted, BoundedBody, INFER_PATH, NO_CONTROL, STREAM_PATH, Undecoded, UnderWay};
 use crate::listen::Answer;
 
 /// The largest body of a request that is no prediction.
@@ -170,6 +172,46 @@ impl Grpc {
     }
 }
 
+impl Grpc {
+    /// A prediction: admitted before its message is read, and counted also where that never is.
+    async fn infer(&self, mut request: Request<GrpcBody>, undecoded: &Undecoded) -> Response<GrpcBody> {
+        let id = RequestId::generate();
+        let refuse = |error: &PredictError| {
+            let mut status = pointsman_wire::grpc::status(error);
+            grpc::identify(&mut status, id);
+            status.into_http()
+        };
+        let caller = request.extensions().get::<Caller>().copied();
+        let exchange = Exchange::admit(&self.gateway, id, Protocol::V2Grpc, request.headers(), None, caller);
+        let admitted = match exchange {
+            Ok(exchange) => Admitted::new(exchange),
+            Err(error) => return refuse(&error),
+        };
+        request.extensions_mut().insert(admitted.clone());
+        let response = self.call(request).await;
+        let status = tonic::Status::from_header_map(response.headers());
+        match (admitted.take(), status) {
+            // The service never saw it: the message could not be read.
+            (Some(exchange), Some(status)) => {
+                let read = || grpc::unread(&status, self.gateway.limits.body_bytes_max);
+                let error = undecoded.refusal().unwrap_or_else(read);
+                exchange.failed(&error);
+                refuse(&error)
+            }
+            (_, Some(mut status)) => {
+                grpc::identify(&mut status, id);
+                status.into_http()
+            }
+            _ => response,
+        }
+    }
+
+    async fn call(&self, request: Request<GrpcBody>) -> Response<GrpcBody> {
+        let Ok(response) = self.routes.clone().call(request).await;
+        response
+    }
+}
+
 impl Answer for Grpc {
     fn asks_for_callers(&self) -> bool {
         self.gateway.predictor.admission().limits_callers()
@@ -182,12 +224,10 @@ impl Answer for Grpc {
         }
         let undecoded = Undecoded::new(self.gateway.predictor.admission().hold());
         let limit = (request.uri().path() != STREAM_PATH).then_some(self.body_timeout);
+        let unary = request.uri().path() == INFER_PATH;
         let mut request = request.map(|body| GrpcBody::new(BoundedBody::new(body, undecoded.clone(), limit)));
-        request.extensions_mut().insert(undecoded);
-        let Ok(mut response) = self.routes.clone().call(request).await;
-        if let Some(status) = grpc::refused_by_size(response.headers(), &self.gateway) {
-            response = status.into_http();
-        }
+        request.extensions_mut().insert(undecoded.clone());
+        let response = if unary { self.infer(request, &undecoded).await } else { self.call(request).await };
         let under_way = response.extensions().get::<UnderWay>().and_then(UnderWay::take);
         response.map(|body| AnswerBody::grpc(body).until_written(under_way))
     }

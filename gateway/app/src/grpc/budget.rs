@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,22 +18,45 @@ use tonic::Status;
 
 /// The bytes of a call that were read and are not decoded yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Undecoded(Arc<Mutex<HeldBytes>>);
+pub(crate) struct Undecoded(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    held: HeldBytes,
+    refusal: Option<PredictError>,
+}
 
 impl Undecoded {
     /// None yet.
     #[must_use]
     pub(crate) fn new(held: HeldBytes) -> Self {
-        Self(Arc::new(Mutex::new(held)))
+        Self(Arc::new(Mutex::new(State { held, refusal: None })))
     }
 
     /// A message has left the decoder: from here on it is accounted for by itself.
     pub(super) fn decoded(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).release();
+        self.state().held.release();
     }
 
-    fn grow(&self, bytes: usize) -> Result<(), PredictError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes)
+    /// Why the rest was not read, where that was this gateway's decision.
+    #[must_use]
+    pub(crate) fn refusal(&self) -> Option<PredictError> {
+        self.state().refusal.clone()
+    }
+
+    fn grow(&self, bytes: usize) -> Result<(), Status> {
+        let grown = self.state().held.grow(bytes);
+        grown.map_err(|error| self.refuse(error))
+    }
+
+    fn refuse(&self, error: PredictError) -> Status {
+        let status = grpc::status(&error);
+        self.state().refusal = Some(error);
+        status
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,15 +100,13 @@ impl Body for BoundedBody {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending if self.is_late(context) => {
                 let what = "the message did not come in time (limits.body_timeout)";
-                return Poll::Ready(Some(Err(grpc::status(&PredictError::BadRequest(what.into())))));
+                let status = self.undecoded.refuse(PredictError::BadRequest(what.into()));
+                return Poll::Ready(Some(Err(status)));
             }
             Poll::Pending => return Poll::Pending,
         };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        match self.undecoded.grow(bytes) {
-            Ok(()) => Poll::Ready(Some(Ok(frame))),
-            Err(error) => Poll::Ready(Some(Err(grpc::status(&error)))),
-        }
+        Poll::Ready(Some(self.undecoded.grow(bytes).map(|()| frame)))
     }
 
     fn is_end_stream(&self) -> bool {
