@@ -8,7 +8,7 @@ mod stream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector, shown};
+use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector};
 use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
@@ -140,12 +140,7 @@ impl Inference {
 
     /// The version that a message names.
     fn version(text: &str) -> Result<VersionSelector, Status> {
-        VersionSelector::parse(text).map_err(|error| {
-            wire::status(&PredictError::BadRequest(format!(
-                "failed to get model version from specified version string '{}' (details: {error}), version should be an integral value > 0",
-                shown(text)
-            )))
-        })
+        wire::parse_version(text).map_err(|error| wire::status(&error))
     }
 }
 

@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use pointsman_predict::{Metrics, Predictor, snapshot_cell};
 use pointsman_registry::DirectoryRegistry;
@@ -120,12 +121,27 @@ async fn serve(
     }
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
+    wait_for_workers(gateway.predictor.metrics()).await;
     if let Some(tracer) = gateway.tracer.clone() {
         // The exporter runs on this runtime, so the flush has to wait elsewhere.
         let _ = tokio::task::spawn_blocking(move || tracer.flush()).await;
     }
     tracing::info!("stopped");
     Ok(if in_time { End::Done } else { End::Refused })
+}
+
+/// How long the workers may take to free their sessions once nothing is left to answer.
+const WORKERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Waits until every session is freed: what a runtime cleans up when the process exits must not be in
+/// use. A run that outlasted the drain is not waited for.
+async fn wait_for_workers(metrics: &Metrics) {
+    let freed = async {
+        while metrics.workers() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _ = tokio::time::timeout(WORKERS_TIMEOUT, freed).await;
 }
 
 /// Takes away the file of an earlier run: its addresses are nobody's.

@@ -56,6 +56,7 @@ pub struct Verified {
 pub struct Loaded {
     verified: Verified,
     engine: &'static str,
+    computes: bool,
     loaded: Box<dyn LoadedModel>,
 }
 
@@ -93,7 +94,7 @@ impl Verified {
         let name = engine.name();
         let loaded = catch_unwind(AssertUnwindSafe(|| engine.load(&self.files.files, options)));
         let loaded = loaded.map_err(|_| LoadFault::Panicked { engine: name })??;
-        Ok(Loaded { verified: self, engine: name, loaded })
+        Ok(Loaded { verified: self, engine: name, computes: engine.computes(), loaded })
     }
 }
 
@@ -104,8 +105,7 @@ impl Loaded {
     /// [`LoadFault::Golden`] for the first case that is answered otherwise than in training.
     pub fn check(self) -> Result<Checked, LoadFault> {
         let mut session = self.loaded.session()?;
-        // Echo answers with its inputs, which no golden case expects.
-        let golden = self.verified.files.golden.as_ref().filter(|_| self.engine != "echo");
+        let golden = self.verified.files.golden.as_ref().filter(|_| self.computes);
         if let Some(golden) = golden {
             for (index, case) in golden.cases.iter().enumerate() {
                 check_case(session.as_mut(), self.loaded.signature(), golden, case)
@@ -145,7 +145,7 @@ impl Checked {
     /// # Errors
     /// [`LoadFault::Engine`] where the engine refuses another session.
     pub fn warm(self, settings: &Settings, defaults: &WorkerDefaults) -> Result<Warm, LoadFault> {
-        let Self { loaded: Loaded { verified, engine, loaded }, session } = self;
+        let Self { loaded: Loaded { verified, engine, loaded, .. }, session } = self;
         let mut sessions = vec![session];
         let workers = settings.workers.unwrap_or(defaults.workers);
         while sessions.len() < workers {

@@ -15,6 +15,11 @@ pub trait Engine: Send + Sync {
     /// The runtime's own version.
     fn version(&self) -> String;
 
+    /// Whether its answers are what the model computes, so that golden cases can be held against them.
+    fn computes(&self) -> bool {
+        true
+    }
+
     /// Loads a model. May take seconds and much memory: never called on a request's thread.
     ///
     /// # Errors

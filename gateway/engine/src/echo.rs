@@ -24,6 +24,10 @@ impl Engine for Echo {
         env!("CARGO_PKG_VERSION").into()
     }
 
+    fn computes(&self) -> bool {
+        false
+    }
+
     fn load(&self, files: &ModelFiles, _: &SessionOptions) -> Result<Box<dyn LoadedModel>, LoadError> {
         if !echoes(&files.declared) {
             let reason = "each output of an echoed model needs an input of its datatype at the same position";
@@ -65,14 +69,14 @@ impl Session for EchoSession {
     }
 
     fn interrupt(&self) -> Arc<dyn Interrupt> {
-        Arc::new(Instant)
+        Arc::new(NoInterrupt)
     }
 }
 
 /// An echo takes no time, so there is nothing to interrupt.
-struct Instant;
+struct NoInterrupt;
 
-impl Interrupt for Instant {
+impl Interrupt for NoInterrupt {
     fn terminate(&self) {}
 
     fn reset(&self) {}

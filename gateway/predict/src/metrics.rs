@@ -122,6 +122,8 @@ pub struct Metrics {
 
 #[derive(Debug)]
 struct Instruments {
+    /// One handle here, and one with each worker thread that lives.
+    workers: Arc<()>,
     received: [Counter; Protocol::ALL.len()],
     requests: Family<RequestLabels, Counter>,
     stages: Family<StageLabels, Histogram, fn() -> Histogram>,
@@ -162,7 +164,7 @@ impl Metrics {
         );
         let received =
             Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
-        Self { instruments: Arc::new(Instruments { received, requests, stages }) }
+        Self { instruments: Arc::new(Instruments { received, requests, stages, workers: Arc::new(()) }) }
     }
 
     /// The instruments for a version.
@@ -179,6 +181,17 @@ impl Metrics {
             self.instruments.stages.get_or_create_owned(&labels)
         });
         VersionMetrics { model, version, ok, stages }
+    }
+
+    /// Worker threads that live: each owns a session, and frees it before it ends.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        Arc::strong_count(&self.instruments.workers).saturating_sub(1)
+    }
+
+    /// What a worker thread holds while it lives.
+    pub(crate) fn worker(&self) -> Arc<()> {
+        self.instruments.workers.clone()
     }
 
     pub(crate) fn received(&self, protocol: Protocol) {

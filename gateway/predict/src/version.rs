@@ -56,9 +56,13 @@ impl Version {
         for (worker, session) in sessions.into_iter().enumerate() {
             let jobs = queue.jobs();
             let runs = queue.runs().clone();
+            let alive = metrics.worker();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);
-            thread::Builder::new().name(name).spawn(move || work(session, &jobs, &runs, worker))?;
+            thread::Builder::new().name(name).spawn(move || {
+                work(session, &jobs, &runs, worker);
+                drop(alive);
+            })?;
         }
         let metrics = metrics.version(&spec.model, spec.number);
         Ok(Arc::new(Self { spec, workers, queue, metrics, statistics: Statistics::default() }))

@@ -18,7 +18,7 @@ mod timeout;
 pub use about::{model_config, model_metadata, model_statistics, repository_index, server_metadata};
 pub use answer::{ResponseForm, encode_infer};
 pub use error::{status, stream_error, stream_response};
-pub use infer::{InferCall, decode_infer};
+pub use infer::{InferCall, decode_infer, parse_version};
 pub use timeout::parse_timeout;
 
 /// The messages, the service trait and the client that are generated from `proto/inference.proto`.

@@ -41,12 +41,7 @@ pub fn decode_infer(
     limits: &Limits,
 ) -> Result<InferCall, PredictError> {
     check_sizes(&message, limits)?;
-    let version = VersionSelector::parse(&message.model_version).map_err(|error| {
-        PredictError::BadRequest(format!(
-            "failed to get model version from specified version string '{}' (details: {error}), version should be an integral value > 0",
-            shown(&message.model_version)
-        ))
-    })?;
+    let version = parse_version(&message.model_version)?;
     let parameters = RequestParameters::read(message.parameters, limits)?;
     let (outputs, classes) = requested_outputs(message.outputs, limits)?;
     let inputs = inputs(&message.model_name, message.inputs, message.raw_input_contents, limits)?;
@@ -65,6 +60,19 @@ pub fn decode_infer(
         form: ResponseForm { id: message.id, typed: parameters.typed_output, classes },
         timeout: parameters.timeout,
         empty_final_response: parameters.empty_final_response,
+    })
+}
+
+/// Reads the version that a message names: nothing, a number or an alias.
+///
+/// # Errors
+/// [`PredictError::BadRequest`], in Triton's words, for what can be neither.
+pub fn parse_version(text: &str) -> Result<VersionSelector, PredictError> {
+    VersionSelector::parse(text).map_err(|error| {
+        PredictError::BadRequest(format!(
+            "failed to get model version from specified version string '{}' (details: {error}), version should be an integral value > 0",
+            shown(text)
+        ))
     })
 }
 
