@@ -60,7 +60,8 @@ fn registry() -> TestRegistry {
         .made("weightless", "external")
         .made("weights_linked", "external")
         .file("weights_linked/weights.bin", [0; 16])
-        .file("weights.bin", [0; 16]);
+        .file("weights.bin", [0; 16])
+        .file("flat/model.onnx", test_model("gather"));
     std::fs::create_dir_all(registry.join("linked/1")).expect("a folder");
     let link = |from: &str, to: &str| std::os::unix::fs::symlink(from, registry.join(to)).expect("a link");
     link("../target.onnx", "linked/1/model.onnx");
@@ -96,6 +97,8 @@ fn each_is_named_with_its_reason_and_the_rest_serve() {
         assert!(gateway.stderr().contains(reason), "the log does not say {reason:?}");
     }
     assert_eq!(index.len(), FAULTS.len() + 1);
+    // A folder that has no version is no model, and is named all the same.
+    assert!(table.contains("no model: flat: holds a model, and no version"), "{table}");
     assert_eq!(ask(&gateway, "good").json()["outputs"][0]["data"], json!([40.0, 10.0]));
     // Only the ready ones, where those are asked for.
     let ready = post(gateway.http, "/v2/repository/index", r#"{"ready":true}"#).json();
@@ -116,11 +119,13 @@ fn check_names_each_and_ends_with_1() {
         let line = line.unwrap_or_else(|| panic!("{model} is not in\n{}", said.stdout));
         assert!(line.contains("PROBLEM") && line.contains(reason), "{line:?} does not say {reason:?}");
     }
-    assert!(said.stderr.contains(&format!("{} problem(s) found", FAULTS.len())), "{}", said.stderr);
+    assert!(said.stdout.contains("flat: holds a model, and no version"), "{}", said.stdout);
+    let all = FAULTS.len() + 1;
+    assert!(said.stderr.contains(&format!("{all} problem(s) found")), "{}", said.stderr);
     let json: Value = serde_json::from_str(&check(&["--json"]).stdout).expect("JSON");
     let findings = json["findings"].as_array().expect("a list");
     let of = |verdict: &str| findings.iter().filter(|finding| finding["verdict"] == verdict).count();
-    assert_eq!(of("problem"), FAULTS.len(), "{json:#}");
+    assert_eq!(of("problem"), all, "{json:#}");
 }
 
 /// The negative control: without the faults nothing is found.

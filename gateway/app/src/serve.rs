@@ -106,10 +106,10 @@ async fn serve(
     tokio::select! {
         () = drain.asked() => {}
         passed = first_pass => {
-            passed.map_err(|_| "the first pass over the registry did not end".to_owned())??;
+            let no_models = passed.map_err(|_| "the first pass over the registry did not end".to_owned())??;
             gateway.first_pass_ended.store(true, Ordering::Release);
             // Whoever closed the output does not want the table; serving goes on.
-            let _ = writeln!(std::io::stdout(), "{}", banner::banner(&gateway, engines, &addresses));
+            let _ = writeln!(std::io::stdout(), "{}", banner::banner(&gateway, &no_models, engines, &addresses));
             if let Some(file) = ready_file.filter(|_| gateway.is_ready()) {
                 write_ready_file(file, &addresses)?;
             }

@@ -56,10 +56,11 @@ impl Reconciler {
 
     /// Looks at the registry and loads what it wants, publishing each version as soon as it is warm.
     /// What is wrong with a model or a version is in the snapshot and in the log; the others serve.
+    /// Gives what was found and is no model.
     ///
     /// # Errors
     /// [`RegistryError`] where the registry as a whole cannot be read.
-    pub fn pass(&mut self) -> Result<(), RegistryError> {
+    pub fn pass(&mut self) -> Result<Vec<Problem>, RegistryError> {
         let scan = self.registry.scan()?;
         for problem in &scan.problems {
             tracing::warn!("{problem}");
@@ -72,7 +73,7 @@ impl Reconciler {
             self.load(&name, number);
             self.publish();
         }
-        Ok(())
+        Ok(scan.problems)
     }
 
     fn wanted(&self) -> Vec<(ModelName, VersionNumber)> {

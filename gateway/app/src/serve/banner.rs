@@ -1,6 +1,7 @@
 //! What a start prints: what is served, where, and what is not and why.
 
 use pointsman_predict::ServedModel;
+use pointsman_registry::Problem;
 
 use super::listeners::Addresses;
 use crate::engines::Engines;
@@ -8,7 +9,12 @@ use crate::gateway::Gateway;
 use crate::table::lay_out;
 
 /// The start-up table.
-pub(super) fn banner(gateway: &Gateway, engines: &Engines, addresses: &Addresses) -> String {
+pub(super) fn banner(
+    gateway: &Gateway,
+    no_models: &[Problem],
+    engines: &Engines,
+    addresses: &Addresses,
+) -> String {
     let mut text = format!("pointsman {}\n\n", crate::version::LONG);
     let models = gateway.models();
     let rows: Vec<Vec<String>> = models.iter().flat_map(|model| rows(model)).collect();
@@ -16,6 +22,9 @@ pub(super) fn banner(gateway: &Gateway, engines: &Engines, addresses: &Addresses
         text.push_str("no model was found in the registry\n");
     } else {
         text.push_str(&lay_out(&["MODEL", "VERSION", "STATE", "ENGINE", ""], &rows));
+    }
+    for problem in no_models {
+        text.push_str(&format!("no model: {problem}\n"));
     }
     let engine = |e: &std::sync::Arc<dyn pointsman_core::Engine>| format!("{} {}", e.name(), e.version());
     let available: Vec<String> = engines.available().iter().map(engine).collect();

@@ -6,7 +6,7 @@ use std::thread;
 use pointsman_control::{Defaults, Reconciler, WorkerDefaults};
 use pointsman_core::SessionOptions;
 use pointsman_predict::{Metrics, Publisher};
-use pointsman_registry::DirectoryRegistry;
+use pointsman_registry::{DirectoryRegistry, Problem};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
@@ -18,8 +18,8 @@ pub(super) struct Control {
     _stop: mpsc::Sender<()>,
 }
 
-/// How the first pass ended.
-pub(super) type FirstPass = oneshot::Receiver<Result<(), String>>;
+/// How the first pass ended: with what was found and is no model.
+pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 
 impl Control {
     /// Starts the thread, and with it the first pass over the registry.
