@@ -152,8 +152,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     }
 }
 
-/// Loads a server, once to warm it and once to measure it.
-fn measure(server: &Server, mut load: impl FnMut() -> Result<Seen, String>) -> Result<Figures, String> {
+/// Loads a server, and takes the CPU time that it spent meanwhile.
+fn measure(server: &Server, load: impl FnOnce() -> Result<Seen, String>) -> Result<Figures, String> {
     let before = server.cpu_time()?;
     let seen = load()?;
     let spent = server.cpu_time()? - before;

@@ -25,9 +25,6 @@ pub struct InferCall {
     pub form: ResponseForm,
     /// How long the caller lets the request wait and run, by its `timeout` parameter.
     pub timeout: Option<Duration>,
-    /// Whether a stream is to tell the end of this request's responses. Every response of
-    /// [`stream_response`](crate::grpc::stream_response) tells it, so nothing more need be sent.
-    pub empty_final_response: bool,
 }
 
 /// Decodes a message. Raw tensors stay views of its bytes.
@@ -59,7 +56,6 @@ pub fn decode_infer(
         request,
         form: ResponseForm { id: message.id, typed: parameters.typed_output, classes },
         timeout: parameters.timeout,
-        empty_final_response: parameters.empty_final_response,
     })
 }
 

@@ -22,8 +22,6 @@ pub(super) struct RequestParameters {
     pub(super) timeout: Option<Duration>,
     /// Whether the answer's tensors are to be in typed fields.
     pub(super) typed_output: bool,
-    /// Whether a stream is to tell the end of this request's responses.
-    pub(super) empty_final_response: bool,
     /// Those that the protocol gives no meaning.
     pub(super) custom: Parameters,
 }
@@ -52,7 +50,10 @@ impl RequestParameters {
                 self.timeout = (microseconds > 0).then(|| Duration::from_micros(microseconds));
             }
             "typed_output" => self.typed_output = boolean(&name, &value)?,
-            "triton_enable_empty_final_response" => self.empty_final_response = boolean(&name, &value)?,
+            // Every response of a stream tells that it is the last of its request, asked or not.
+            "triton_enable_empty_final_response" => {
+                boolean(&name, &value)?;
+            }
             // A response's parameter, which callers that pass on what they got send along, and a
             // REST parameter, which says nothing here.
             "triton_final_response" | "binary_data_output" => {}

@@ -51,7 +51,10 @@ fn form_and_stream_flags() {
     assert!(call("typed_output", BoolParam(true)).form.typed);
     assert!(!call("typed_output", BoolParam(false)).form.typed);
     assert!(refused(with("typed_output", Int64Param(1))).ends_with("expected bool_param."));
-    assert!(call("triton_enable_empty_final_response", BoolParam(true)).empty_final_response);
+    call("triton_enable_empty_final_response", BoolParam(true));
+    assert!(
+        refused(with("triton_enable_empty_final_response", Int64Param(1))).ends_with("expected bool_param.")
+    );
     call("triton_final_response", BoolParam(true));
     call("binary_data_output", BoolParam(true));
 }
