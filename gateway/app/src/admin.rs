@@ -43,7 +43,7 @@ fn describe(model: &ServedModel) -> Value {
             json!({
                 "version": number.get(), "state": "READY", "reason": "", "engine": spec.engine,
                 "digest": spec.digest, "workers": version.workers(), "queue_depth": version.queue_depth(),
-                "answered": version.statistics().success.read().0,
+                "answered": version.record().statistics().success.read().0,
             }),
         ));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pointsman_core::{Nonfinite, PredictError, VersionSelector};
-use pointsman_predict::{Predictor, ServedModel, Version};
+use pointsman_predict::{Predictor, Record, ServedModel};
 use pointsman_wire::limits::Limits;
 use pointsman_wire::view::{CountedTime, IndexEntry, IndexState, ModelView, ServerView, StatisticsView};
 use tokio::sync::watch;
@@ -93,24 +93,20 @@ impl Gateway {
         self.models().iter().map(|model| model.name.to_string()).collect()
     }
 
-    /// What one version, or every version, has done.
+    /// What one version, or every version, has done; those that retired are kept for a time.
     ///
     /// # Errors
-    /// [`PredictError`] where the model or version is unknown or does not serve.
+    /// [`PredictError`] where the model or version is unknown, or does not serve and never has.
     pub(crate) fn statistics(
         &self,
         of: Option<(&str, &VersionSelector)>,
     ) -> Result<Vec<StatisticsView>, PredictError> {
-        let versions: Vec<Arc<Version>> = match of {
-            Some((model, VersionSelector::Default)) => {
-                let snapshot = self.predictor.snapshots().pin();
-                snapshot.pick(model, &VersionSelector::Default)?;
-                snapshot.models.get(model).map(|m| m.versions.values().cloned().collect()).unwrap_or_default()
-            }
-            Some((model, version)) => vec![self.predictor.snapshots().pin().pick(model, version)?.1.clone()],
-            None => self.models().iter().flat_map(|model| model.versions.values().cloned()).collect(),
+        let snapshot = self.predictor.snapshots().snapshot();
+        let records = match of {
+            Some((model, version)) => snapshot.records(model, version)?,
+            None => self.models().iter().flat_map(|model| model.records()).collect(),
         };
-        Ok(versions.iter().map(|version| statistics(version)).collect())
+        Ok(records.iter().map(|record| statistics(record)).collect())
     }
 
     /// The repository index: every version that is known, and models of which none is.
@@ -147,16 +143,16 @@ impl Gateway {
     }
 }
 
-fn statistics(version: &Version) -> StatisticsView {
+fn statistics(record: &Record) -> StatisticsView {
     let counted = |time: &pointsman_predict::CountedTime| {
         let (count, total) = time.read();
         CountedTime { count, total }
     };
-    let statistics = version.statistics();
+    let statistics = record.statistics();
     let run = counted(&statistics.run);
     StatisticsView {
-        name: version.spec().model.clone(),
-        version: version.spec().number,
+        name: record.model().clone(),
+        version: record.number(),
         last_inference_ms: statistics.last_answer_ms(),
         inference_count: statistics.rows(),
         execution_count: run.count,

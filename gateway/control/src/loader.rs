@@ -69,6 +69,7 @@ pub struct Checked {
 /// A version all of whose sessions have run.
 pub struct Warm {
     spec: VersionSpec,
+    model: Box<dyn LoadedModel>,
     sessions: Vec<Box<dyn Session>>,
 }
 
@@ -178,7 +179,7 @@ impl Checked {
             batch_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
             nonfinite: settings.nonfinite,
         };
-        Ok(Warm { spec, sessions })
+        Ok(Warm { spec, model: loaded, sessions })
     }
 }
 
@@ -197,7 +198,8 @@ impl Warm {
     /// # Errors
     /// [`LoadFault::Threads`].
     pub fn start(self, metrics: &Metrics) -> Result<Arc<Version>, LoadFault> {
-        Version::start(self.spec, self.sessions, metrics).map_err(|e| LoadFault::Threads(e.to_string()))
+        let started = Version::start(self.spec, self.model, self.sessions, Arc::new(()), metrics);
+        started.map_err(|e| LoadFault::Threads(e.to_string()))
     }
 }
 

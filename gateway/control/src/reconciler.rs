@@ -164,6 +164,7 @@ impl Model {
             plan: Plan { default: self.wanted.default, aliases: aliases.collect() },
             versions: self.versions.clone(),
             unavailable: self.unavailable.clone(),
+            retired: BTreeMap::new(),
             problem: joined(problems),
         }
     }

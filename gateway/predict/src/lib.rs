@@ -9,13 +9,17 @@
 //! [`Snapshot`], published as a whole by whoever holds the [`Publisher`].
 
 mod admission;
+mod crashes;
+mod crew;
 mod line;
 mod metrics;
 mod outcome;
 mod pipeline;
 mod queue;
+mod record;
 mod snapshot;
 mod statistics;
+mod supervisor;
 mod version;
 mod worker;
 
@@ -26,6 +30,8 @@ pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Pinned, Predictor};
+pub use record::Record;
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
+pub use supervisor::Supervisor;
 pub use version::{Version, VersionSpec};

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_utils::Backoff;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -13,7 +14,10 @@ use crate::queue::Job;
 #[derive(Debug)]
 pub(crate) struct Line {
     state: Mutex<State>,
+    /// Wakes workers that have a session.
     came: Condvar,
+    /// Wakes workers that have none.
+    came_for_unable: Condvar,
     places: usize,
 }
 
@@ -25,6 +29,8 @@ struct State {
     /// Nobody joins any more; who waits is served.
     closed: bool,
     workers: usize,
+    /// Those of them that have a session.
+    able: usize,
 }
 
 /// Why a job did not get a place.
@@ -40,19 +46,38 @@ pub(crate) enum JoinError {
 #[derive(Debug)]
 pub(crate) struct Jobs {
     line: Arc<Line>,
+    able: bool,
+}
+
+/// What a worker without a session waits for.
+#[derive(Debug)]
+pub(crate) enum Unable {
+    /// No worker has a session: somebody has to tell this job's caller.
+    Job(Job),
+    /// The time is over.
+    TimeUp,
+    /// Nobody joins the line any more, and whoever waits is served by others.
+    Closed,
 }
 
 impl Line {
     /// An empty line of at least one place.
     pub(crate) fn new(places: usize) -> Arc<Self> {
-        let state = State { jobs: VecDeque::new(), next_id: 0, closed: false, workers: 0 };
-        Arc::new(Self { state: Mutex::new(state), came: Condvar::new(), places: places.max(1) })
+        let state = State { jobs: VecDeque::new(), next_id: 0, closed: false, workers: 0, able: 0 };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            came: Condvar::new(),
+            came_for_unable: Condvar::new(),
+            places: places.max(1),
+        })
     }
 
-    /// An end for one more worker.
+    /// An end for one more worker, who has a session.
     pub(crate) fn jobs(self: &Arc<Self>) -> Jobs {
-        self.state.lock().workers += 1;
-        Jobs { line: self.clone() }
+        let mut state = self.state.lock();
+        state.workers += 1;
+        state.able += 1;
+        Jobs { line: self.clone(), able: true }
     }
 
     /// How many wait.
@@ -72,8 +97,9 @@ impl Line {
         let id = state.next_id;
         state.next_id += 1;
         state.jobs.push_back(job(id));
+        let able = state.able > 0;
         drop(state);
-        self.came.notify_one();
+        if able { &self.came } else { &self.came_for_unable }.notify_one();
         Ok(id)
     }
 
@@ -91,6 +117,7 @@ impl Line {
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.came.notify_all();
+        self.came_for_unable.notify_all();
     }
 }
 
@@ -118,9 +145,42 @@ impl Jobs {
     }
 }
 
+impl Jobs {
+    /// The worker has lost its session, or has one again.
+    pub(crate) fn set_able(&mut self, able: bool) {
+        let mut state = self.line.state.lock();
+        state.able = state.able + usize::from(able) - usize::from(self.able);
+        self.able = able;
+        let nobody = state.able == 0;
+        drop(state);
+        if nobody {
+            self.line.came_for_unable.notify_all();
+        }
+    }
+
+    /// Waits without a session until `until`. Jobs come here only while no worker has one.
+    pub(crate) fn next_unable(&self, until: Instant) -> Unable {
+        let mut state = self.line.state.lock();
+        loop {
+            if state.able == 0
+                && let Some(job) = state.jobs.pop_front()
+            {
+                return Unable::Job(job);
+            }
+            if state.closed {
+                return Unable::Closed;
+            }
+            if self.line.came_for_unable.wait_until(&mut state, until).timed_out() {
+                return Unable::TimeUp;
+            }
+        }
+    }
+}
+
 impl Drop for Jobs {
     fn drop(&mut self) {
         let mut state = self.line.state.lock();
+        state.able -= usize::from(self.able);
         state.workers -= 1;
         let waiting = if state.workers == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
         drop(state);
@@ -167,5 +227,33 @@ mod tests {
         line.join(job).unwrap();
         drop(other);
         assert_eq!((line.len(), line.join(job)), (0, Err(JoinError::Closed)));
+    }
+
+    #[test]
+    fn jobs_go_to_the_unable_only_where_nobody_is_able() {
+        let line = Line::new(4);
+        let (mut one, mut other) = (line.jobs(), line.jobs());
+        one.set_able(false);
+        let first = line.join(job).unwrap();
+        assert!(matches!(one.next_unable(Instant::now()), Unable::TimeUp));
+        other.set_able(false);
+        assert!(matches!(one.next_unable(Instant::now()), Unable::Job(job) if job.id == first));
+        let second = line.join(job).unwrap();
+        other.set_able(true);
+        assert!(matches!(one.next_unable(Instant::now()), Unable::TimeUp));
+        line.close();
+        assert!(matches!(one.next_unable(Instant::now()), Unable::Closed));
+        assert_eq!(other.next().map(|job| job.id), Some(second));
+    }
+
+    #[test]
+    fn a_line_that_closes_is_served_by_the_unable_where_nobody_else_is_left() {
+        let line = Line::new(4);
+        let mut only = line.jobs();
+        only.set_able(false);
+        let id = line.join(job).unwrap();
+        line.close();
+        assert!(matches!(only.next_unable(Instant::now()), Unable::Job(job) if job.id == id));
+        assert!(matches!(only.next_unable(Instant::now()), Unable::Closed));
     }
 }

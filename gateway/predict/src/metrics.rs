@@ -1,7 +1,10 @@
 //! The instruments of the data path.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use pointsman_core::{Code, ModelName, VersionNumber};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -9,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::record::{Counting, Record};
 
 /// The protocols by which requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +106,12 @@ struct StageLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabels {
+    model: Arc<str>,
+    version: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProtocolLabels {
     protocol: Protocol,
 }
@@ -126,16 +137,21 @@ struct Instruments {
     workers: Arc<()>,
     received: [Counter; Protocol::ALL.len()],
     requests: Family<RequestLabels, Counter>,
+    forgotten: Counter,
     stages: Family<StageLabels, Histogram, fn() -> Histogram>,
+    panics: Family<VersionLabels, Counter>,
+    /// What is counted of each version that serves or has served, until it is forgotten.
+    records: Mutex<HashMap<(ModelName, VersionNumber), Arc<Record>>>,
 }
 
 /// The instruments of one version, looked up once when it is made.
 #[derive(Clone, Debug)]
-pub struct VersionMetrics {
+pub(crate) struct VersionMetrics {
     model: Arc<str>,
     version: Arc<str>,
     ok: [Counter; Protocol::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
+    panics: Counter,
 }
 
 impl Metrics {
@@ -162,14 +178,67 @@ impl Metrics {
             "Time of answered requests by stage: decode, queue, batch, run, encode, total",
             stages.clone(),
         );
+        let forgotten = Counter::default();
+        registry.register(
+            "pointsman_requests_forgotten",
+            "Finished prediction requests of versions that retired and whose series are gone",
+            forgotten.clone(),
+        );
+        let panics = Family::<VersionLabels, Counter>::default();
+        registry.register(
+            "pointsman_worker_panics",
+            "Sessions that panicked in a run and were replaced",
+            panics.clone(),
+        );
         let received =
             Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
-        Self { instruments: Arc::new(Instruments { received, requests, stages, workers: Arc::new(()) }) }
+        let (workers, records) = (Arc::new(()), Mutex::default());
+        let instruments = Instruments { workers, received, requests, forgotten, stages, panics, records };
+        Self { instruments: Arc::new(instruments) }
     }
 
-    /// The instruments for a version.
-    #[must_use]
-    pub fn version(&self, model: &ModelName, version: VersionNumber) -> VersionMetrics {
+    /// What is counted of a version: what there is already, or a new record.
+    pub(crate) fn record(&self, model: &ModelName, number: VersionNumber) -> Counting {
+        let mut records = self.instruments.records.lock();
+        let record = records
+            .entry((model.clone(), number))
+            .or_insert_with(|| Arc::new(Record::new(model.clone(), number, self.version(model, number))));
+        Counting::of(record)
+    }
+
+    /// Takes the series of a retired version away, so that their number stays bounded however many
+    /// versions come and go. What it has answered stays counted as forgotten. Gives false, and keeps
+    /// them, where the version still serves or has a request or a worker left.
+    pub fn forget(&self, model: &ModelName, number: VersionNumber) -> bool {
+        let mut records = self.instruments.records.lock();
+        let key = (model.clone(), number);
+        // A version that is started meanwhile waits for the lock, and gets a new record.
+        match records.get(&key) {
+            Some(record) if record.is_counting() => return false,
+            Some(record) => self.remove(&record.metrics),
+            None => {}
+        }
+        records.remove(&key);
+        true
+    }
+
+    fn remove(&self, of: &VersionMetrics) {
+        let Instruments { requests, forgotten, stages, panics, .. } = &*self.instruments;
+        let (model, version) = (&of.model, &of.version);
+        let codes = || Code::ALL.into_iter().map(Code::name).chain([OK]);
+        for (protocol, code) in Protocol::ALL.into_iter().flat_map(|p| codes().map(move |code| (p, code))) {
+            let labels = RequestLabels { model: model.clone(), version: version.clone(), protocol, code };
+            let count = requests.get(&labels).map_or(0, |counter| counter.get());
+            forgotten.inc_by(count);
+            requests.remove(&labels);
+        }
+        for stage in Stage::ALL {
+            stages.remove(&StageLabels { model: model.clone(), version: version.clone(), stage });
+        }
+        panics.remove(&VersionLabels { model: model.clone(), version: version.clone() });
+    }
+
+    fn version(&self, model: &ModelName, version: VersionNumber) -> VersionMetrics {
         let model: Arc<str> = model.as_str().into();
         let version: Arc<str> = version.to_string().into();
         let ok = Protocol::ALL.map(|protocol| {
@@ -180,7 +249,9 @@ impl Metrics {
             let labels = StageLabels { model: model.clone(), version: version.clone(), stage };
             self.instruments.stages.get_or_create_owned(&labels)
         });
-        VersionMetrics { model, version, ok, stages }
+        let labels = VersionLabels { model: model.clone(), version: version.clone() };
+        let panics = self.instruments.panics.get_or_create_owned(&labels);
+        VersionMetrics { model, version, ok, stages, panics }
     }
 
     /// Worker threads that live: each owns a session, and frees it before it ends.
@@ -214,6 +285,10 @@ impl Metrics {
 impl VersionMetrics {
     pub(crate) fn ok(&self, protocol: Protocol) {
         self.ok[protocol as usize].inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
     }
 
     pub(crate) fn observe(&self, stage: Stage, time: Duration) {

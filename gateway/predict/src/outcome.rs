@@ -79,10 +79,11 @@ impl Outcome {
     /// The answer is given. What comes after the first end of a request counts for nothing.
     pub fn ok(&mut self, times: &StageTimes, encode: Duration) {
         let Some(version) = self.version.as_ref().filter(|_| !self.finished) else { return };
-        let metrics = &version.metrics;
+        let record = version.record();
+        let metrics = &record.metrics;
         metrics.ok(self.protocol);
         let total = self.received_at.elapsed();
-        version.statistics().answered(times, self.rows, total);
+        record.statistics().answered(times, self.rows, total);
         let stages = [
             (Stage::Decode, self.decode),
             (Stage::Queue, times.queue),
@@ -104,9 +105,9 @@ impl Outcome {
         }
         self.finished = true;
         if let Some(version) = &self.version {
-            version.statistics().failed(self.received_at.elapsed());
+            version.record().statistics().failed(self.received_at.elapsed());
         }
-        self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.metrics), code);
+        self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.record().metrics), code);
     }
 }
 

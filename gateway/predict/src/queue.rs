@@ -36,13 +36,12 @@ pub(crate) struct Queue {
 /// What one worker runs at the moment, so that a ticket can end the run of its own job.
 pub(crate) struct RunSlot {
     current: Mutex<Current>,
-    interrupt: Arc<dyn Interrupt>,
 }
 
-#[derive(Default)]
 struct Current {
     job: Option<u64>,
     interrupted: bool,
+    interrupt: Arc<dyn Interrupt>,
 }
 
 impl std::fmt::Debug for RunSlot {
@@ -69,15 +68,21 @@ impl RunSlot {
         let mut current = self.current.lock();
         current.job = None;
         if std::mem::take(&mut current.interrupted) {
-            self.interrupt.reset();
+            current.interrupt.reset();
         }
+    }
+
+    /// Follows the worker to another session. None of its jobs runs at the moment.
+    pub(crate) fn renew(&self, interrupt: Arc<dyn Interrupt>) {
+        let old = std::mem::replace(&mut self.current.lock().interrupt, interrupt);
+        drop(old);
     }
 
     fn interrupt(&self, job: u64) {
         let mut current = self.current.lock();
         if current.job == Some(job) {
             current.interrupted = true;
-            self.interrupt.terminate();
+            current.interrupt.terminate();
         }
     }
 }
@@ -85,7 +90,8 @@ impl RunSlot {
 impl Queue {
     /// Creates a queue of `queue_max` places for workers with these interrupts.
     pub(crate) fn new(queue_max: usize, interrupts: Vec<Arc<dyn Interrupt>>) -> Self {
-        let slot = |interrupt| RunSlot { current: Mutex::default(), interrupt };
+        let idle = |interrupt| Current { job: None, interrupted: false, interrupt };
+        let slot = |interrupt| RunSlot { current: Mutex::new(idle(interrupt)) };
         let runs = Arc::new(interrupts.into_iter().map(slot).collect());
         Self { line: Line::new(queue_max), runs }
     }

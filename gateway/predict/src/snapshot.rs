@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, shown};
 use pointsman_route::{Pick, Plan, Refusal};
 
+use crate::record::Record;
 use crate::version::Version;
 
 /// All models and the versions of them that serve, at one generation.
@@ -29,6 +30,8 @@ pub struct ServedModel {
     pub versions: BTreeMap<VersionNumber, Arc<Version>>,
     /// Versions that are known and do not serve.
     pub unavailable: BTreeMap<VersionNumber, Unavailable>,
+    /// What was counted of versions that have served and do not any more, while it is kept.
+    pub retired: BTreeMap<VersionNumber, Arc<Record>>,
     /// What is wrong with the model as a whole (its card, say); empty where nothing is.
     pub problem: String,
 }
@@ -74,6 +77,21 @@ impl Snapshot {
             (None, None) => Err(PredictError::UnknownVersion { model: model(), version: selector.clone() }),
         }
     }
+
+    /// What was counted of the version that a caller names, or, where none is named, of all versions
+    /// of the model; also where they have retired.
+    ///
+    /// # Errors
+    /// Those of [`Snapshot::pick`], where nothing is kept of what it names.
+    pub fn records(&self, model: &str, selector: &VersionSelector) -> Result<Vec<Arc<Record>>, PredictError> {
+        let picked = self.pick(model, selector);
+        let mut records = self.models.get(model).map(|served| served.records()).unwrap_or_default();
+        if *selector != VersionSelector::Default {
+            let pick = self.models.get(model).and_then(|served| served.plan.pick(selector).ok());
+            records.retain(|record| pick.is_some_and(|pick| pick.version == record.number()));
+        }
+        if records.is_empty() { picked.map(|_| records) } else { Ok(records) }
+    }
 }
 
 impl ServedModel {
@@ -81,6 +99,15 @@ impl ServedModel {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.plan.default.is_some_and(|version| self.versions.contains_key(&version))
+    }
+
+    /// What was counted of all its versions, those that serve and those that are retired, in order.
+    #[must_use]
+    pub fn records(&self) -> Vec<Arc<Record>> {
+        let serving = self.versions.iter().map(|(&number, version)| (number, version.record().clone()));
+        let mut records = self.retired.clone();
+        records.extend(serving);
+        records.into_values().collect()
     }
 
     fn why_not_ready(&self) -> &str {

@@ -1,4 +1,4 @@
-//! What one version has done since it was loaded, in the terms of the V2 statistics extension.
+//! What one version has done, by however many loads, in the terms of the V2 statistics extension.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::thread;
 
-use pointsman_core::{ModelName, Nonfinite, Session, Signature, VersionNumber};
+use pointsman_core::{LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
 
-use crate::metrics::{Metrics, VersionMetrics};
+use crate::crew::Crew;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
-use crate::statistics::Statistics;
-use crate::worker::work;
+use crate::record::{Counting, Record};
+use crate::supervisor::Supervisor;
+use crate::worker::Worker;
 
 /// What a version is made of.
 pub struct VersionSpec {
@@ -37,35 +39,39 @@ pub struct Version {
     spec: VersionSpec,
     workers: usize,
     pub(crate) queue: Queue,
-    pub(crate) metrics: VersionMetrics,
-    statistics: Statistics,
+    record: Counting,
 }
 
 impl Version {
-    /// Starts one worker thread per session.
+    /// Starts one worker thread for each of the `sessions`, which are the `model`'s. It is kept for a
+    /// worker whose session panicked, who gets another, and is freed when the last worker has ended.
+    /// What is counted goes on where an earlier load of the same number left off, unless
+    /// [`Metrics::forget`] came between.
     ///
     /// # Errors
-    /// The system's, where it has no more threads.
+    /// The system's, where it has no more threads. [`Supervisor::gone`] is called then as well.
     pub fn start(
         spec: VersionSpec,
+        model: Box<dyn LoadedModel>,
         sessions: Vec<Box<dyn Session>>,
+        supervisor: Arc<dyn Supervisor>,
         metrics: &Metrics,
     ) -> std::io::Result<Arc<Self>> {
+        let record = metrics.record(&spec.model, spec.number);
         let queue = Queue::new(spec.queue_max, sessions.iter().map(|s| s.interrupt()).collect());
         let workers = sessions.len();
-        for (worker, session) in sessions.into_iter().enumerate() {
-            let jobs = queue.jobs();
-            let runs = queue.runs().clone();
+        let crew = Arc::new(Crew::new(model, record.clone(), supervisor));
+        for (index, session) in sessions.into_iter().enumerate() {
+            let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, crew.clone());
             let alive = metrics.worker();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);
             thread::Builder::new().name(name).spawn(move || {
-                work(session, &jobs, &runs, worker);
+                worker.work(session);
                 drop(alive);
             })?;
         }
-        let metrics = metrics.version(&spec.model, spec.number);
-        Ok(Arc::new(Self { spec, workers, queue, metrics, statistics: Statistics::default() }))
+        Ok(Arc::new(Self { spec, workers, queue, record }))
     }
 
     /// What it is made of.
@@ -92,10 +98,10 @@ impl Version {
         self.queue.depth()
     }
 
-    /// What it has done.
+    /// What is counted of it. It outlives the version.
     #[must_use]
-    pub fn statistics(&self) -> &Statistics {
-        &self.statistics
+    pub fn record(&self) -> &Arc<Record> {
+        self.record.record()
     }
 }
 

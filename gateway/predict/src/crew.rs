@@ -1,0 +1,81 @@
+//! What the workers of one version have in common: the model that gives sessions, the count of their
+//! crashes, and who is told of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pointsman_core::{LoadedModel, Session};
+
+use crate::crashes::Crashes;
+use crate::queue::RunSlot;
+use crate::record::Counting;
+use crate::supervisor::Supervisor;
+
+/// Shared by the workers of a version; dropped by the last one to end.
+pub(crate) struct Crew {
+    /// Taken when the crew is dropped.
+    model: Option<Box<dyn LoadedModel>>,
+    record: Counting,
+    crashes: Mutex<Crashes>,
+    supervisor: Arc<dyn Supervisor>,
+}
+
+impl Crew {
+    pub(crate) fn new(
+        model: Box<dyn LoadedModel>,
+        record: Counting,
+        supervisor: Arc<dyn Supervisor>,
+    ) -> Self {
+        Self { model: Some(model), record, crashes: Mutex::default(), supervisor }
+    }
+
+    /// Another session, whose runs are interrupted by `slot` from now on.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(crate) fn session(&self, slot: &RunSlot) -> Result<Box<dyn Session>, String> {
+        let another = || {
+            let model = self.model.as_ref().ok_or("the model is gone")?;
+            let session = model.session().map_err(|error| error.to_string())?;
+            slot.renew(session.interrupt());
+            Ok(session)
+        };
+        catch_unwind(AssertUnwindSafe(another)).unwrap_or_else(|_| Err("the runtime panicked".into()))
+    }
+
+    /// A session panicked in a run.
+    pub(crate) fn panicked(&self) {
+        self.record.record().metrics.panicked();
+        self.crashed();
+    }
+
+    /// There is no session in place of one that panicked.
+    pub(crate) fn not_replaced(&self, reason: &str) {
+        let (model, version) = (self.record.record().model(), self.record.record().number().get());
+        tracing::warn!(%model, version, "a session that panicked could not be replaced: {reason}");
+        self.crashed();
+    }
+
+    fn crashed(&self) {
+        let report = self.crashes.lock().crashed(Instant::now());
+        if let Some(crashes) = report {
+            self.supervisor.crashing(crashes);
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        free(self.model.take());
+        self.supervisor.gone();
+    }
+}
+
+/// Drops a part of a runtime, which may panic where it is half broken.
+pub(crate) fn free<T>(part: T) {
+    if catch_unwind(AssertUnwindSafe(|| drop(part))).is_err() {
+        tracing::warn!("the runtime panicked while a session was freed");
+    }
+}
