@@ -9,6 +9,7 @@ use pointsman_core::PredictError;
 use pointsman_predict::ServedModel;
 use serde_json::{Value, json};
 
+use crate::findings::as_json;
 use crate::gateway::Gateway;
 use crate::http::{AnswerBody, document, error};
 use crate::listen::Answer;
@@ -43,7 +44,7 @@ fn describe(model: &ServedModel) -> Value {
             json!({
                 "version": number.get(), "state": "READY", "reason": "", "engine": spec.engine,
                 "digest": spec.digest, "workers": version.workers(), "queue_depth": version.queue_depth(),
-                "answered": version.record().statistics().success.read().0,
+                "answered": version.record().statistics().success.read().0, "findings": as_json(&spec.findings),
             }),
         ));
     }

@@ -1,9 +1,12 @@
 //! `pointsman check`: what is wrong with a configuration and a registry, without serving it.
 
-use pointsman_control::loader;
-use pointsman_core::{EngineChoice, ModelName, SessionOptions, VersionNumber};
+use std::sync::Arc;
+
+use pointsman_control::Loader;
+use pointsman_control::loader::LoadJob;
+use pointsman_core::{Findings, VersionNumber};
 use pointsman_registry::{DirectoryRegistry, Limits, ModelListing, Registry};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::End;
 use crate::cli;
@@ -14,8 +17,11 @@ use crate::table::lay_out;
 struct Finding {
     model: String,
     version: Option<VersionNumber>,
+    /// What is wrong with it, or what its owner should know.
     fault: Option<String>,
     warning: bool,
+    /// What the checks found of a version that passes them.
+    findings: Option<Arc<Findings>>,
 }
 
 /// `pointsman check`.
@@ -36,60 +42,47 @@ pub(crate) fn run(arguments: &cli::Check) -> End {
     for note in engines.notes() {
         eprintln!("note: {note}");
     }
-    let engines = pointsman_control::Engines::new(engines.available().to_vec());
+    let mut loader = crate::loader::loader(&config, Arc::new(registry), &engines);
+    // One session shows what all of them would.
+    loader.workers.workers = 1;
     let mut findings: Vec<Finding> =
         scan.problems.iter().map(|p| finding("", None, Some(p.to_string()))).collect();
     for listing in &scan.models {
-        check_model(&registry, listing, &engines, config.serving.engine, &mut findings);
+        check_model(&loader, listing, &mut findings);
     }
     report(&findings, arguments.json)
 }
 
-fn check_model(
-    registry: &dyn Registry,
-    listing: &ModelListing,
-    engines: &pointsman_control::Engines,
-    default: EngineChoice,
-    findings: &mut Vec<Finding>,
-) {
+/// Takes every step that the gateway would take before it serves a version.
+fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Finding>) {
     let name = listing.name.as_str();
     let wanted = listing.wanted();
     let problems = listing.problems.iter().chain(&wanted.problems);
     findings.extend(problems.map(|problem| finding(name, None, Some(problem.to_string()))));
-    findings.extend(
-        listing
-            .warnings
-            .iter()
-            .map(|warning| Finding { warning: true, ..finding(name, None, Some(warning.to_string())) }),
-    );
+    findings.extend(listing.warnings.iter().map(|warning| self::warning(name, None, warning.to_string())));
     for &number in &listing.versions {
-        let fault = check_version(
-            registry,
-            &listing.name,
-            number,
-            engines,
-            listing.settings().engine.unwrap_or(default),
-        );
-        findings.push(finding(name, Some(number), fault.err()));
+        let mut settings = listing.settings();
+        settings.workers = Some(loader.workers.workers);
+        let job = LoadJob { model: listing.name.clone(), number, settings, bytes: 0, beside: None };
+        match loader.bring_up(&job) {
+            Ok(warm) => {
+                let found = warm.findings().clone();
+                let warnings = found.warnings.iter();
+                let warnings: Vec<_> = warnings.map(|w| warning(name, Some(number), w.clone())).collect();
+                findings.push(Finding { findings: Some(found), ..finding(name, Some(number), None) });
+                findings.extend(warnings);
+            }
+            Err(fault) => findings.push(finding(name, Some(number), Some(fault.to_string()))),
+        }
     }
 }
 
-/// Every step that the gateway would take before it serves the version.
-fn check_version(
-    registry: &dyn Registry,
-    model: &ModelName,
-    number: VersionNumber,
-    engines: &pointsman_control::Engines,
-    choice: EngineChoice,
-) -> Result<(), String> {
-    let verified = loader::verify(registry, model, number).map_err(|e| e.to_string())?;
-    let engine = engines.choose(choice)?;
-    let loaded = verified.load(engine.as_ref(), &SessionOptions::default()).map_err(|e| e.to_string())?;
-    loaded.check().map(drop).map_err(|e| e.to_string())
+fn finding(model: &str, version: Option<VersionNumber>, fault: Option<String>) -> Finding {
+    Finding { model: model.into(), version, fault, warning: false, findings: None }
 }
 
-fn finding(model: &str, version: Option<VersionNumber>, fault: Option<String>) -> Finding {
-    Finding { model: model.into(), version, fault, warning: false }
+fn warning(model: &str, version: Option<VersionNumber>, warning: String) -> Finding {
+    Finding { warning: true, ..finding(model, version, Some(warning)) }
 }
 
 fn refused(problem: &str) -> End {
@@ -107,14 +100,19 @@ fn report(findings: &[Finding], as_json: bool) -> End {
     if as_json {
         let list: Vec<_> = findings
             .iter()
-            .map(|f| json!({"model": f.model, "version": version(f), "verdict": verdict(f).to_lowercase(), "what": f.fault}))
+            .map(|f| {
+                let found = f.findings.as_deref().map_or(Value::Null, crate::findings::as_json);
+                let verdict = verdict(f).to_lowercase();
+                json!({"model": f.model, "version": version(f), "verdict": verdict, "what": f.fault, "found": found})
+            })
             .collect();
         println!("{}", json!({ "findings": list }));
     } else {
         let rows: Vec<Vec<String>> = findings
             .iter()
             .map(|f| {
-                let text = f.fault.clone().unwrap_or_default();
+                let found = || f.findings.as_deref().map(crate::findings::as_text).unwrap_or_default();
+                let text = f.fault.clone().unwrap_or_else(found);
                 vec![f.model.clone(), version(f).unwrap_or_default(), verdict(f).into(), text]
             })
             .collect();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pointsman_control::Loader;
 use pointsman_predict::{Metrics, Predictor, snapshot_cell};
 use pointsman_registry::DirectoryRegistry;
 use prometheus_client::registry::Registry;
@@ -68,7 +69,8 @@ fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
         .thread_name("pointsman-io")
         .build()
         .map_err(|e| format!("cannot start the I/O threads: {e}"))?;
-    let end = runtime.block_on(serve(config, registry, &engines, ready_file));
+    let loader = crate::loader::loader(config, Arc::new(registry), &engines);
+    let end = runtime.block_on(serve(config, loader, &engines, ready_file));
     // A loader may still be busy: nothing waits for it.
     runtime.shutdown_background();
     end
@@ -77,7 +79,7 @@ fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
 /// Serves until told to stop, and drains.
 async fn serve(
     config: &Config,
-    registry: DirectoryRegistry,
+    loader: Loader,
     engines: &Engines,
     ready_file: Option<&Path>,
 ) -> Result<End, String> {
@@ -101,7 +103,7 @@ async fn serve(
         first_pass_ended: AtomicBool::new(false),
     });
     let listening = listeners.serve(config, &gateway, instruments);
-    let (control, first_pass) = Control::start(config, registry, engines, metrics, publisher)?;
+    let (control, first_pass) = Control::start(loader, metrics, publisher)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {
         () = drain.asked() => {}

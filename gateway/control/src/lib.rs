@@ -10,8 +10,7 @@
 mod engines;
 pub mod loader;
 mod reconciler;
-mod warmup;
 
 pub use engines::Engines;
-pub use loader::WorkerDefaults;
-pub use reconciler::{Defaults, Reconciler};
+pub use loader::{Gates, Loader, WorkerDefaults};
+pub use reconciler::Reconciler;

@@ -4,30 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use pointsman_core::{ModelName, SessionOptions, VersionNumber};
+use pointsman_core::{ModelName, VersionNumber};
 use pointsman_predict::{Metrics, Publisher, ServedModel, Unavailable, Version};
-use pointsman_registry::{ModelListing, Problem, Registry, RegistryError, Wanted};
+use pointsman_registry::{ModelListing, Problem, RegistryError, Wanted};
 use pointsman_route::Plan;
 
-use crate::engines::Engines;
-use crate::loader::{LoadFault, Loader, WorkerDefaults};
-
-/// How models are served whose cards do not say.
-#[derive(Clone, Debug)]
-pub struct Defaults {
-    /// Which engine.
-    pub engine: pointsman_core::EngineChoice,
-    /// How many workers, and how long a queue.
-    pub workers: WorkerDefaults,
-    /// How sessions run.
-    pub session: SessionOptions,
-}
+use crate::loader::{LoadJob, Loader};
 
 /// The one that decides what serves.
 pub struct Reconciler {
-    registry: Box<dyn Registry>,
-    engines: Engines,
-    defaults: Defaults,
+    loader: Loader,
     metrics: Metrics,
     publisher: Publisher,
     models: BTreeMap<ModelName, Model>,
@@ -44,14 +30,8 @@ struct Model {
 impl Reconciler {
     /// A reconciler with nothing loaded.
     #[must_use]
-    pub fn new(
-        registry: Box<dyn Registry>,
-        engines: Engines,
-        defaults: Defaults,
-        metrics: Metrics,
-        publisher: Publisher,
-    ) -> Self {
-        Self { registry, engines, defaults, metrics, publisher, models: BTreeMap::new() }
+    pub fn new(loader: Loader, metrics: Metrics, publisher: Publisher) -> Self {
+        Self { loader, metrics, publisher, models: BTreeMap::new() }
     }
 
     /// Looks at the registry and loads what it wants, publishing each version as soon as it is warm.
@@ -61,7 +41,7 @@ impl Reconciler {
     /// # Errors
     /// [`RegistryError`] where the registry as a whole cannot be read.
     pub fn pass(&mut self) -> Result<Vec<Problem>, RegistryError> {
-        let scan = self.registry.scan()?;
+        let scan = self.loader.registry.scan()?;
         for problem in &scan.problems {
             tracing::warn!("{problem}");
         }
@@ -86,28 +66,28 @@ impl Reconciler {
 
     fn load(&mut self, name: &ModelName, number: VersionNumber) {
         let Some(model) = self.models.get_mut(name) else { return };
-        let settings = model.listing.settings();
         let from = Instant::now();
-        let loader = Loader {
-            registry: self.registry.as_ref(),
-            session: &self.defaults.session,
-            workers: &self.defaults.workers,
-            metrics: &self.metrics,
+        let job = LoadJob {
+            model: name.clone(),
+            number,
+            settings: model.listing.settings(),
+            bytes: 0,
+            beside: None,
         };
-        let engine = self.engines.choose(settings.engine.unwrap_or(self.defaults.engine));
-        let loaded = engine
-            .map_err(LoadFault::NoEngine)
-            .and_then(|engine| loader.bring_up(name, number, engine.as_ref(), &settings));
+        let loaded = self.loader.bring_up(&job).and_then(|warm| warm.start(Arc::new(()), &self.metrics));
         match loaded {
             Ok(version) => {
                 let (engine, took_ms) = (version.spec().engine, from.elapsed().as_millis());
                 tracing::info!(model = %name, version = number.get(), engine, took_ms, "serving");
+                for warning in &version.spec().findings.warnings {
+                    tracing::warn!(model = %name, version = number.get(), "{warning}");
+                }
                 model.unavailable.remove(&number);
                 model.versions.insert(number, version);
             }
             Err(fault) => {
-                let reason = fault.to_string();
-                tracing::warn!(model = %name, version = number.get(), "not served: {reason}");
+                let (gate, reason) = (fault.gate().name(), fault.to_string());
+                tracing::warn!(model = %name, version = number.get(), gate, "not served: {reason}");
                 model.unavailable.insert(number, Unavailable { loading: false, reason });
             }
         }

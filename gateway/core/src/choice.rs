@@ -66,6 +66,59 @@ choice! {
     }
 }
 
+choice! {
+    /// What becomes of a model that divides integers of a request and, in this engine, can thereby end
+    /// the process.
+    #[derive(Default)]
+    DivisionPolicy {
+        /// It is not served.
+        #[default]
+        Refuse = "refuse",
+        /// It is served: its callers are trusted.
+        Allow = "allow",
+    }
+}
+
+choice! {
+    /// What becomes of a version whose signature callers of the serving one cannot use.
+    #[derive(Default)]
+    BreakingPolicy {
+        /// It waits until it is promoted with an explicit yes.
+        #[default]
+        Hold = "hold",
+        /// It takes over like any other.
+        Allow = "allow",
+    }
+}
+
+choice! {
+    /// Whether requests of different callers may be run together.
+    #[derive(Default)]
+    BatchingPolicy {
+        /// Where the check found that rows do not change each other's answers.
+        #[default]
+        Auto = "auto",
+        /// Never.
+        Forbid = "forbid",
+        /// Also where that cannot be checked, and with a tolerance of its own where it can.
+        Allow = "allow",
+    }
+}
+
+choice! {
+    /// What becomes of a version that runs slower than the serving one.
+    #[derive(Default)]
+    LatencyPolicy {
+        /// Nothing; its run time is not measured.
+        Off = "off",
+        /// It serves, and a warning says so.
+        #[default]
+        Warn = "warn",
+        /// It is not served.
+        Refuse = "refuse",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

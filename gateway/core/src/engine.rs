@@ -20,6 +20,12 @@ pub trait Engine: Send + Sync {
         true
     }
 
+    /// Whether the smallest integer divided by -1 ends the process: the processor cannot say the quotient, and
+    /// nothing can catch its signal.
+    fn dies_of_integer_overflow(&self) -> bool {
+        false
+    }
+
     /// Loads a model. May take seconds and much memory: never called on a request's thread.
     ///
     /// # Errors

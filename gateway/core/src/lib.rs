@@ -15,6 +15,7 @@
 mod choice;
 mod engine;
 mod error;
+mod findings;
 mod id;
 mod mismatch;
 mod request;
@@ -24,12 +25,13 @@ mod strings;
 mod tensor;
 mod text;
 
-pub use choice::{EngineChoice, Nonfinite};
+pub use choice::{BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite};
 pub use engine::{
     Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
     SessionOptions,
 };
 pub use error::{Code, DeadlineStage, PredictError};
+pub use findings::{Batching, Findings, RunTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
 pub use request::{

@@ -96,6 +96,10 @@ impl Engine for OnnxRuntime {
         self.library.version.to_string()
     }
 
+    fn dies_of_integer_overflow(&self) -> bool {
+        true
+    }
+
     fn load(&self, files: &ModelFiles, options: &SessionOptions) -> Result<Box<dyn LoadedModel>, LoadError> {
         let session =
             self.commit(files, options).map_err(|reason| LoadError::Refused { engine: NAME, reason })?;

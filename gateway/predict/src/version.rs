@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use pointsman_core::{LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
+use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
 
 use crate::crew::Crew;
 use crate::metrics::Metrics;
@@ -31,6 +31,8 @@ pub struct VersionSpec {
     /// How NaN and infinities leave as JSON where a request does not say; nothing leaves it to the
     /// gateway's configuration.
     pub nonfinite: Option<Nonfinite>,
+    /// What its checks found.
+    pub findings: Arc<Findings>,
 }
 
 /// A version that serves. Dropping the last handle closes its queue; its workers answer what is

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_core::{EngineChoice, Nonfinite, VersionNumber, VersionSelector};
+use pointsman_core::{
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, VersionNumber, VersionSelector,
+};
 use toml::Value;
 
 use crate::problem::Problem;
 use crate::table::{self, Keys};
+use crate::tolerance::Tolerance;
 
 /// The most worker threads that a card may ask for.
 pub(crate) const WORKERS_MAX: usize = 1024;
@@ -36,6 +39,17 @@ pub struct Card {
     pub queue_max: Option<usize>,
     /// How NaN and infinities are said in JSON.
     pub nonfinite: Option<Nonfinite>,
+    /// Whether requests may be run together.
+    pub batching: Option<BatchingPolicy>,
+    /// How far the answers of rows that are run together may lie from those alone, as a part of them;
+    /// only where batching is allowed.
+    pub batch_rtol: Option<Tolerance>,
+    /// How far they may lie in any case.
+    pub batch_atol: Option<Tolerance>,
+    /// What becomes of a version that divides integers of a request.
+    pub integer_division: Option<DivisionPolicy>,
+    /// What becomes of a version that callers of the serving one cannot use.
+    pub breaking: Option<BreakingPolicy>,
     /// Names that stand for versions.
     pub aliases: BTreeMap<String, VersionNumber>,
     /// Names of the columns of an input, by the input's name.
@@ -90,10 +104,16 @@ impl Card {
             serve: keys.take("serve", "give \"latest\", a version's number or an alias", serve),
             on_new: keys.word("on_new", &[("serve", OnNew::Serve), ("hold", OnNew::Hold)]),
             load: keys.take("load", "give \"serving\", \"all\" or a list of versions' numbers", load),
-            engine: keys.word("engine", &engines()),
+            engine: keys.word("engine", &words(EngineChoice::ALL, EngineChoice::name)),
             workers: keys.count("workers", WORKERS_MAX),
             queue_max: keys.count("queue_max", QUEUE_MAX),
-            nonfinite: keys.word("nonfinite", &nonfinite()),
+            nonfinite: keys.word("nonfinite", &words(Nonfinite::ALL, Nonfinite::name)),
+            batching: keys.word("batching", &words(BatchingPolicy::ALL, BatchingPolicy::name)),
+            batch_rtol: keys.tolerance("batch_rtol"),
+            batch_atol: keys.tolerance("batch_atol"),
+            integer_division: keys
+                .word("integer_division", &words(DivisionPolicy::ALL, DivisionPolicy::name)),
+            breaking: keys.word("breaking", &words(BreakingPolicy::ALL, BreakingPolicy::name)),
             aliases: aliases(&mut keys),
             features: keys.lists("inputs", "features"),
             labels: keys.lists("outputs", "labels"),
@@ -103,6 +123,13 @@ impl Card {
         {
             let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
             keys.report("serve", &format!("= {alias:?}, which is no alias of this card"), remedy);
+        }
+        let tolerances = [("batch_rtol", card.batch_rtol), ("batch_atol", card.batch_atol)];
+        if card.batching != Some(BatchingPolicy::Allow) {
+            for (key, _) in tolerances.into_iter().filter(|(_, tolerance)| tolerance.is_some()) {
+                let remedy = "add batching = \"allow\", or take it out: otherwise that of golden.json counts";
+                keys.report(key, "counts with batching = \"allow\" alone", remedy);
+            }
         }
         keys.refuse_rest();
         if problems.is_empty() { Ok(card) } else { Err(problems) }
@@ -119,12 +146,9 @@ impl Card {
     }
 }
 
-fn engines() -> Vec<(&'static str, EngineChoice)> {
-    EngineChoice::ALL.iter().map(|&choice| (choice.name(), choice)).collect()
-}
-
-fn nonfinite() -> Vec<(&'static str, Nonfinite)> {
-    Nonfinite::ALL.iter().map(|&choice| (choice.name(), choice)).collect()
+/// The choices with the words that stand for them.
+fn words<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Vec<(&'static str, T)> {
+    all.iter().map(|&choice| (name(choice), choice)).collect()
 }
 
 fn number(value: &Value) -> Option<VersionNumber> {
@@ -197,6 +221,11 @@ mod tests {
             workers = 2
             queue_max = 64
             nonfinite = "null"
+            batching = "allow"
+            batch_rtol = 0
+            batch_atol = 0.5
+            integer_division = "allow"
+            breaking = "allow"
             [aliases]
             champion = 2
             [inputs.X]
@@ -210,6 +239,10 @@ mod tests {
         assert_eq!(card.engine, Some(EngineChoice::Tract));
         assert_eq!((card.workers, card.queue_max), (Some(2), Some(64)));
         assert_eq!(card.nonfinite, Some(Nonfinite::Null));
+        assert_eq!(card.batching, Some(BatchingPolicy::Allow));
+        assert_eq!((card.batch_rtol, card.batch_atol), (Tolerance::new(0.0), Tolerance::new(0.5)));
+        assert_eq!(card.integer_division, Some(DivisionPolicy::Allow));
+        assert_eq!(card.breaking, Some(BreakingPolicy::Allow));
         assert_eq!(card.aliases["champion"], version(2));
         assert_eq!(card.features["X"].len(), 2);
         assert_eq!(card.labels["label"][1], "versicolor");
@@ -225,6 +258,8 @@ mod tests {
             on_new = "maybe"
             workers = 0
             queue_max = 1.5
+            batch_rtol = -1
+            batch_atol = 1
             speed = "fast"
             [aliases]
             007 = 1
@@ -240,6 +275,7 @@ mod tests {
                 "iris/model.toml: key on_new = \"maybe\"; give one of \"serve\", \"hold\"",
                 "iris/model.toml: key workers = 0; give a whole number from 1 to 1024",
                 "iris/model.toml: key queue_max = 1.5; give a whole number from 1 to 1000000",
+                "iris/model.toml: key batch_rtol = -1; give a number from 0 on",
                 "iris/model.toml: key aliases.007 has a name that no alias can have; an alias is 1 to 128 \
                  characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
                 "iris/model.toml: key aliases.good = -4; give a version's number",
@@ -249,8 +285,11 @@ mod tests {
                 "iris/model.toml: key inputs.X.colour is unknown; the keys here are features",
                 "iris/model.toml: key serve = \"winner\", which is no alias of this card; add it to [aliases], or \
                  give \"latest\" or a version's number without quotes",
+                "iris/model.toml: key batch_atol counts with batching = \"allow\" alone; add batching = \"allow\", or \
+                 take it out: otherwise that of golden.json counts",
                 "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
-                 engine, workers, queue_max, nonfinite, aliases, inputs, outputs",
+                 engine, workers, queue_max, nonfinite, batching, batch_rtol, batch_atol, integer_division, breaking, \
+                 aliases, inputs, outputs",
             ]
         );
     }

@@ -10,7 +10,7 @@ use pointsman_core::{InputTensor, Tensor};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use compare::{Difference, compare};
+pub use compare::{Difference, compare, distance};
 use tensor::WrittenTensor;
 
 use crate::problem::Problem;

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pointsman_core::{EngineChoice, ModelName, Nonfinite, VersionNumber};
+use pointsman_core::{
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, VersionNumber,
+};
 
 use crate::card::Card;
 use crate::problem::Problem;
+use crate::tolerance::Tolerance;
 use crate::triton::{DynamicBatching, TritonConfig};
 use crate::wanted::{Wanted, serving};
 
@@ -50,7 +53,19 @@ pub struct Settings {
     /// The most rows that may be run at once.
     pub max_batch_size: Option<usize>,
     /// How requests are to be joined.
-    pub batching: Option<DynamicBatching>,
+    pub dynamic_batching: Option<DynamicBatching>,
+    /// Whether they may be joined at all.
+    pub batching: BatchingPolicy,
+    /// How far the answers of rows that are run together may lie from those alone, as a part of them.
+    pub batch_rtol: Option<Tolerance>,
+    /// How far they may lie in any case.
+    pub batch_atol: Option<Tolerance>,
+    /// What becomes of a version that divides integers of a request; nothing leaves it to the gateway's
+    /// configuration.
+    pub integer_division: Option<DivisionPolicy>,
+    /// What becomes of a version that callers of the serving one cannot use; nothing leaves it to the
+    /// gateway's configuration.
+    pub breaking: Option<BreakingPolicy>,
     /// Inputs that a request may leave out.
     pub optional_inputs: BTreeSet<String>,
     /// Names of the columns of an input, by the input's name.
@@ -88,7 +103,12 @@ impl ModelListing {
             queue_max: card.queue_max.or(config.queue_max),
             nonfinite: card.nonfinite,
             max_batch_size: config.max_batch_size,
-            batching: config.batching,
+            dynamic_batching: config.batching,
+            batching: card.batching.unwrap_or_default(),
+            batch_rtol: card.batch_rtol,
+            batch_atol: card.batch_atol,
+            integer_division: card.integer_division,
+            breaking: card.breaking,
             optional_inputs: config.optional_inputs,
             features: card.features,
             labels,

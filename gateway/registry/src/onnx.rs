@@ -54,6 +54,8 @@ pub struct OnnxSummary {
     pub declared: Signature,
     /// Files beside it that hold weights, and the bytes that each must at least have.
     pub external: BTreeMap<String, u64>,
+    /// Names of the operators that could divide the smallest integer by -1 with values of a request.
+    pub integer_division: Vec<String>,
 }
 
 /// One operator.
@@ -97,6 +99,7 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
         operators: walk.operators,
         declared: declared::signature(graph),
         external: walk.external,
+        integer_division: Vec::new(),
     })
 }
 

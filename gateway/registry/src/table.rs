@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::problem::Problem;
+use crate::tolerance::Tolerance;
 
 /// The most entries of one list or table.
 const ENTRIES_MAX: usize = 100_000;
@@ -61,6 +62,13 @@ impl<'a> Keys<'a> {
     pub(crate) fn count(&mut self, key: &'static str, max: usize) -> Option<usize> {
         let expected = format!("give a whole number from 1 to {max}");
         self.take(key, &expected, |v| usize::try_from(v.as_integer()?).ok().filter(|n| (1..=max).contains(n)))
+    }
+
+    /// A number from 0 on.
+    pub(crate) fn tolerance(&mut self, key: &'static str) -> Option<Tolerance> {
+        self.take(key, "give a number from 0 on", |v| {
+            Tolerance::new(v.as_float().or_else(|| v.as_integer().map(|whole| whole as f64))?)
+        })
     }
 
     /// One of a few words.

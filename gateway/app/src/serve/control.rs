@@ -3,14 +3,10 @@
 use std::sync::mpsc;
 use std::thread;
 
-use pointsman_control::{Defaults, Reconciler, WorkerDefaults};
-use pointsman_core::SessionOptions;
+use pointsman_control::{Loader, Reconciler};
 use pointsman_predict::{Metrics, Publisher};
-use pointsman_registry::{DirectoryRegistry, Problem};
+use pointsman_registry::Problem;
 use tokio::sync::oneshot;
-
-use crate::config::Config;
-use crate::engines::Engines;
 
 /// The reconciler on a thread of its own: loading never takes an I/O thread. Dropped, it withdraws
 /// every version, as soon as no load keeps the thread busy.
@@ -24,22 +20,11 @@ pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 impl Control {
     /// Starts the thread, and with it the first pass over the registry.
     pub(super) fn start(
-        config: &Config,
-        registry: DirectoryRegistry,
-        engines: &Engines,
+        loader: Loader,
         metrics: Metrics,
         publisher: Publisher,
     ) -> Result<(Self, FirstPass), String> {
-        let serving = &config.serving;
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = serving.workers.unwrap_or(cores);
-        let defaults = Defaults {
-            engine: serving.engine,
-            workers: WorkerDefaults { workers, queue_max: serving.queue_max },
-            session: SessionOptions { intra_op_threads: serving.intra_op_threads },
-        };
-        let engines = pointsman_control::Engines::new(engines.available().to_vec());
-        let mut reconciler = Reconciler::new(Box::new(registry), engines, defaults, metrics, publisher);
+        let mut reconciler = Reconciler::new(loader, metrics, publisher);
         let (stop, stopped) = mpsc::channel();
         let (ended, first_pass) = oneshot::channel();
         let run = move || {

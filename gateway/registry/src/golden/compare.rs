@@ -78,6 +78,23 @@ pub fn compare(expected: &Tensor, got: &Tensor, rtol: f64, atol: f64) -> Result<
     }
 }
 
+/// The furthest that two fractions at the same place lie apart; 0 where there are none, or none that
+/// have a distance (NaN, infinities).
+#[must_use]
+pub fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    let pairs = Pairs { expected: a, got: b };
+    let furthest = |pairs: &mut dyn Iterator<Item = (usize, (f64, f64))>| {
+        pairs.map(|(_, (a, b))| (a - b).abs()).filter(|d| d.is_finite()).fold(0.0, f64::max)
+    };
+    match a.datatype() {
+        Datatype::Fp16 => furthest(&mut pairs.fractions(|bits| f16::from_bits(bits).to_f64())),
+        Datatype::Bf16 => furthest(&mut pairs.fractions(|bits| bf16::from_bits(bits).to_f64())),
+        Datatype::Fp32 => furthest(&mut pairs.fractions(|value: f32| f64::from(value))),
+        Datatype::Fp64 => furthest(&mut pairs.fractions(|value: f64| value)),
+        _ => 0.0,
+    }
+}
+
 /// Two tensors of the same datatype and shape.
 struct Pairs<'a> {
     expected: &'a Tensor,
@@ -172,6 +189,13 @@ mod tests {
         assert!(check(&halves(2.0), &halves(2.1)).is_err());
         let brains = |value: f32| bits(Datatype::Bf16, vec![bf16::from_f32(value).to_bits()]);
         assert!(check(&brains(2.0), &brains(2.1)).is_err());
+    }
+
+    #[test]
+    fn the_distance_is_that_of_the_furthest_pair() {
+        assert_eq!(distance(&fp32(&[1.0, 2.0, f32::NAN]), &fp32(&[1.5, 0.0, 1.0])), 2.0);
+        assert_eq!(distance(&fp32(&[f32::INFINITY]), &fp32(&[f32::INFINITY])), 0.0);
+        assert_eq!(distance(&texts(&["a"]), &texts(&["b"])), 0.0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// One row of zeros (or empty strings) for every input that has to come; nothing where an input's
 /// rank is not declared or it would be very large.
-pub(crate) fn zeros(signature: &Signature) -> Option<Vec<Option<Tensor>>> {
+pub(super) fn zeros(signature: &Signature) -> Option<Vec<Option<Tensor>>> {
     let zero = |spec: &TensorSpec| if spec.optional { Some(None) } else { Some(Some(zero(spec)?)) };
     signature.inputs.iter().map(zero).collect()
 }

@@ -1,0 +1,26 @@
+//! How versions are brought up, as the configuration says.
+
+use std::sync::Arc;
+
+use pointsman_control::{Gates, Loader, WorkerDefaults};
+use pointsman_core::SessionOptions;
+use pointsman_registry::Registry;
+
+use crate::config::Config;
+use crate::engines::Engines;
+
+/// The loader of `serve` and `check`.
+#[must_use]
+pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Engines) -> Loader {
+    let serving = &config.serving;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Loader {
+        registry,
+        engines: pointsman_control::Engines::new(engines.available().to_vec()),
+        engine: serving.engine,
+        session: SessionOptions { intra_op_threads: serving.intra_op_threads },
+        workers: WorkerDefaults { workers: serving.workers.unwrap_or(cores), queue_max: serving.queue_max },
+        gates: Gates::default(),
+        trial: None,
+    }
+}

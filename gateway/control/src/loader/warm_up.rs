@@ -1,0 +1,99 @@
+//! First runs of a version's sessions, so that no caller waits for them.
+
+use std::time::{Duration, Instant};
+
+use pointsman_core::{Batching, Tensor, WarmUp, WarmUpInputs};
+
+use super::batching::ROWS_MAX;
+use super::fault::{Gate, LoadFault};
+use super::rows::{Row, join};
+use super::runner::{RunFault, Runner};
+
+/// How long the runs of several rows may take in all; every session runs once whatever it takes.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// What the sessions of a version are warmed with.
+pub(super) struct Plan {
+    inputs: WarmUpInputs,
+    /// A request; nothing where none can be made.
+    first: Option<Vec<Option<Tensor>>>,
+    /// Requests of several rows, with their number.
+    joined: Vec<(usize, Row)>,
+    outputs: Vec<usize>,
+    from: Instant,
+}
+
+/// The numbers of rows that a batched version is warmed with, beside one: 2, 4, 8 and so on.
+fn sizes(rows_max: usize) -> impl Iterator<Item = usize> {
+    let size_max = rows_max.min(ROWS_MAX);
+    std::iter::successors(Some(2_usize), |size| size.checked_mul(2)).take_while(move |&size| size <= size_max)
+}
+
+impl Plan {
+    /// With this request first, and where requests may be run together with rows in the sizes up to
+    /// `rows_max`.
+    pub(super) fn new(
+        inputs: WarmUpInputs,
+        first: Option<Vec<Option<Tensor>>>,
+        batching: &Batching,
+        rows: &[Row],
+        rows_max: usize,
+        outputs: usize,
+    ) -> Self {
+        let of = |size: usize| Some((size, join(&rows.iter().cycle().take(size).collect::<Vec<_>>())?));
+        let sizes = sizes(if batching.is_batched() { rows_max } else { 0 });
+        let joined = sizes.filter_map(of).collect();
+        Self { inputs, first, joined, outputs: (0..outputs).collect(), from: Instant::now() }
+    }
+
+    /// Warms one more session.
+    ///
+    /// # Errors
+    /// [`LoadFault::TooLong`] where a run does not end.
+    pub(super) fn warm(&self, runner: &mut Runner, done: &mut WarmUp) -> Result<(), LoadFault> {
+        let Some(first) = &self.first else { return Ok(()) };
+        if !self.run(runner, first, 1)? {
+            // Zeros need not be an input that the model takes; only the golden cases decide.
+            return Ok(());
+        }
+        done.inputs = self.inputs;
+        done.sessions += 1;
+        done.rows_max = done.rows_max.max(1);
+        for (rows, joined) in &self.joined {
+            if self.from.elapsed() < BUDGET && self.run(runner, joined, *rows)? {
+                done.rows_max = done.rows_max.max(*rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a run succeeded.
+    fn run(&self, runner: &mut Runner, tensors: &[Option<Tensor>], rows: usize) -> Result<bool, LoadFault> {
+        match runner.run(tensors, &self.outputs) {
+            Ok(_) => Ok(true),
+            Err(RunFault::Failed(reason)) => {
+                tracing::debug!("a warm-up run of {rows} row(s) failed: {reason}");
+                Ok(false)
+            }
+            Err(RunFault::TooLong(limit)) => {
+                let what = format!("its first run ({})", self.inputs.name());
+                Err(LoadFault::TooLong { gate: Gate::WarmUp, what, limit })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_double_up_to_the_limit() {
+        let of = |rows_max| sizes(rows_max).collect::<Vec<_>>();
+        assert_eq!(of(0), [0; 0]);
+        assert_eq!(of(1), [0; 0]);
+        assert_eq!(of(7), [2, 4]);
+        assert_eq!(of(8), [2, 4, 8]);
+        assert_eq!(of(usize::MAX), [2, 4, 8, 16]);
+    }
+}
