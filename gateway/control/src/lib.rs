@@ -10,6 +10,7 @@
 mod engines;
 pub mod loader;
 mod reconciler;
+pub mod signature;
 
 pub use engines::Engines;
 pub use loader::{Gates, Loader, WorkerDefaults};
