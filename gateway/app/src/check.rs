@@ -1,11 +1,12 @@
 //! `pointsman check`: what is wrong with a configuration and a registry, without serving it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_control::Loader;
 use pointsman_control::loader::LoadJob;
 use pointsman_core::{Findings, VersionNumber};
-use pointsman_registry::{DirectoryRegistry, Limits, ModelListing, Registry};
+use pointsman_registry::{DirectoryRegistry, FolderState, Limits, ModelListing, Registry, Settling};
 use serde_json::{Value, json};
 
 use crate::End;
@@ -34,10 +35,12 @@ pub(crate) fn run(arguments: &cli::Check) -> End {
         Ok(registry) => registry,
         Err(error) => return refused(&error.to_string()),
     };
-    let scan = match registry.scan() {
+    let mut scan = match registry.scan() {
         Ok(scan) => scan,
         Err(error) => return refused(&error.to_string()),
     };
+    // What is there is checked as it is, without waiting whether it changes.
+    Settling::default().settle(&mut scan, Instant::now(), SystemTime::now(), Duration::ZERO);
     let engines = Engines::find(config.onnxruntime_library.clone());
     for note in engines.notes() {
         eprintln!("note: {note}");
@@ -60,10 +63,27 @@ fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Findi
     let problems = listing.problems.iter().chain(&wanted.problems);
     findings.extend(problems.map(|problem| finding(name, None, Some(problem.to_string()))));
     findings.extend(listing.warnings.iter().map(|warning| self::warning(name, None, warning.to_string())));
-    for &number in &listing.versions {
+    let withdrawn = |version| warning(name, version, "withdrawn: its folder has a tombstone".into());
+    if listing.tombstone {
+        findings.push(withdrawn(None));
+    }
+    for version in &listing.versions {
+        let number = version.number;
+        match &version.folder {
+            FolderState::Complete => {}
+            FolderState::Tombstone => {
+                findings.push(withdrawn(Some(number)));
+                continue;
+            }
+            FolderState::Unsettled { reason } => {
+                findings.push(finding(name, Some(number), Some(reason.clone())));
+                continue;
+            }
+        }
         let mut settings = listing.settings();
         settings.workers = Some(loader.workers.workers);
-        let job = LoadJob { model: listing.name.clone(), number, settings, bytes: 0, beside: None };
+        let model = listing.name.clone();
+        let job = LoadJob { model, number, settings, bytes: version.bytes, beside: None };
         match loader.bring_up(&job) {
             Ok(warm) => {
                 let found = warm.findings().clone();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use pointsman_core::{ModelName, VersionNumber};
 use pointsman_predict::{Metrics, Publisher, ServedModel, Unavailable, Version};
-use pointsman_registry::{ModelListing, Problem, RegistryError, Wanted};
+use pointsman_registry::{FolderState, ModelListing, Problem, RegistryError, VersionListing, Wanted};
 use pointsman_route::Plan;
 
 use crate::loader::{LoadJob, Loader};
@@ -120,16 +120,19 @@ impl Model {
             tracing::warn!(model = %listing.name, "{problem}");
         }
         let problem = joined(listing.problems.iter());
-        let state = |number: &VersionNumber| {
-            let loading = wanted.load.contains(number);
-            let reason = match (loading, problem.is_empty()) {
-                (true, _) => "it is being loaded",
-                (false, true) => {
+        let state = |version: &VersionListing| {
+            let loading = wanted.load.contains(&version.number);
+            let reason = match (&version.folder, loading, problem.is_empty()) {
+                (FolderState::Tombstone, ..) => "it is withdrawn: its folder has a tombstone",
+                _ if listing.tombstone => "it is withdrawn: its model's folder has a tombstone",
+                (FolderState::Unsettled { reason }, ..) => reason,
+                (FolderState::Complete, true, _) => "it is being loaded",
+                (FolderState::Complete, false, true) => {
                     "it is not loaded: neither served nor named by an alias (key `load` of model.toml)"
                 }
-                (false, false) => &problem,
+                (FolderState::Complete, false, false) => &problem,
             };
-            (*number, Unavailable { loading, reason: reason.into() })
+            (version.number, Unavailable { loading, reason: reason.into() })
         };
         let unavailable = listing.versions.iter().map(state).collect();
         Self { listing, wanted, versions: BTreeMap::new(), unavailable }

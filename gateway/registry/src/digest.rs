@@ -36,6 +36,11 @@ impl Digest {
         }
         digester.finish()
     }
+
+    /// Its first 64 bits.
+    pub(crate) fn first_bytes(self) -> u64 {
+        self.0.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
 }
 
 /// The value of a hexadecimal digit of either case.

@@ -3,6 +3,7 @@
 mod folder;
 mod read;
 mod scan;
+mod version_folder;
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,15 @@ pub enum FileFault {
         /// The most that are looked at.
         limit: usize,
     },
+    /// A folder that lies too deep.
+    #[error("lies more than {limit} folders deep (depth_max)")]
+    TooDeep {
+        /// The deepest that is looked at.
+        limit: usize,
+    },
+    /// It has no bytes, and was to have some.
+    #[error("is empty")]
+    Empty,
     /// It was written to while it was read.
     #[error("changed while it was read")]
     Changed,
@@ -73,6 +82,8 @@ impl FileFault {
             Self::HardLink { .. } => "copy the file instead of linking it",
             Self::NotAFile | Self::NotAFolder => "remove it",
             Self::TooLarge { .. } | Self::TooManyEntries { .. } => "make it smaller, or raise the limit",
+            Self::TooDeep { .. } => "put its files higher up",
+            Self::Empty => "copy the file again",
             Self::Changed => "write a version elsewhere and move its folder here when it is complete",
             Self::System { .. } => "check its permissions and the disk",
         }

@@ -2,7 +2,8 @@
 //!
 //! A [`Registry`] is looked at whole ([`Registry::scan`]: which models there are, what their owners
 //! say about them) and read version by version ([`Registry::read`]: all files of one, in memory and
-//! verified). What should be loaded is decided from a listing by [`serving`], a function.
+//! verified). Which versions are all there is judged over several looks by [`Settling`], and what
+//! should be loaded is decided from a listing by [`serving`]: both without I/O or a clock.
 //!
 //! ```text
 //! models/iris/model.toml          Card          serve, aliases, engine, labels
@@ -10,6 +11,7 @@
 //! models/iris/3/model.onnx        OnnxSummary   looked at before a runtime parses it
 //! models/iris/3/manifest.toml     Manifest      digests, lineage
 //! models/iris/3/golden.json       GoldenCases   inputs with the outputs that training saw
+//! models/iris/3/tombstone                       withdraws the version; in models/iris, the model
 //! ```
 //!
 //! What must hold here:
@@ -30,12 +32,15 @@ mod digest;
 mod directory;
 mod file_fault;
 mod golden;
+mod leftover;
 mod limits;
 mod listing;
 mod location;
 mod manifest;
 mod onnx;
 mod problem;
+mod settling;
+mod stamp;
 mod table;
 mod tolerance;
 mod triton;
@@ -50,11 +55,13 @@ pub use directory::DirectoryRegistry;
 pub use file_fault::{FileError, FileFault};
 pub use golden::{Difference, ExpectedOutput, GoldenCase, GoldenCases, compare, distance};
 pub use limits::Limits;
-pub use listing::{ModelListing, Scan, Settings};
+pub use listing::{FolderState, ModelListing, Scan, Settings, Traces, Unfinished, VersionListing};
 pub use location::LocationFault;
 pub use manifest::Manifest;
 pub use onnx::{ExternalFault, OnnxFault, OnnxSummary, Operator, TensorFault, look};
 pub use problem::Problem;
+pub use settling::Settling;
+pub use stamp::Stamp;
 pub use tolerance::Tolerance;
 pub use triton::{DynamicBatching, TritonConfig, VersionPolicy};
 pub use version::{ReadError, RegistryError, VersionFiles};
@@ -72,6 +79,7 @@ pub trait Registry: Send + Sync {
     /// Reads one version whole and verifies it.
     ///
     /// # Errors
-    /// [`ReadError`] where a file is missing, unsafe, too large, or not what it should be.
+    /// [`ReadError`] where a file is missing, unsafe, too large, or not what it should be, and where
+    /// the version's folder changed meanwhile.
     fn read(&self, model: &ModelName, version: VersionNumber) -> Result<VersionFiles, ReadError>;
 }

@@ -8,8 +8,10 @@ pub struct Limits {
     pub models_max: usize,
     /// Versions of one model; of more, the highest are taken.
     pub versions_max: usize,
-    /// Entries of one folder that are looked at.
+    /// Entries of one folder that are looked at, and of a version's folder with all below it.
     pub entries_max: usize,
+    /// How deep folders may lie in a version's folder.
+    pub depth_max: usize,
     /// Bytes of a card, a Triton configuration, a file of labels or a manifest.
     pub card_bytes_max: u64,
     /// Bytes of a file of golden cases.
@@ -26,6 +28,7 @@ impl Default for Limits {
             models_max: 1000,
             versions_max: 1000,
             entries_max: 100_000,
+            depth_max: 16,
             card_bytes_max: 1 << 20,
             golden_bytes_max: 64 << 20,
             // What protobuf itself can say: a larger model keeps its weights in external data.

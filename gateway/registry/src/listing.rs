@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pointsman_core::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, VersionNumber,
@@ -9,6 +10,7 @@ use pointsman_core::{
 
 use crate::card::Card;
 use crate::problem::Problem;
+use crate::stamp::Stamp;
 use crate::tolerance::Tolerance;
 use crate::triton::{DynamicBatching, TritonConfig};
 use crate::wanted::{Wanted, serving};
@@ -32,11 +34,64 @@ pub struct ModelListing {
     /// What its Triton configuration says, where it has a good one.
     pub config: Option<TritonConfig>,
     /// Its versions, ascending.
-    pub versions: Vec<VersionNumber>,
+    pub versions: Vec<VersionListing>,
+    /// Whether its folder has a tombstone: then nothing of it is wanted.
+    pub tombstone: bool,
     /// What keeps it from being served.
     pub problems: Vec<Problem>,
     /// What its owner should know.
     pub warnings: Vec<Problem>,
+}
+
+/// One version of a model, as its folder looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionListing {
+    /// Its number.
+    pub number: VersionNumber,
+    /// The state that its folder is in.
+    pub stamp: Stamp,
+    /// The bytes of its files together, read or not.
+    pub bytes: u64,
+    /// Whether it may be loaded.
+    pub folder: FolderState,
+    /// What [`Settling`](crate::Settling) judges by.
+    pub traces: Traces,
+}
+
+/// Whether a version may be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderState {
+    /// All of it seems to be there. Reading it is the proof.
+    Complete,
+    /// It is not all there, or is still being written.
+    Unsettled {
+        /// Why, in one line that names the file.
+        reason: String,
+    },
+    /// Its folder has a tombstone: it is withdrawn.
+    Tombstone,
+}
+
+/// What a version's folder shows of copies into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Whether a manifest lists its files, so that reading it shows a half one.
+    pub proven: bool,
+    /// The newest time stamp of anything in it, of writing or of change; nothing where not all are known.
+    pub newest: Option<SystemTime>,
+    /// What has the name of a file that a tool has not finished, where there is any.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// Files with the names that tools give to what they have not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The first of them, relative to the registry's root.
+    pub file: String,
+    /// The state that all of them are in.
+    pub stamp: Stamp,
+    /// Their newest time stamp; nothing where not all are known.
+    pub newest: Option<SystemTime>,
 }
 
 /// How a model is to be served: the card, and where it says nothing the Triton configuration.
@@ -75,14 +130,23 @@ pub struct Settings {
 }
 
 impl ModelListing {
-    /// Which of its versions are to be loaded, and which answers requests that name none. Of a
-    /// model with problems nothing is wanted.
+    /// Those of its versions that may be loaded, ascending.
+    #[must_use]
+    pub fn complete(&self) -> Vec<VersionNumber> {
+        let complete = self.versions.iter().filter(|version| version.folder == FolderState::Complete);
+        complete.map(|version| version.number).collect()
+    }
+
+    /// Which of its complete versions are to be loaded, and which answers requests that name none.
+    /// Of a model with problems or a tombstone nothing is wanted.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        if !self.problems.is_empty() {
+        let complete = self.complete();
+        let none_yet = complete.is_empty() && !self.versions.is_empty(); // each of them says why
+        if self.tombstone || none_yet || !self.problems.is_empty() {
             return Wanted::default();
         }
-        let mut wanted = serving(&self.card, self.config.as_ref(), &self.versions);
+        let mut wanted = serving(&self.card, self.config.as_ref(), &complete);
         for problem in &mut wanted.problems {
             let separator = if problem.file.is_empty() { "" } else { "/" };
             problem.file = format!("{}{separator}{}", self.name, problem.file);
@@ -140,6 +204,7 @@ mod tests {
                 ..TritonConfig::default()
             }),
             versions: Vec::new(),
+            tombstone: false,
             problems: Vec::new(),
             warnings: Vec::new(),
         };

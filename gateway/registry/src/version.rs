@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use pointsman_core::ModelFiles;
 
 use crate::digest::Digest;
-use crate::file_fault::FileError;
+use crate::file_fault::{FileError, FileFault};
 use crate::golden::GoldenCases;
 use crate::manifest::Manifest;
 use crate::onnx::{OnnxFault, OnnxSummary};
 use crate::problem::{Problem, one_line};
+use crate::stamp::Stamp;
 
 /// A version as it was read: its files are in memory, agree with their digests where there are any,
 /// and have been looked at. No runtime has seen them yet.
@@ -19,6 +20,8 @@ pub struct VersionFiles {
     pub files: ModelFiles,
     /// The digest of these files together: another one is another model, whatever its number.
     pub digest: Digest,
+    /// The state that its folder was in, from before the first file was read until after the last.
+    pub stamp: Stamp,
     /// The digest of each file that was read or is listed in the manifest.
     pub digests: BTreeMap<String, Digest>,
     /// The manifest, where there is one.
@@ -99,6 +102,22 @@ pub enum ReadError {
         /// What there is.
         found: u64,
     },
+}
+
+impl ReadError {
+    /// Whether the fault is one that a copy still under way shows: once the folder changes, the
+    /// version may be sound.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match self {
+            Self::File(error) => {
+                matches!(error.fault, FileFault::Missing | FileFault::Empty | FileFault::Changed)
+            }
+            Self::Digest { .. } | Self::Unlisted { .. } | Self::ExternalShort { .. } => true,
+            Self::Onnx { fault, .. } => matches!(fault, OnnxFault::Empty | OnnxFault::Broken { .. }),
+            Self::Registry(_) | Self::Written { .. } => false,
+        }
+    }
 }
 
 fn join(problems: &[Problem]) -> String {

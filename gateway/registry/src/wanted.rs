@@ -79,8 +79,8 @@ impl Wanted {
     ) -> Vec<VersionNumber> {
         let (found, missing): (Vec<_>, Vec<_>) = numbers.iter().partition(|n| there.contains(n));
         for version in missing {
-            let what = format!("{key} version {version}, which is not there");
-            self.report(file, &what, "add its folder, or name another version");
+            let what = format!("{key} version {version}, which is not there or not complete");
+            self.report(file, &what, "complete its folder, or name another version");
         }
         found
     }
@@ -150,27 +150,33 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named_and_the_rest_is_loaded() {
-        check("serve = 7", None, None, &[], &["model.toml: serve names version 7, which is not there"]);
+        check(
+            "serve = 7",
+            None,
+            None,
+            &[],
+            &["model.toml: serve names version 7, which is not there or not complete"],
+        );
         check(
             "serve = \"best\"\n[aliases]\nbest = 7\nother = 1",
             None,
             None,
             &[1],
-            &["model.toml: alias best names version 7, which is not there"],
+            &["model.toml: alias best names version 7, which is not there or not complete"],
         );
         check(
             "load = [1, 8]",
             None,
             Some(10),
             &[1, 10],
-            &["model.toml: load names version 8, which is not there"],
+            &["model.toml: load names version 8, which is not there or not complete"],
         );
         check(
             "",
             Some(VersionPolicy::Specific(versions(&[9]))),
             None,
             &[],
-            &["config.pbtxt: version_policy names version 9, which is not there"],
+            &["config.pbtxt: version_policy names version 9, which is not there or not complete"],
         );
         assert_eq!(serving(&Card::default(), None, &[]).problems.len(), 1);
     }

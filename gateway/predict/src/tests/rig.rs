@@ -187,7 +187,7 @@ pub(super) fn spec(number: VersionNumber, queue_max: usize) -> VersionSpec {
         queue_max,
         batch_rows_max: Some(8),
         nonfinite: None,
-            findings: Default::default(),
+        findings: Default::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -83,32 +84,59 @@ impl Folder {
             Ok(fd) => File::from(fd),
             Err(errno) => return Err(self.error(name, fault(errno))),
         };
-        let stamp = Stamp::of(&file).map_err(|fault| self.error(name, fault))?;
-        let fault = if stamp.kind != FileType::RegularFile {
+        let status = Status::of(&file).map_err(|errno| self.error(name, fault(errno)))?;
+        let fault = if status.kind != FileType::RegularFile {
             FileFault::NotAFile
-        } else if links == Links::One && stamp.links > 1 {
-            FileFault::HardLink { links: stamp.links }
-        } else if stamp.size > limit.bytes {
-            FileFault::TooLarge { size: stamp.size, limit: limit.bytes, key: limit.key }
+        } else if links == Links::One && status.links > 1 {
+            FileFault::HardLink { links: status.links }
+        } else if status.size > limit.bytes {
+            FileFault::TooLarge { size: status.size, limit: limit.bytes, key: limit.key }
         } else {
-            return Ok(OpenFile { file, stamp, path: self.path_of(name) });
+            return Ok(OpenFile { file, status, path: self.path_of(name) });
         };
         Err(self.error(name, fault))
     }
 
-    /// What is in this folder, by name, without what begins with a dot. Of more than `max` entries
-    /// it is an error: which of them are read would be chance.
+    /// What is in this folder, by name, without what begins with a dot.
     pub(super) fn entries(&self, max: usize) -> Result<Vec<Entry>, FileError> {
-        let system = |errno| self.error("", fault(errno));
-        let mut entries = Vec::new();
-        for (seen, entry) in Dir::read_from(&self.fd).map_err(system)?.enumerate() {
-            if seen >= max {
-                return Err(self.error("", FileFault::TooManyEntries { limit: max }));
+        let names = self.names(max)?.into_iter().filter(|(raw, _)| !raw.as_bytes().starts_with(b"."));
+        let entry = |(raw, kind): (CString, FileType)| {
+            let kind = match kind {
+                FileType::Directory => EntryKind::Folder,
+                FileType::Symlink => EntryKind::Symlink,
+                _ => EntryKind::Other,
+            };
+            Entry { name: raw.to_string_lossy().into_owned(), raw, kind }
+        };
+        Ok(names.map(entry).collect())
+    }
+
+    /// Everything in this folder with what the system says about it, by name.
+    pub(super) fn statuses(&self, max: usize) -> Result<Vec<(CString, Status)>, FileError> {
+        let mut statuses = Vec::new();
+        for (raw, _) in self.names(max)? {
+            match rustix::fs::statat(&self.fd, &raw, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => statuses.push((raw, Status::from_stat(&stat))),
+                Err(Errno::NOENT) => {} // it has gone since
+                Err(errno) => return Err(self.error(&raw.to_string_lossy(), fault(errno))),
             }
+        }
+        Ok(statuses)
+    }
+
+    /// The names in this folder, ordered, with the kind of each. Of more than `max` it is an error:
+    /// which of them are read would be chance.
+    fn names(&self, max: usize) -> Result<Vec<(CString, FileType)>, FileError> {
+        let system = |errno| self.error("", fault(errno));
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(system)? {
             let entry = entry.map_err(system)?;
             let raw = entry.file_name();
-            if raw.to_bytes().starts_with(b".") {
+            if matches!(raw.to_bytes(), b"." | b"..") {
                 continue;
+            }
+            if names.len() >= max {
+                return Err(self.error("", FileFault::TooManyEntries { limit: max }));
             }
             let kind = match entry.file_type() {
                 // Some file systems do not say.
@@ -118,15 +146,15 @@ impl Folder {
                 },
                 kind => kind,
             };
-            let kind = match kind {
-                FileType::Directory => EntryKind::Folder,
-                FileType::Symlink => EntryKind::Symlink,
-                _ => EntryKind::Other,
-            };
-            entries.push(Entry { name: raw.to_string_lossy().into_owned(), raw: raw.to_owned(), kind });
+            names.push((raw.to_owned(), kind));
         }
-        entries.sort_unstable_by(|a, b| a.raw.cmp(&b.raw));
-        Ok(entries)
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(names)
+    }
+
+    /// What the system says about this folder itself.
+    pub(super) fn status(&self) -> Result<Status, FileError> {
+        Status::of(&self.fd).map_err(|errno| self.error("", fault(errno)))
     }
 
     /// The path of something in this folder, for messages.
@@ -147,14 +175,14 @@ impl Folder {
 /// A regular file that is open and within its limit.
 pub(super) struct OpenFile {
     file: File,
-    stamp: Stamp,
+    status: Status,
     path: String,
 }
 
 impl OpenFile {
     /// Its size.
     pub(super) fn size(&self) -> u64 {
-        self.stamp.size
+        self.status.size
     }
 
     /// Reads it whole, with its digest.
@@ -174,7 +202,7 @@ impl OpenFile {
     /// Its digest alone.
     pub(super) fn digest(mut self) -> Result<Digest, FileError> {
         let mut digester = Digester::default();
-        let mut left = self.stamp.size;
+        let mut left = self.status.size;
         let mut chunk = vec![0; CHUNK];
         while left > 0 {
             let length = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
@@ -186,9 +214,9 @@ impl OpenFile {
     }
 
     fn length(&self) -> Result<usize, FileError> {
-        usize::try_from(self.stamp.size).map_err(|_| {
+        usize::try_from(self.status.size).map_err(|_| {
             let limit = usize::MAX as u64;
-            self.error(FileFault::TooLarge { size: self.stamp.size, limit, key: "address space" })
+            self.error(FileFault::TooLarge { size: self.status.size, limit, key: "address space" })
         })
     }
 
@@ -214,8 +242,8 @@ impl OpenFile {
 
     /// Half of an old file and half of a new one would be neither.
     fn unchanged(&self) -> Result<(), FileError> {
-        let now = Stamp::of(&self.file).map_err(|fault| self.error(fault))?;
-        let same = now.size == self.stamp.size && now.modified == self.stamp.modified;
+        let now = Status::of(&self.file).map_err(|errno| self.error(fault(errno)))?;
+        let same = now.size == self.status.size && now.modified == self.status.modified;
         if same { Ok(()) } else { Err(self.error(FileFault::Changed)) }
     }
 
@@ -224,26 +252,42 @@ impl OpenFile {
     }
 }
 
-/// What the system says about a file.
-struct Stamp {
-    kind: FileType,
-    size: u64,
-    links: u64,
+/// What the system says about a file or folder.
+#[derive(Clone, Copy)]
+pub(super) struct Status {
+    pub(super) kind: FileType,
+    pub(super) size: u64,
+    pub(super) links: u64,
+    pub(super) inode: u64,
     /// Seconds and nanoseconds of the last writing.
-    modified: (i128, i128),
+    pub(super) modified: (i128, i128),
+    /// The same of the last change of any kind, which no tool can set.
+    pub(super) changed: (i128, i128),
 }
 
-impl Stamp {
+impl Status {
+    fn of(fd: impl AsFd) -> Result<Self, Errno> {
+        rustix::fs::fstat(fd).map(|stat| Self::from_stat(&stat))
+    }
+
     // The fields' types differ between architectures: on some of them a conversion changes nothing.
     #[allow(clippy::useless_conversion)]
-    fn of(file: &File) -> Result<Self, FileFault> {
-        let stat: Stat = rustix::fs::fstat(file).map_err(fault)?;
-        Ok(Self {
+    fn from_stat(stat: &Stat) -> Self {
+        Self {
             kind: FileType::from_raw_mode(stat.st_mode),
             size: u64::try_from(stat.st_size).unwrap_or(0),
             links: u64::from(stat.st_nlink),
+            inode: u64::from(stat.st_ino),
             modified: (i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec)),
-        })
+            changed: (i128::from(stat.st_ctime), i128::from(stat.st_ctime_nsec)),
+        }
+    }
+
+    /// The later of its two times; nothing where they are none that a clock shows.
+    pub(super) fn newest(&self) -> Option<SystemTime> {
+        let (seconds, nanoseconds) = self.modified.max(self.changed);
+        let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since)
     }
 }
 

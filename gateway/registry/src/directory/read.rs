@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pointsman_core::{ModelFiles, ModelName, VersionNumber};
 
 use super::folder::{Folder, Links, OpenFile, SizeLimit};
+use super::version_folder::{self, MANIFEST, MODEL};
 use super::{card_limit, scan};
 use crate::digest::Digest;
 use crate::file_fault::{FileError, FileFault};
@@ -14,59 +15,88 @@ use crate::golden::GoldenCases;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::onnx;
+use crate::stamp::Stamp;
 use crate::version::{ReadError, VersionFiles};
 
-const MODEL: &str = "model.onnx";
-const MANIFEST: &str = "manifest.toml";
 const GOLDEN: &str = "golden.json";
 
-/// Reads a version below `root`.
+/// Reads a version below `root`. Where its folder is another one afterwards, whatever was found is
+/// of neither.
 pub(super) fn read(
     root: &Folder,
     model: &ModelName,
     version: VersionNumber,
     limits: &Limits,
 ) -> Result<VersionFiles, ReadError> {
-    let model_folder = root.folder(model.as_str())?;
-    let written = |problems| ReadError::Written { problems };
-    let model_file = scan::model_file(&model_folder, model, limits).map_err(written)?;
-    let model_file = model_file.as_deref().unwrap_or(MODEL);
-    let folder = model_folder.folder(version.to_string())?;
+    let before = Opened::open(root, model, version, limits)?;
+    let read = before.read(limits);
+    match Opened::open(root, model, version, limits) {
+        Ok(after) if after.stamp == before.stamp => read,
+        _ => Err(FileError { file: before.folder.path_of(""), fault: FileFault::Changed }.into()),
+    }
+}
 
-    let mut staging = Staging::open(&folder, limits)?;
-    let limit = SizeLimit { bytes: limits.model_bytes_max, key: "model_bytes_max" };
-    let (bytes, digest) = staging.file(model_file, limit, Links::Any)?.read()?;
-    staging.verify(model_file, digest)?;
-    let mut served = vec![(model_file.to_owned(), digest)];
+/// The folder of a version, with the state it was in when it was opened.
+struct Opened {
+    folder: Folder,
+    model_file: String,
+    stamp: Stamp,
+}
 
-    let bytes = Bytes::from(bytes);
-    let onnx =
-        onnx::look(&bytes).map_err(|fault| ReadError::Onnx { file: folder.path_of(model_file), fault })?;
-    let mut external = Vec::with_capacity(onnx.external.len());
-    for (name, &needed) in &onnx.external {
-        let limit = SizeLimit { bytes: limits.version_bytes_max, key: "version_bytes_max" };
-        let file = staging.file(name, limit, Links::One)?;
-        if file.size() < needed {
-            let found = file.size();
-            return Err(ReadError::ExternalShort { file: folder.path_of(name), needed, found });
-        }
-        let (data, digest) = file.read_shared()?;
-        staging.verify(name, digest)?;
-        served.push((name.clone(), digest));
-        external.push((name.clone(), data));
+impl Opened {
+    fn open(
+        root: &Folder,
+        model: &ModelName,
+        version: VersionNumber,
+        limits: &Limits,
+    ) -> Result<Self, ReadError> {
+        let model_folder = root.folder(model.as_str())?;
+        let written = |problems| ReadError::Written { problems };
+        let model_file = scan::model_file(&model_folder, model, limits).map_err(written)?;
+        let model_file = model_file.unwrap_or_else(|| MODEL.to_owned());
+        let folder = model_folder.folder(version.to_string())?;
+        let stamp = version_folder::stamp(&folder, &model_file, limits)?;
+        Ok(Self { folder, model_file, stamp })
     }
 
-    let golden = staging.golden()?;
-    staging.verify_rest()?;
-    let digest = Digest::of_files(served.iter().map(|(name, digest)| (name.as_str(), *digest)));
-    Ok(VersionFiles {
-        files: ModelFiles { model: bytes, external, declared: onnx.declared.clone() },
-        digest,
-        digests: staging.digests,
-        manifest: staging.manifest,
-        golden,
-        onnx,
-    })
+    fn read(&self, limits: &Limits) -> Result<VersionFiles, ReadError> {
+        let Self { folder, model_file, .. } = self;
+        let mut staging = Staging::open(folder, limits)?;
+        let limit = SizeLimit { bytes: limits.model_bytes_max, key: "model_bytes_max" };
+        let (bytes, digest) = staging.file(model_file, limit, Links::Any)?.read()?;
+        staging.verify(model_file, digest)?;
+        let mut served = vec![(model_file.clone(), digest)];
+
+        let bytes = Bytes::from(bytes);
+        let onnx = onnx::look(&bytes)
+            .map_err(|fault| ReadError::Onnx { file: folder.path_of(model_file), fault })?;
+        let mut external = Vec::with_capacity(onnx.external.len());
+        for (name, &needed) in &onnx.external {
+            let limit = SizeLimit { bytes: limits.version_bytes_max, key: "version_bytes_max" };
+            let file = staging.file(name, limit, Links::One)?;
+            if file.size() < needed {
+                let found = file.size();
+                return Err(ReadError::ExternalShort { file: folder.path_of(name), needed, found });
+            }
+            let (data, digest) = file.read_shared()?;
+            staging.verify(name, digest)?;
+            served.push((name.clone(), digest));
+            external.push((name.clone(), data));
+        }
+
+        let golden = staging.golden()?;
+        staging.verify_rest()?;
+        let digest = Digest::of_files(served.iter().map(|(name, digest)| (name.as_str(), *digest)));
+        Ok(VersionFiles {
+            files: ModelFiles { model: bytes, external, declared: onnx.declared.clone() },
+            digest,
+            stamp: self.stamp,
+            digests: staging.digests,
+            manifest: staging.manifest,
+            golden,
+            onnx,
+        })
+    }
 }
 
 /// A version's folder while it is read: what may still be read, and what has been.
@@ -88,6 +118,10 @@ impl<'a> Staging<'a> {
             digests: BTreeMap::new(),
         };
         if let Some(file) = present(staging.file(MANIFEST, card_limit(limits), Links::Any))? {
+            if file.size() == 0 {
+                // A copy over an older version begins so. It does not say that there are no digests.
+                return Err(FileError { file: folder.path_of(MANIFEST), fault: FileFault::Empty }.into());
+            }
             let (bytes, _) = file.read()?;
             let manifest = Manifest::parse(&folder.path_of(MANIFEST), &bytes);
             staging.manifest = Some(manifest.map_err(|problems| ReadError::Written { problems })?);

@@ -6,6 +6,7 @@ use pointsman_core::{ModelName, VersionNumber};
 
 use super::card_limit;
 use super::folder::{Entry, EntryKind, Folder, Links};
+use super::version_folder::{self, MODEL, TOMBSTONE};
 use crate::card::Card;
 use crate::file_fault::{FileError, FileFault};
 use crate::limits::Limits;
@@ -55,7 +56,8 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
     // A link that is named like a version counts as one: reading it says why it does not serve.
     let versions = entries.iter().filter(|e| e.kind != EntryKind::Other);
     let mut versions: Vec<_> = versions.filter_map(|e| VersionNumber::parse(&e.name)).collect();
-    if versions.is_empty() && !has(CARD) && !has(CONFIG) {
+    let tombstone = has(TOMBSTONE);
+    if versions.is_empty() && !has(CARD) && !has(CONFIG) && !tombstone {
         return if misplaced_model(&folder, &entries, limits) {
             let what = "holds a model, and no version";
             let remedy = format!("put its files into {}/1", entry.name);
@@ -76,6 +78,7 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
         card: Card::default(),
         config: None,
         versions: Vec::new(),
+        tombstone,
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -87,7 +90,6 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
         listing.warnings.push(Problem::new(&entry.name, what, remedy));
         versions.drain(..versions.len() - limits.versions_max);
     }
-    listing.versions = versions;
     if has(CARD) {
         match card(&folder, limits) {
             Ok(card) => listing.card = card,
@@ -103,6 +105,9 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
             Err(problems) => listing.problems.extend(problems),
         }
     }
+    let model_file = listing.config.as_ref().and_then(|config| config.model_file.as_deref());
+    let list = |number| version_folder::list(&folder, number, model_file.unwrap_or(MODEL), limits);
+    listing.versions = versions.into_iter().map(list).collect();
     Ok(Some(listing))
 }
 
