@@ -5,8 +5,10 @@
 //! sense together stays the runtime's question.
 
 mod declared;
+mod division;
 mod external;
 mod fault;
+mod functions;
 mod outline;
 pub(crate) mod schema;
 mod sniff;
@@ -28,6 +30,7 @@ pub use external::ExternalFault;
 pub use fault::OnnxFault;
 pub use tensor::TensorFault;
 
+use functions::Functions;
 use schema::{ModelProto, OperatorSetIdProto};
 use walk::Walk;
 
@@ -54,8 +57,33 @@ pub struct OnnxSummary {
     pub declared: Signature,
     /// Files beside it that hold weights, and the bytes that each must at least have.
     pub external: BTreeMap<String, u64>,
-    /// Names of the operators that could divide the smallest integer by -1 with values of a request.
+    /// Nodes that divide integers in a way that a request can make fatal: the smallest integer by -1
+    /// ends the process in ONNX Runtime. At most 100, each by its name or as `Div #3`, with the names
+    /// of the nodes around it; [`OnnxSummary::division_refusal`] says it in a sentence.
     pub integer_division: Vec<String>,
+}
+
+impl OnnxSummary {
+    /// The most nodes that a sentence names.
+    const NODES_NAMED: usize = 3;
+
+    /// Why a gateway that protects its process does not serve the model, and what to do about it;
+    /// nothing where no request can make a division of it fatal.
+    #[must_use]
+    pub fn division_refusal(&self) -> Option<String> {
+        let (named, rest) =
+            self.integer_division.split_at(self.integer_division.len().min(Self::NODES_NAMED));
+        if named.is_empty() {
+            return None;
+        }
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        Some(format!(
+            "divides integers that a request decides on ({}{more}): the smallest integer divided by -1 ends the \
+             process in ONNX Runtime; export it with a divisor that is a constant or at least 1 (Clip, Max), or with \
+             a division of floats, or serve it with engine = \"tract\"; where all callers are trusted, allow it",
+            named.join(", ")
+        ))
+    }
 }
 
 /// One operator.
@@ -91,6 +119,11 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
     }
     let opsets = opsets(&model.opset_import, ir_version)?;
     let walk = Walk::over(&model, graph)?;
+    let functions = Functions::of(&model, graph)?;
+    // Most models divide nothing, and need no second pass.
+    let divides = walk.uses("Div") || walk.uses("Mod");
+    let integer_division =
+        if divides { division::of_requests(graph, &functions, ir_version) } else { Vec::new() };
 
     Ok(OnnxSummary {
         ir_version,
@@ -99,7 +132,7 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
         operators: walk.operators,
         declared: declared::signature(graph),
         external: walk.external,
-        integer_division: Vec::new(),
+        integer_division,
     })
 }
 

@@ -79,6 +79,24 @@ pub enum OnnxFault {
         /// Its name.
         operator: String,
     },
+    /// One of the functions that it defines calls itself.
+    #[error("defines function {function}, which calls itself")]
+    Recursion {
+        /// The function.
+        function: String,
+    },
+    /// With each function in the place of its calls, it is larger than a runtime should be given.
+    #[error("has more than {limit} nodes when its functions are unfolded")]
+    TooManyUnfolded {
+        /// The most nodes there may be.
+        limit: usize,
+    },
+    /// Its functions call each other too deep.
+    #[error("nests the calls of its functions more than {limit} levels deep")]
+    CallsTooDeep {
+        /// The deepest there may be.
+        limit: usize,
+    },
     /// One of its tensors does not hold what it declares.
     #[error("tensor '{name}' {fault}")]
     Tensor {
@@ -107,7 +125,11 @@ impl OnnxFault {
             Self::Undecodable { .. } | Self::NoGraph | Self::NoIrVersion | Self::NoOpset => {
                 "export the model again, and check it with onnx.checker"
             }
-            Self::TooManyParts { .. } | Self::TooDeep { .. } => "simplify the model",
+            Self::TooManyParts { .. }
+            | Self::TooDeep { .. }
+            | Self::Recursion { .. }
+            | Self::TooManyUnfolded { .. }
+            | Self::CallsTooDeep { .. } => "simplify the model",
             Self::IrVersion { .. } | Self::Opset { .. } => {
                 "export the model for an older version (in Python: onnx.version_converter, or target_opset of the \
                  converter)"

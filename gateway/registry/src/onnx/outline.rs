@@ -57,9 +57,9 @@ impl Kind {
             (Self::Node, 5) | (Self::Function, 11) => Part::Message(Self::Attribute),
             (Self::Tensor, 1) | (Self::Sparse, 3) => Part::Numbers,
             (Self::Model, 8)
-            | (Self::Graph, 11 | 12)
+            | (Self::Graph, 11..=13)
             | (Self::Node, 1 | 2)
-            | (Self::Function, 9)
+            | (Self::Function, 4 | 5 | 9 | 12)
             | (Self::Tensor, 4..=7 | 10 | 11 | 13) => Part::Leaf,
             _ => Part::Skipped,
         }

@@ -102,8 +102,34 @@ pub(crate) fn encode(model: &ModelProto) -> Bytes {
 pub(crate) fn fp32(name: &str, dims: &[i64]) -> ValueInfoProto {
     let dim = |&size: &i64| Dimension { value: Some(DimensionValue::DimValue(size)) };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
-    ValueInfoProto {
+    let tensor_type = Some(Tensor { elem_type: FLOAT, shape });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}
+
+/// A value of this element type and any shape.
+pub(crate) fn tensor_info(name: &str, elem_type: i32) -> ValueInfoProto {
+    let tensor_type = Some(Tensor { elem_type, shape: None });
+    ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type }) }
+}
+
+/// A list of INT64.
+pub(crate) fn int64s(name: &str, numbers: &[i64]) -> TensorProto {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    TensorProto {
         name: name.into(),
-        r#type: Some(TypeProto { tensor_type: Some(Tensor { elem_type: FLOAT, shape }) }),
+        dims: vec![numbers.len() as i64],
+        data_type: 7,
+        raw_data: Some(bytes.into()),
+        ..TensorProto::default()
     }
+}
+
+/// A model of this graph.
+pub(crate) fn graph_of(graph: GraphProto) -> ModelProto {
+    ModelProto { graph: Some(graph), ..model() }
+}
+
+/// The graph of a model, to be changed.
+pub(crate) fn with(model: &mut ModelProto) -> &mut GraphProto {
+    model.graph.as_mut().expect("the sample has a graph")
 }

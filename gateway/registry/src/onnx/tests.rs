@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::sample::{self, encode, external, field, model};
+use super::sample::{self, encode, external, field, model, with as graph};
 use super::schema::{AttributeProto, FunctionProto, GraphProto, ModelProto, SparseTensorProto, TensorProto};
 use super::*;
 
@@ -15,10 +15,6 @@ fn with_tensor(tensor: TensorProto) -> ModelProto {
     let mut model = model();
     graph(&mut model).initializer = vec![tensor];
     model
-}
-
-fn graph(model: &mut ModelProto) -> &mut GraphProto {
-    model.graph.as_mut().expect("the sample has a graph")
 }
 
 #[test]

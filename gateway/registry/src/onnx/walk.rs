@@ -8,7 +8,7 @@ use super::schema::{AttributeProto, GraphProto, ModelProto, NodeProto};
 use super::{Operator, domain_name, tensor};
 
 /// Domains whose operators a runtime here may have. Which it has, it says itself on loading.
-const DOMAINS: [&str; 11] = [
+pub(super) const DOMAINS: [&str; 11] = [
     "ai.onnx",
     "ai.onnx.ml",
     "ai.onnx.training",
@@ -54,6 +54,11 @@ impl<'a> Walk<'a> {
             walk.graph(graph)?;
         }
         Ok(walk)
+    }
+
+    /// Whether an operator of this name is used that the model does not define itself.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        self.operators.contains(&Operator { domain: domain_name("").to_owned(), name: name.to_owned() })
     }
 
     fn graph(&mut self, graph: &'a GraphProto) -> Result<(), OnnxFault> {

@@ -112,6 +112,7 @@ fn onnx() {
             // Files beside the model have names that stay in its folder.
             let inside = |name: &String| !name.starts_with('/') && name.split('/').all(|part| part != "..");
             assert!(summary.external.keys().all(inside), "{:?}", summary.external);
+            summary.integer_division.iter().for_each(|node| check_line(node));
             true
         }
         Err(_) => false,
