@@ -14,8 +14,10 @@ use clap::Args;
 
 use self::exchange::Exchanges;
 use self::report::{Figures, Report};
-use self::servers::{bare, gateway, raw_run, registry};
-use crate::load::{self, Seen};
+use self::servers::{bare, raw_run, registry};
+use crate::gateway::Start;
+use crate::latency::Latencies;
+use crate::load;
 use crate::process::Server;
 
 /// What to measure, and how.
@@ -108,8 +110,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
     let registry = registry(&arguments.models, &arguments.echo, scratch.path())?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let (server, http, grpc) = gateway(arguments, &registry, scratch.path())?;
-    let exchanges = runtime.block_on(Exchanges::record(http))?;
+    let gateway = Start {
+        binary: &arguments.gateway,
+        core: arguments.core,
+        registry: &registry,
+        config: arguments.config.as_deref(),
+        state: None,
+        scratch: scratch.path(),
+        variables: &[],
+    };
+    let gateway = gateway.start()?;
+    let exchanges = runtime.block_on(Exchanges::record(gateway.http))?;
     let (connections, time) = (arguments.connections, Duration::from_secs_f64(arguments.seconds));
     let mut report = Report::default();
     let wanted = |t: &Target| arguments.only.as_ref().is_none_or(|only| t.name().contains(only.as_str()));
@@ -129,14 +140,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
                 }
                 Target::Http(exchange) => {
                     let request = &exchanges.of(exchange).request;
-                    measure(&server, || {
-                        runtime.block_on(load::http(http, request.clone(), connections, time))
+                    measure(&gateway.server, || {
+                        runtime.block_on(load::http(gateway.http, request.clone(), connections, time))
                     })
                 }
                 Target::Grpc => {
                     let message = &exchanges.message;
-                    measure(&server, || {
-                        runtime.block_on(load::grpc(grpc, message.clone(), connections, time))
+                    measure(&gateway.server, || {
+                        runtime.block_on(load::grpc(gateway.grpc, message.clone(), connections, time))
                     })
                 }
             }?;
@@ -153,9 +164,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 /// Loads a server, and takes the CPU time that it spent meanwhile.
-fn measure(server: &Server, load: impl FnOnce() -> Result<Seen, String>) -> Result<Figures, String> {
+fn measure(server: &Server, load: impl FnOnce() -> Result<Latencies, String>) -> Result<Figures, String> {
     let before = server.cpu_time()?;
-    let seen = load()?;
+    let answered = load()?;
     let spent = server.cpu_time()? - before;
-    Figures::of(&seen, spent)
+    Figures::of(&answered, spent)
 }

@@ -1,13 +1,26 @@
 //! Measurements of servers that speak V2.
 //!
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
-//! hyper server, and the same run in ONNX Runtime alone.
+//! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
+//! traffic and judges every answer.
 
 mod bare;
+mod client;
+mod clock;
 mod floor;
+mod gateway;
+mod inputs;
+mod interrupt;
+mod latency;
 mod load;
 mod process;
 mod raw;
+mod references;
+mod requests;
+mod schedule;
+mod swap;
+mod timer;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +43,10 @@ enum Command {
     #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
         cargo run --release -p pointsman-loadtest -- floor --rounds 5 --seconds 4")]
     Floor(floor::Arguments),
+    /// Versions swapped under traffic: failed, wrong and mixed answers, latency during swaps beside
+    /// steady, and memory.
+    #[command(after_help = swap::HELP)]
+    Swap(swap::Arguments),
     /// A bare hyper server that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
@@ -65,15 +82,19 @@ fn main() -> ExitCode {
         pointsman_engine::onnxruntime::disable_telemetry();
     }
     let done = match Cli::parse().command {
-        Command::Floor(arguments) => floor::run(&arguments),
-        Command::Bare { listen, body, header_length } => bare::serve(listen, &body, header_length),
-        Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds),
+        Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
+        Command::Swap(arguments) => swap::run(&arguments),
+        Command::Bare { listen, body, header_length } => {
+            bare::serve(listen, &body, header_length).map(|()| true)
+        }
+        Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds).map(|()| true),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
             eprintln!("pointsman-loadtest: {problem}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }

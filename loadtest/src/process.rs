@@ -1,4 +1,4 @@
-//! Servers as child processes: bound to a core, and asked for the CPU time that they spent.
+//! Servers as child processes: bound to a core, watched, and killed at the end.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -6,24 +6,31 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// A server that is killed when dropped.
+#[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
 }
 
+/// What a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Resident memory, in bytes.
+    pub(crate) resident_bytes: u64,
+    /// Its threads.
+    pub(crate) threads: u64,
+    /// Its open file descriptors.
+    pub(crate) files: u64,
+}
+
 impl Server {
-    /// Starts a program on one core (with `taskset`, where `core` is given).
-    pub(crate) fn start<S: AsRef<OsStr>>(
-        core: Option<usize>,
-        program: &OsStr,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<Self, String> {
-        let mut command = on_core(core, program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let child = command.spawn().map_err(|e| format!("cannot start {}: {e}", program.display()))?;
+    /// Starts a command, without standard input.
+    pub(crate) fn start(mut command: Command) -> Result<Self, String> {
+        let child = command.stdin(Stdio::null()).spawn();
+        let child = child.map_err(|e| format!("cannot start {}: {e}", command.get_program().display()))?;
         Ok(Self { child })
     }
 
-    /// The first line that it prints.
+    /// The first line that it prints, where its output is piped.
     pub(crate) fn first_line(&mut self) -> Result<String, String> {
         let stdout = self.child.stdout.as_mut().ok_or("it has no output")?;
         let mut line = String::new();
@@ -35,9 +42,19 @@ impl Server {
         }
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// User and system time that it spent so far.
     pub(crate) fn cpu_time(&self) -> Result<Duration, String> {
         cpu_time(&format!("/proc/{}/stat", self.child.id()))
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -48,7 +65,25 @@ impl Drop for Server {
     }
 }
 
-/// A command on one core.
+impl Usage {
+    /// What a process holds now.
+    pub(crate) fn of(process: u32) -> Result<Self, String> {
+        let path = format!("/proc/{process}/status");
+        let status = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let files = format!("/proc/{process}/fd");
+        let files = std::fs::read_dir(&files).map_err(|e| format!("{files}: {e}"))?.count() as u64;
+        let field = |name| field(&status, name).ok_or_else(|| format!("{path} has no {name}"));
+        Ok(Self { resident_bytes: field("VmRSS:")? * 1024, threads: field("Threads:")?, files })
+    }
+}
+
+/// The number behind a name in proc(5)'s `status`.
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// A command on one core, by `taskset`, where one is named.
 pub(crate) fn on_core(core: Option<usize>, program: &OsStr) -> Command {
     let Some(core) = core else { return Command::new(program) };
     let mut command = Command::new("taskset");
@@ -69,4 +104,24 @@ fn cpu_time(stat: &str) -> Result<Duration, String> {
     let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<u64>().ok());
     let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
     Ok(Duration::from_millis(ticks.ok_or_else(|| format!("{stat} cannot be read"))? * 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_can_be_asked_what_it_holds() {
+        let usage = Usage::of(std::process::id()).expect("this process runs");
+        assert!(usage.resident_bytes > 100_000, "{usage:?}");
+        assert!(usage.threads >= 1 && usage.files >= 3, "{usage:?}");
+    }
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "VmRSSx:\t 1 kB\nVmRSS:\t  2048 kB\nThreads:\t7\n";
+        assert_eq!(field(status, "VmRSS:"), Some(2048));
+        assert_eq!(field(status, "Threads:"), Some(7));
+        assert_eq!(field(status, "FDSize:"), None);
+    }
 }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pointsman_core::{Datatype, InputTensor, Shape, Tensor};
 use pointsman_wire::grpc::proto::ModelInferRequest;
-use pointsman_wire::grpc::proto::model_infer_request::InferInputTensor;
 
 use super::Exchange;
-use crate::load::once;
+use crate::client::http1;
+use crate::requests::Requests;
 
 /// A request over HTTP/1.1 and what the gateway answered.
 pub(super) struct Recorded {
@@ -29,36 +30,18 @@ pub(super) struct Exchanges {
     pub(super) message: ModelInferRequest,
 }
 
-/// The shape of the echo model's input.
-const ECHO_SHAPE: [i64; 3] = [3, 4, 5];
-
 impl Exchanges {
     /// Sends each request once.
     pub(super) async fn record(http: SocketAddr) -> Result<Self, String> {
-        let digits: Vec<f32> = (0..64).map(|i| (i % 17) as f32).collect();
-        let echo: Vec<f32> = (0..60).map(|i| i as f32 / 8.0).collect();
-        let raw = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let shape = ECHO_SHAPE.map(|d| d.to_string()).join(",");
-        let values = echo.iter().map(|v| format!("{v:?}")).collect::<Vec<_>>().join(",");
-        let json =
-            format!(r#"{{"inputs":[{{"name":"x","shape":[{shape}],"datatype":"FP32","data":[{values}]}}]}}"#);
-        let input = InferInputTensor {
-            name: "x".into(),
-            datatype: "FP32".into(),
-            shape: ECHO_SHAPE.to_vec(),
-            ..InferInputTensor::default()
-        };
-        let message = ModelInferRequest {
-            model_name: "echo".into(),
-            inputs: vec![input],
-            raw_input_contents: vec![raw(&echo).into()],
-            ..ModelInferRequest::default()
-        };
+        let digits = input("X", &[1, 64], (0..64).map(|i| (i % 17) as f32).collect())?;
+        let echo = input("x", &[3, 4, 5], (0..60).map(|i| i as f32 / 8.0).collect())?;
+        let digits = Requests::new(http, "digits", None, &[digits])?;
+        let echo = Requests::new(http, "echo", None, &[echo])?;
         Ok(Self {
-            digits_binary: Recorded::of(http, binary(http, "digits", "X", "1,64", &raw(&digits))).await?,
-            echo_json: Recorded::of(http, request(http, "echo", None, json.as_bytes())).await?,
-            echo_binary: Recorded::of(http, binary(http, "echo", "x", &shape, &raw(&echo))).await?,
-            message,
+            digits_binary: Recorded::of(http, digits.binary).await?,
+            echo_json: Recorded::of(http, echo.json).await?,
+            echo_binary: Recorded::of(http, echo.binary).await?,
+            message: echo.message,
         })
     }
 
@@ -72,35 +55,17 @@ impl Exchanges {
 }
 
 impl Recorded {
-    async fn of(http: SocketAddr, request: Vec<u8>) -> Result<Self, String> {
-        let answer = once(http, &request).await?;
-        let head =
-            answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or("an answer has no end of its head")?;
-        let text = String::from_utf8_lossy(&answer[..head]).to_lowercase();
-        let name = format!("{}: ", pointsman_wire::v2::HEADER_LENGTH);
-        let header_length =
-            text.lines().find_map(|l| l.strip_prefix(&name)).and_then(|v| v.trim().parse().ok());
-        Ok(Self { request: request.into(), answer_body: answer.slice(head + 4..), header_length })
+    async fn of(http: SocketAddr, request: Arc<[u8]>) -> Result<Self, String> {
+        let (head, answer_body) = http1::once(http, &request).await?;
+        if head.status != 200 {
+            return Err(format!("the gateway answered {}", String::from_utf8_lossy(&answer_body)));
+        }
+        Ok(Self { request, answer_body, header_length: head.json_length })
     }
 }
 
-/// One FP32 input in binary, all outputs in binary.
-fn binary(http: SocketAddr, model: &str, input: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-    let json = format!(
-        r#"{{"inputs":[{{"name":"{input}","shape":[{shape}],"datatype":"FP32","parameters":{{"binary_data_size":{}}}}}],"parameters":{{"binary_data_output":true}}}}"#,
-        values.len()
-    );
-    request(http, model, Some(json.len()), &[json.as_bytes(), values].concat())
-}
-
-fn request(http: SocketAddr, model: &str, header_length: Option<usize>, body: &[u8]) -> Vec<u8> {
-    let mut head = format!(
-        "POST /v2/models/{model}/infer HTTP/1.1\r\nHost: {http}\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    if let Some(length) = header_length {
-        head.push_str(&format!("Inference-Header-Content-Length: {length}\r\n"));
-    }
-    head.push_str("\r\n");
-    [head.as_bytes(), body].concat()
+fn input(name: &str, dims: &[u64], values: Vec<f32>) -> Result<InputTensor, String> {
+    let shape = Shape::new(dims).ok_or("a shape has too many dimensions")?;
+    let tensor = Tensor::from_vec(Datatype::Fp32, shape, values).map_err(|e| e.to_string())?;
+    Ok(InputTensor { name: name.into(), tensor })
 }

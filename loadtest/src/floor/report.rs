@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Exchange, Target};
-use crate::load::Seen;
+use crate::latency::Latencies;
 
 /// One target in one round.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +20,13 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(seen: &Seen, spent: Duration) -> Result<Self, String> {
-        if seen.answered == 0 || spent.is_zero() {
+    pub(super) fn of(answered: &Latencies, spent: Duration) -> Result<Self, String> {
+        let quantiles = answered.quantile_us(0.5).zip(answered.quantile_us(0.99));
+        let Some((p50_us, p99_us)) = quantiles.filter(|_| !spent.is_zero()) else {
             return Err("nothing was answered".into());
-        }
-        let cpu_us = spent.as_secs_f64() * 1e6 / seen.answered as f64;
-        let quantile = |q| seen.latency.value_at_quantile(q) as f64 / 1e3;
-        Ok(Self { cpu_us, per_cpu_second: 1e6 / cpu_us, p50_us: quantile(0.5), p99_us: quantile(0.99) })
+        };
+        let cpu_us = spent.as_secs_f64() * 1e6 / answered.samples() as f64;
+        Ok(Self { cpu_us, per_cpu_second: 1e6 / cpu_us, p50_us, p99_us })
     }
 }
 
