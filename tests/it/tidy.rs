@@ -26,12 +26,13 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Libraries that one crate alone may know.
-const KEPT_IN: [(&str, &str); 5] = [
+const KEPT_IN: [(&str, &str); 6] = [
     ("ort", "engine"),
     ("ort-sys", "engine"),
     ("tract-onnx", "engine"),
     ("libloading", "engine"),
     ("arc-swap", "predict"),
+    ("notify", "registry"),
 ];
 
 /// What each folder's package depends on, in every kind of build.

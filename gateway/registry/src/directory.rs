@@ -4,6 +4,7 @@ mod folder;
 mod read;
 mod scan;
 mod version_folder;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use crate::limits::Limits;
 use crate::listing::Scan;
 use crate::version::{ReadError, RegistryError, VersionFiles};
 use folder::{Folder, SizeLimit};
+
+pub use watch::{Watch, WatchError};
 
 /// A directory of models.
 #[derive(Clone, Debug)]
@@ -61,6 +64,10 @@ impl Registry for DirectoryRegistry {
 
     fn read(&self, model: &ModelName, version: VersionNumber) -> Result<VersionFiles, ReadError> {
         read::read(&self.folder()?, model, version, &self.limits)
+    }
+
+    fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<Watch, WatchError> {
+        Watch::start(&self.root, wake, &self.limits)
     }
 }
 

@@ -4,6 +4,7 @@
 //! say about them) and read version by version ([`Registry::read`]: all files of one, in memory and
 //! verified). Which versions are all there is judged over several looks by [`Settling`], and what
 //! should be loaded is decided from a listing by [`serving`]: both without I/O or a clock.
+//! [`Registry::watch`] says when looking again may be worth it.
 //!
 //! ```text
 //! models/iris/model.toml          Card          serve, aliases, engine, labels
@@ -51,7 +52,7 @@ use pointsman_core::{ModelName, VersionNumber};
 
 pub use card::{Card, Load, OnNew, Serve};
 pub use digest::Digest;
-pub use directory::DirectoryRegistry;
+pub use directory::{DirectoryRegistry, Watch, WatchError};
 pub use file_fault::{FileError, FileFault};
 pub use golden::{Difference, ExpectedOutput, GoldenCase, GoldenCases, compare, distance};
 pub use limits::Limits;
@@ -82,4 +83,15 @@ pub trait Registry: Send + Sync {
     /// [`ReadError`] where a file is missing, unsafe, too large, or not what it should be, and where
     /// the version's folder changed meanwhile.
     fn read(&self, model: &ModelName, version: VersionNumber) -> Result<VersionFiles, ReadError>;
+
+    /// Calls `wake` soon after something in the registry has changed, several times for one change
+    /// and from another thread, until the [`Watch`] is dropped. `wake` must not wait.
+    ///
+    /// # Errors
+    /// [`WatchError`] where the registry cannot tell: it has to be looked at from time to time. That
+    /// is a good idea in any case, for events can be lost.
+    fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Result<Watch, WatchError> {
+        drop(wake);
+        Err(WatchError::new("this kind of registry has no events"))
+    }
 }

@@ -12,6 +12,8 @@ pub struct Limits {
     pub entries_max: usize,
     /// How deep folders may lie in a version's folder.
     pub depth_max: usize,
+    /// Folders whose changes the system is asked to tell; of more, none is watched.
+    pub watches_max: usize,
     /// Bytes of a card, a Triton configuration, a file of labels or a manifest.
     pub card_bytes_max: u64,
     /// Bytes of a file of golden cases.
@@ -29,6 +31,8 @@ impl Default for Limits {
             versions_max: 1000,
             entries_max: 100_000,
             depth_max: 16,
+            // About a kilobyte of the kernel's memory each.
+            watches_max: 16_384,
             card_bytes_max: 1 << 20,
             golden_bytes_max: 64 << 20,
             // What protobuf itself can say: a larger model keeps its weights in external data.

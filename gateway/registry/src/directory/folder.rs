@@ -126,7 +126,7 @@ impl Folder {
 
     /// The names in this folder, ordered, with the kind of each. Of more than `max` it is an error:
     /// which of them are read would be chance.
-    fn names(&self, max: usize) -> Result<Vec<(CString, FileType)>, FileError> {
+    pub(super) fn names(&self, max: usize) -> Result<Vec<(CString, FileType)>, FileError> {
         let system = |errno| self.error("", fault(errno));
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.fd).map_err(system)? {
@@ -155,6 +155,14 @@ impl Folder {
     /// What the system says about this folder itself.
     pub(super) fn status(&self) -> Result<Status, FileError> {
         Status::of(&self.fd).map_err(|errno| self.error("", fault(errno)))
+    }
+
+    /// The number by which the system knows the kind of file system that this folder is in.
+    // The field's type differs between architectures.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    pub(super) fn file_system(&self) -> Result<u32, FileError> {
+        let stat = rustix::fs::fstatfs(&self.fd).map_err(|errno| self.error("", fault(errno)))?;
+        Ok(stat.f_type as u32)
     }
 
     /// The path of something in this folder, for messages.
@@ -258,6 +266,7 @@ pub(super) struct Status {
     pub(super) kind: FileType,
     pub(super) size: u64,
     pub(super) links: u64,
+    pub(super) device: u64,
     pub(super) inode: u64,
     /// Seconds and nanoseconds of the last writing.
     pub(super) modified: (i128, i128),
@@ -277,6 +286,7 @@ impl Status {
             kind: FileType::from_raw_mode(stat.st_mode),
             size: u64::try_from(stat.st_size).unwrap_or(0),
             links: u64::from(stat.st_nlink),
+            device: u64::from(stat.st_dev),
             inode: u64::from(stat.st_ino),
             modified: (i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec)),
             changed: (i128::from(stat.st_ctime), i128::from(stat.st_ctime_nsec)),

@@ -1,6 +1,7 @@
 //! Registries as they are found on disks, good and bad.
 
 mod copies;
+mod watching;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
