@@ -1,76 +1,183 @@
-//! The admin listener: what serves, in full.
+//! The admin listener: what serves and why, and the wishes of operators. It is on loopback alone, and
+//! takes nothing from web pages of others.
+
+mod status;
+mod wishes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::http::{Method, Request, Response};
+use ::http::{HeaderMap, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use pointsman_core::PredictError;
-use pointsman_predict::ServedModel;
+use pointsman_control::Question;
+use pointsman_core::{Code, ModelName, PredictError};
 use serde_json::{Value, json};
 
-use crate::findings::as_json;
+use crate::control::Control;
 use crate::gateway::Gateway;
-use crate::http::{AnswerBody, document, error};
+use crate::http::{AnswerBody, Http, document, error, read_small};
 use crate::listen::Answer;
+use crate::reload::Reload;
+
+/// Who wishes something, where the caller says so.
+pub(crate) const OPERATOR: &str = "pointsman-operator";
+/// Entries of the journal that are answered where nobody says how many.
+const ENTRIES: u32 = 100;
 
 /// Answers the requests of the admin listener.
 #[derive(Clone)]
 pub(crate) struct Admin {
     gateway: Arc<Gateway>,
+    control: Control,
+    reload: Arc<Reload>,
+    /// The V2 protocol with control of the repository, for Triton's clients.
+    http: Http,
+    body_timeout: Duration,
 }
 
 impl Admin {
-    /// A listener over the gateway.
+    /// A listener over the gateway and its control path.
     #[must_use]
-    pub(crate) fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        control: Control,
+        reload: Arc<Reload>,
+        http: Http,
+        body_timeout: Duration,
+    ) -> Self {
+        Self { gateway, control, reload, http, body_timeout }
     }
 
-    /// `GET /models`: every model with its plan and every version with its state.
-    fn models(&self) -> Value {
-        let models: Vec<Value> = self.gateway.models().iter().map(|model| describe(model)).collect();
-        let generation = self.gateway.predictor.snapshots().pin().generation;
-        json!({"generation": generation, "ready": self.gateway.is_ready(), "models": models})
+    async fn route(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let path = request.uri().path().to_owned();
+        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let method = request.method().clone();
+        let answer = match (&method, segments.as_slice()) {
+            (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
+            (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
+            (&Method::GET, ["config"]) => Ok(self.reload.effective()),
+            (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
+            (&Method::POST, ["models", model, verb]) => self.wish(model, verb, request).await,
+            (_, ["models" | "journal" | "config"]) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
+            (_, ["models", _, verb]) if wishes::VERBS.contains(verb) => {
+                Err(PredictError::MethodNotAllowed { allowed: "POST" })
+            }
+            _ => return self.http.answer(request).await,
+        };
+        match answer {
+            Ok(json) => document(Bytes::from(json.to_string())),
+            Err(problem) => error(&problem),
+        }
+    }
+
+    async fn wish(&self, model: &str, verb: &str, request: Request<Incoming>) -> Result<Value, PredictError> {
+        let by = operator(request.headers());
+        let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
+        let (wish, dry_run) = wishes::read(verb, &body)?;
+        let granted = self.control.wish(model, wish, by, dry_run).await?;
+        Ok(json!({
+            "model": model,
+            "outcome": granted.outcome.name(),
+            "generation": granted.generation,
+            "changes": granted.changes,
+            "took_ms": granted.took.as_secs_f64() * 1000.0,
+        }))
+    }
+
+    /// `GET /journal?model=M&after=ID&limit=N`.
+    async fn journal(&self, uri: &Uri) -> Result<Value, PredictError> {
+        let mut question = Question { limit: ENTRIES, ..Question::default() };
+        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let bad =
+                |what: &str| PredictError::BadRequest(format!("{key}={value} in the query is no {what}"));
+            match key {
+                "model" => question.model = Some(ModelName::new(value).map_err(|e| bad(&e.to_string()))?),
+                "after" => question.after = Some(value.parse().map_err(|_| bad("place of an entry"))?),
+                "limit" => question.limit = value.parse().map_err(|_| bad("number of entries"))?,
+                _ => {
+                    return Err(PredictError::BadRequest(format!(
+                        "{key} is no key here: model, after, limit"
+                    )));
+                }
+            }
+        }
+        let entries = self.control.journal(question).await?;
+        Ok(json!({"entries": entries.iter().map(status::entry).collect::<Vec<_>>()}))
     }
 }
 
-fn describe(model: &ServedModel) -> Value {
-    let mut versions: Vec<(u64, Value)> = Vec::new();
-    for (number, version) in &model.versions {
-        let spec = version.spec();
-        versions.push((
-            number.get(),
-            json!({
-                "version": number.get(), "state": "READY", "reason": "", "engine": spec.engine,
-                "digest": spec.digest, "workers": version.workers(), "queue_depth": version.queue_depth(),
-                "answered": version.record().statistics().success.read().0, "findings": as_json(&spec.findings),
-            }),
-        ));
+/// Who says so: the header, or that nobody did.
+pub(crate) fn operator(headers: &HeaderMap) -> String {
+    let said = headers.get(OPERATOR).and_then(|value| value.to_str().ok()).filter(|said| !said.is_empty());
+    said.map_or_else(|| "somebody on this host".into(), pointsman_core::shown)
+}
+
+/// Refuses what a web page could make a browser send: a request under another host's name, or from
+/// another origin.
+fn check_caller(request: &Request<Incoming>) -> Result<(), PredictError> {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(::http::uri::Authority::as_str);
+    let forbidden = |reason: &str| {
+        let reason = format!("the admin listener answers nobody who {reason}");
+        Err(PredictError::Control { code: Code::Forbidden, reason })
+    };
+    match authority.or(host) {
+        Some(host) if !is_local(host) => return forbidden("calls it by a name other than localhost"),
+        _ => {}
     }
-    for (number, unavailable) in &model.unavailable {
-        let state = if unavailable.loading { "LOADING" } else { "UNAVAILABLE" };
-        let value = json!({"version": number.get(), "state": state, "reason": unavailable.reason});
-        versions.push((number.get(), value));
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    match origin.map(|origin| origin.trim_start_matches("http://")) {
+        Some(origin) if Some(origin) != authority.or(host) => forbidden("comes from another site's page"),
+        _ => Ok(()),
     }
-    versions.sort_by_key(|(number, _)| *number);
-    let aliases: serde_json::Map<String, Value> =
-        model.plan.aliases.iter().map(|(alias, number)| (alias.to_string(), json!(number.get()))).collect();
-    json!({
-        "name": model.name.as_str(),
-        "default": model.plan.default.map(pointsman_core::VersionNumber::get),
-        "aliases": aliases,
-        "problem": model.problem,
-        "versions": versions.into_iter().map(|(_, value)| value).collect::<Vec<_>>(),
-    })
+}
+
+/// Whether a host, with or without a port, is this one.
+fn is_local(host: &str) -> bool {
+    let name = host.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(name, _)| name);
+    let name = name.unwrap_or_else(|| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let address = name.parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl Answer for Admin {
     async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        match (request.method(), request.uri().path()) {
-            (&Method::GET, "/models") => document(Bytes::from(self.models().to_string())),
-            (_, "/models") => error(&PredictError::MethodNotAllowed { allowed: "GET" }),
-            _ => error(&PredictError::NotFound),
+        match check_caller(&request) {
+            Ok(()) => self.route(request).await,
+            Err(problem) => error(&problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_names_of_this_host_are_local() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8003",
+            "127.0.0.1",
+            "127.0.0.1:8003",
+            "127.9.9.9:1",
+            "[::1]:8003",
+            "[::1]",
+        ] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:8003",
+            "10.0.0.1:8003",
+            "127.0.0.1.evil.example",
+            "[::2]",
+        ] {
+            assert!(!is_local(host), "{host}");
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
 #[derive(Debug, Parser)]
@@ -16,7 +17,10 @@ use crate::config::Config;
                   pointsman serve /srv/models --http 0.0.0.0:8000\n  \
                   pointsman check /srv/models                say what is wrong with them, exit code 1 if anything is\n  \
                   pointsman models                           what a running gateway serves\n  \
-                  pointsman predict iris --input request.json"
+                  pointsman predict iris --input request.json\n  \
+                  pointsman promote iris 4                   let version 4 answer, once it has passed its gates\n  \
+                  pointsman rollback iris                    let the one before answer again\n  \
+                  pointsman journal iris                     who changed what, when and why"
 )]
 pub(crate) struct Cli {
     /// What to do; without one, `serve`.
@@ -36,13 +40,61 @@ pub(crate) enum Command {
     #[command(after_help = "Exit code: 0 nothing wrong, 1 a problem was found, 2 wrong usage.")]
     Check(Check),
     /// List what a running gateway serves.
-    Models(Client),
+    Models(AdminClient),
     /// Ask a running gateway for a prediction.
     #[command(after_help = "Examples:\n  \
         echo '{\"inputs\":[{\"name\":\"X\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[5.1,3.5,1.4,0.2]}]}' |\n    \
         pointsman predict iris --input -\n  \
         pointsman predict iris --version 2 --input request.json --json")]
     Predict(Predict),
+    /// Let a version answer callers that name none, once it is loaded and has passed its gates.
+    #[command(
+        after_help = "It holds until `serve` of the card or the configuration changes, or until `pointsman reset`.\n\n\
+        Examples:\n  pointsman promote iris 4 --dry-run\n  pointsman promote iris 4\n  \
+        pointsman promote iris 5 --allow-breaking    although callers of the version that serves would break"
+    )]
+    Promote(Promote),
+    /// Let the version answer again that answered before.
+    #[command(
+        after_help = "While that one is still loaded (registry.previous_kept) this takes milliseconds. The version that \
+        is left is not `latest`\nagain before it is promoted by name, or is another one.\n\nExamples:\n  pointsman rollback iris"
+    )]
+    Rollback(OfModel),
+    /// Load a version beside the others; without a number, serve the model again and read it anew.
+    #[command(after_help = "Examples:\n  pointsman load iris 2\n  pointsman load iris")]
+    Load(OfVersion),
+    /// Let a version, or the whole model, leave.
+    #[command(after_help = "Examples:\n  pointsman unload iris 2 --dry-run\n  pointsman unload iris")]
+    Unload(OfVersion),
+    /// Let an alias stand for a version.
+    #[command(
+        after_help = "Examples:\n  pointsman alias iris champion 3\n  pointsman alias iris champion --remove"
+    )]
+    Alias(Alias),
+    /// Keep a version answering, whatever card, configuration and `latest` say.
+    #[command(
+        after_help = "Examples:\n  pointsman pin iris        the one that answers now\n  pointsman pin iris 3"
+    )]
+    Pin(OfVersion),
+    /// Let card, configuration and `latest` count again after a pin.
+    Unpin(OfModel),
+    /// Let nothing about a model change by itself, and grant nothing but rollback and unload.
+    Freeze(OfModel),
+    /// Let a model change again after a freeze.
+    Unfreeze(OfModel),
+    /// Forget all wishes about a model: card and configuration alone say what serves.
+    Reset(OfModel),
+    /// Show who changed what, when and why.
+    #[command(
+        after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json"
+    )]
+    Journal(Journal),
+    /// Show the configuration that counts, or let a running gateway read it again.
+    #[command(
+        after_help = "Examples:\n  pointsman config --effective    every key, its value, and where that comes from\n  \
+        pointsman config --reload       as SIGHUP does; where anything is wrong the old one stays"
+    )]
+    Config(ShowConfig),
     /// Say which engines are there, and why others are not.
     Engines(Engines),
     /// Load a library of ONNX Runtime for its version alone, in this process.
@@ -54,7 +106,7 @@ pub(crate) enum Command {
 }
 
 /// Where the configuration comes from, and what overrides it.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Settings {
     /// The registry: a directory of `<model>/<version>/model.onnx` [default: models].
     #[arg(env = "POINTSMAN_MODELS")]
@@ -68,7 +120,7 @@ pub(crate) struct Settings {
 }
 
 /// `pointsman serve`.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) settings: Settings,
@@ -84,13 +136,34 @@ pub(crate) struct Serve {
     /// Control [default: 127.0.0.1:8003].
     #[arg(long, env = "POINTSMAN_ADMIN", value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
-    /// Where state is kept; without it nothing is written.
+    /// Where the journal is kept; without it, wishes are forgotten when the gateway stops.
     #[arg(long, env = "POINTSMAN_STATE", value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Gets the bound addresses as JSON once the gateway is ready.
     #[arg(long, env = "POINTSMAN_READY_FILE", value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// Which of these were given, and how.
+    #[arg(skip)]
+    pub(crate) given: Vec<Given>,
 }
+
+/// A flag or a variable that was given in place of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    key: &'static str,
+    by: String,
+}
+
+/// Flags with the keys that they stand for, and their variables.
+const KEYS: [(&str, &str, &str); 7] = [
+    ("models", "models", "POINTSMAN_MODELS"),
+    ("onnxruntime", "onnxruntime.library", "POINTSMAN_ONNXRUNTIME"),
+    ("http", "listen.http", "POINTSMAN_HTTP"),
+    ("grpc", "listen.grpc", "POINTSMAN_GRPC"),
+    ("metrics", "listen.metrics", "POINTSMAN_METRICS"),
+    ("admin", "listen.admin", "POINTSMAN_ADMIN"),
+    ("state", "state", "POINTSMAN_STATE"),
+];
 
 /// `pointsman check`.
 #[derive(Debug, Args)]
@@ -116,20 +189,6 @@ pub(crate) struct Engines {
     pub(crate) json: bool,
 }
 
-/// What clients of a running gateway have in common.
-#[derive(Debug, Args)]
-pub(crate) struct Client {
-    /// The gateway's HTTP listener.
-    #[arg(long, env = "POINTSMAN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    pub(crate) url: String,
-    /// The gateway's admin listener.
-    #[arg(long, env = "POINTSMAN_ADMIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8003")]
-    pub(crate) admin_url: String,
-    /// Answer as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// `pointsman predict`.
 #[derive(Debug, Args)]
 pub(crate) struct Predict {
@@ -141,15 +200,143 @@ pub(crate) struct Predict {
     /// A V2 request as JSON; - reads standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
+    /// The gateway's HTTP listener.
+    #[arg(long, env = "POINTSMAN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub(crate) url: String,
+    /// Answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A wish about a model.
+#[derive(Debug, Args)]
+pub(crate) struct OfModel {
+    /// The model.
+    pub(crate) model: String,
     #[command(flatten)]
-    pub(crate) client: Client,
+    pub(crate) how: How,
+}
+
+/// A wish about a version.
+#[derive(Debug, Args)]
+pub(crate) struct OfVersion {
+    /// The model.
+    pub(crate) model: String,
+    /// The version's number.
+    pub(crate) version: Option<u64>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// `pointsman promote`.
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// The model.
+    pub(crate) model: String,
+    /// The version's number.
+    pub(crate) version: u64,
+    /// Also where callers of the version that serves would break.
+    #[arg(long)]
+    pub(crate) allow_breaking: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// `pointsman alias`.
+#[derive(Debug, Args)]
+pub(crate) struct Alias {
+    /// The model.
+    pub(crate) model: String,
+    /// The alias.
+    pub(crate) alias: String,
+    /// The version's number.
+    #[arg(required_unless_present = "remove", conflicts_with = "remove")]
+    pub(crate) version: Option<u64>,
+    /// Let the alias stand for nothing.
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Also where callers of the alias would break.
+    #[arg(long)]
+    pub(crate) allow_breaking: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How a wish is brought forward.
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    /// Only say what would happen.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Who wishes it, for the journal.
+    #[arg(long, env = "POINTSMAN_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: AdminClient,
+}
+
+/// What clients of the admin listener have in common.
+#[derive(Debug, Args)]
+pub(crate) struct AdminClient {
+    /// The gateway's admin listener.
+    #[arg(long, env = "POINTSMAN_ADMIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8003")]
+    pub(crate) admin_url: String,
+    /// Answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `pointsman journal`.
+#[derive(Debug, Args)]
+pub(crate) struct Journal {
+    /// Entries about this model alone.
+    pub(crate) model: Option<String>,
+    /// How many of the last entries.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) client: AdminClient,
+}
+
+/// `pointsman config`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowConfig {
+    /// Print every key with its value and where that comes from (this is what it does anyway).
+    #[arg(long)]
+    pub(crate) effective: bool,
+    /// Let the gateway read its configuration again.
+    #[arg(long, conflicts_with = "effective")]
+    pub(crate) reload: bool,
+    #[command(flatten)]
+    pub(crate) client: AdminClient,
 }
 
 /// Reads the command line. Without a command it is `serve`, and the variables of `serve` count.
 pub(crate) fn read() -> Command {
-    let named = Cli::parse().command;
-    let serve = || Cli::parse_from(std::env::args_os().take(1).chain(["serve".into()])).command;
-    named.or_else(serve).unwrap_or_else(|| Command::Serve(Serve::default()))
+    let mut matches = Cli::command().get_matches();
+    if matches.subcommand().is_none() {
+        matches = Cli::command().get_matches_from(std::env::args_os().take(1).chain(["serve".into()]));
+    }
+    let read = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut command = read.command.unwrap_or_else(|| Command::Serve(Serve::default()));
+    if let (Command::Serve(serve), Some((_, matches))) = (&mut command, matches.subcommand()) {
+        serve.given = given(matches);
+    }
+    command
+}
+
+/// Which keys were given by flags and variables.
+fn given(matches: &ArgMatches) -> Vec<Given> {
+    let given = |(flag, key, variable): &(&'static str, &'static str, &'static str)| {
+        let by = match matches.value_source(flag)? {
+            ValueSource::CommandLine if *flag == "models" => "the command line".to_owned(),
+            ValueSource::CommandLine => format!("--{flag}"),
+            ValueSource::EnvVariable => (*variable).to_owned(),
+            _ => return None,
+        };
+        Some(Given { key, by })
+    };
+    KEYS.iter().filter_map(given).collect()
 }
 
 impl Settings {
@@ -158,24 +345,28 @@ impl Settings {
     /// # Errors
     /// Every problem, a line each.
     pub(crate) fn config(&self) -> Result<Config, Vec<String>> {
-        let mut config = read_config(self.config.as_deref())?;
+        self.config_with_origins().map(|(config, _)| config)
+    }
+
+    fn config_with_origins(&self) -> Result<(Config, Vec<Effective>), Vec<String>> {
+        let (mut config, effective) = read_config(self.config.as_deref())?;
         if let Some(models) = &self.models {
             config.models.clone_from(models);
         }
         if self.onnxruntime.is_some() {
             config.onnxruntime_library.clone_from(&self.onnxruntime);
         }
-        Ok(config)
+        Ok((config, effective))
     }
 }
 
 impl Serve {
-    /// The configuration that file, variables and flags make together.
+    /// The configuration that file, variables and flags make together, and where each value comes from.
     ///
     /// # Errors
     /// Every problem, a line each.
-    pub(crate) fn config(&self) -> Result<Config, Vec<String>> {
-        let mut config = self.settings.config()?;
+    pub(crate) fn config(&self) -> Result<(Config, Vec<Effective>), Vec<String>> {
+        let (mut config, mut effective) = self.settings.config_with_origins()?;
         let listen = &mut config.listen;
         let addresses = [
             (&mut listen.http, self.http),
@@ -186,10 +377,19 @@ impl Serve {
         for (address, flag) in addresses {
             *address = flag.unwrap_or(*address);
         }
+        if let Some(admin) = self.admin.filter(|admin| !admin.ip().is_loopback()) {
+            return Err(vec![format!("--admin: {}", not_loopback(admin))]);
+        }
         if self.state.is_some() {
             config.state.clone_from(&self.state);
         }
-        Ok(config)
+        for Given { key, by } in &self.given {
+            let value = config.shown(key);
+            if let Some(entry) = effective.iter_mut().find(|entry| entry.key == *key) {
+                *entry = Effective { key: entry.key.clone(), value, origin: Origin::Given(by.clone()) };
+            }
+        }
+        Ok((config, effective))
     }
 }
 
@@ -205,9 +405,12 @@ impl Engines {
     }
 }
 
-fn read_config(path: Option<&std::path::Path>) -> Result<Config, Vec<String>> {
-    let Some(path) = path else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(path).map_err(|e| vec![format!("{}: {e}", path.display())])?;
-    Config::read(&text)
-        .map_err(|problems| problems.iter().map(|p| format!("{}: {p}", path.display())).collect())
+fn read_config(path: Option<&std::path::Path>) -> Result<(Config, Vec<Effective>), Vec<String>> {
+    let text = match path {
+        Some(path) => std::fs::read_to_string(path).map_err(|e| vec![format!("{}: {e}", path.display())])?,
+        None => String::new(),
+    };
+    let place = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
+    Config::read_with_origins(&text)
+        .map_err(|problems| problems.iter().map(|p| format!("{place}{p}")).collect())
 }

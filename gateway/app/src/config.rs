@@ -6,16 +6,19 @@
 mod reader;
 mod setting;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pointsman_core::{EngineChoice, Nonfinite};
+use pointsman_core::{EngineChoice, ModelName, Nonfinite};
 use pointsman_predict::AdmissionLimits;
+use pointsman_registry::Card;
 use pointsman_wire::limits::Limits;
 
-pub(crate) use self::reader::Problem;
-use self::reader::Section;
+pub(crate) use self::reader::{Effective, Origin, Problem};
+use self::reader::{Notes, Section};
+use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 
 /// Everything that can be set.
@@ -29,6 +32,10 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     /// How models are run.
     pub(crate) serving: Serving,
+    /// How the registry is followed.
+    pub(crate) registry: Registry,
+    /// What is declared of models in place of their cards.
+    pub(crate) model: BTreeMap<ModelName, Card>,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
     /// What one request may be made of.
@@ -73,6 +80,21 @@ pub(crate) struct Serving {
     pub(crate) nonfinite: Nonfinite,
     /// When the gateway says that it is ready.
     pub(crate) readiness: Readiness,
+}
+
+/// How the registry is followed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Registry {
+    /// How long a folder without a manifest has to be quiet before it counts as complete.
+    pub(crate) settle: Duration,
+    /// How often it is looked at where no file event came.
+    pub(crate) poll: Duration,
+    /// How long the version that served before stays loaded.
+    pub(crate) previous_kept: Duration,
+    /// Loads at the same time.
+    pub(crate) loads_max: usize,
+    /// Failed tries in a row after which a version is left alone.
+    pub(crate) attempts_max: u32,
 }
 
 /// Bounds of connections.
@@ -137,6 +159,14 @@ impl Default for Config {
                 nonfinite: Nonfinite::Token,
                 readiness: Readiness::Any,
             },
+            registry: Registry {
+                settle: Duration::from_secs(2),
+                poll: Duration::from_secs(5),
+                previous_kept: Duration::from_secs(600),
+                loads_max: 1,
+                attempts_max: 5,
+            },
+            model: BTreeMap::new(),
             onnxruntime_library: None,
             limits: Limits::default(),
             admission: AdmissionLimits::default(),
@@ -161,18 +191,29 @@ impl Config {
     ///
     /// # Errors
     /// Every problem of the text, in the order of the keys.
+    #[cfg(test)]
     pub(crate) fn read(text: &str) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        Self::read_with_origins(text).map(|(config, _)| config)
+    }
+
+    /// Reads a configuration file's text, and says of every key where its value comes from.
+    ///
+    /// # Errors
+    /// Every problem of the text, in the order of the keys.
+    pub(crate) fn read_with_origins(text: &str) -> Result<(Self, Vec<Effective>), Vec<Problem>> {
+        let mut notes = Notes::default();
         let mut config = Self::default();
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,
             Err(error) => return Err(vec![Problem::syntax(&error)]),
         };
-        let mut root = Section::root(table, &mut problems);
+        let mut root = Section::root(table, &mut notes);
         root.set("models", &mut config.models);
         root.set_optional("state", &mut config.state);
         root.section("listen", |s| config.listen.read(s));
         root.section("serving", |s| config.serving.read(s));
+        root.section("registry", |s| config.registry.read(s));
+        config.model = read_models(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("limits", |s| {
             read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections)
@@ -191,8 +232,62 @@ impl Config {
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
         root.finish();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
+}
+
+impl Config {
+    /// The value of a key that a flag can give, as it would stand in the file.
+    pub(crate) fn shown(&self, key: &str) -> Option<String> {
+        let listen = &self.listen;
+        match key {
+            "models" => Some(self.models.show()),
+            "state" => self.state.as_ref().map(Setting::show),
+            "onnxruntime.library" => self.onnxruntime_library.as_ref().map(Setting::show),
+            "listen.http" => Some(listen.http.show()),
+            "listen.grpc" => Some(listen.grpc.show()),
+            "listen.metrics" => Some(listen.metrics.show()),
+            "listen.admin" => Some(listen.admin.show()),
+            _ => None,
+        }
+    }
+}
+
+impl Registry {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.set("settle", &mut self.settle);
+        section.set("poll", &mut self.poll);
+        section.set("previous_kept", &mut self.previous_kept);
+        section.set_within("loads_max", &mut self.loads_max, 1..=64);
+        section.set_within("attempts_max", &mut self.attempts_max, 1..=1000);
+    }
+}
+
+/// The cards below `[model.NAME]`, with the keys of `model.toml`.
+fn read_models(root: &mut Section<'_>) -> BTreeMap<ModelName, Card> {
+    let mut cards = BTreeMap::new();
+    for (name, value) in root.named("model") {
+        let key = format!("model.{name}");
+        let Ok(model) = ModelName::new(&name) else {
+            root.problem(&key, "is no name of a model".into());
+            continue;
+        };
+        let toml::Value::Table(table) = value else {
+            root.problem(&key, format!("expected a section [{key}] with keys of model.toml"));
+            continue;
+        };
+        match Card::from_table(&key, table) {
+            Ok(card) => {
+                cards.insert(model, card);
+            }
+            Err(problems) => {
+                for problem in problems {
+                    root.problem(&key, format!("{}; {}", problem.what, problem.remedy));
+                }
+            }
+        }
+    }
+    cards
 }
 
 impl Listen {
@@ -201,7 +296,18 @@ impl Listen {
         section.set("grpc", &mut self.grpc);
         section.set("metrics", &mut self.metrics);
         section.set("admin", &mut self.admin);
+        if !self.admin.ip().is_loopback() {
+            section.problem("admin", not_loopback(self.admin));
+        }
     }
+}
+
+/// Why an address is none for the admin listener.
+pub(crate) fn not_loopback(address: SocketAddr) -> String {
+    format!(
+        "{address} is no loopback address, and whoever reaches the admin listener decides what serves: give \
+         127.0.0.1 or [::1], and come from elsewhere through a tunnel (ssh -L, kubectl port-forward)"
+    )
 }
 
 impl Serving {
@@ -259,7 +365,8 @@ mod tests {
     fn the_reference_configuration_lists_every_key() {
         let reference = include_str!("../../../deploy/pointsman.toml");
         // An unknown key in each section makes the reader name the known ones.
-        let sections = ["listen", "serving", "onnxruntime", "limits", "shutdown", "log", "telemetry"];
+        let sections =
+            ["listen", "serving", "registry", "onnxruntime", "limits", "shutdown", "log", "telemetry"];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();
         assert_eq!(problems.len(), sections.len() + 1);

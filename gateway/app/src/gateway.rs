@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pointsman_core::{Nonfinite, PredictError, VersionSelector};
-use pointsman_predict::{Predictor, Record, ServedModel};
+use pointsman_predict::{Predictor, Record, ServedModel, Standing};
 use pointsman_wire::limits::Limits;
 use pointsman_wire::view::{CountedTime, IndexEntry, IndexState, ModelView, ServerView, StatisticsView};
 use tokio::sync::watch;
@@ -125,7 +125,11 @@ impl Gateway {
             }
             index.extend(model.versions.keys().map(|&v| entry(Some(v), IndexState::Ready, "")));
             index.extend(model.unavailable.iter().map(|(&version, unavailable)| {
-                let state = if unavailable.loading { IndexState::Loading } else { IndexState::Unavailable };
+                let state = match unavailable.standing {
+                    Standing::Loading => IndexState::Loading,
+                    Standing::Unloading => IndexState::Unloading,
+                    Standing::Unavailable => IndexState::Unavailable,
+                };
                 entry(Some(version), state, &unavailable.reason)
             }));
         }

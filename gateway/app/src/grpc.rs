@@ -8,6 +8,7 @@ mod stream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use pointsman_control::Wish;
 use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector};
 use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
@@ -33,23 +34,24 @@ pub(crate) use self::admitted::{Admitted, unread};
 pub(crate) use self::budget::{BoundedBody, Undecoded};
 use self::health::GatewayHealth;
 use self::stream::AnswerStream;
+use crate::admin::operator;
+use crate::control::Control;
 use crate::exchange::{Answered, Exchange};
 use crate::gateway::Gateway;
 
-/// Loading and unloading is the registry's matter.
-pub(crate) const NO_CONTROL: &str =
-    "models are loaded from the registry when the gateway starts, not on request";
+/// What callers of the public listeners are told who want a model loaded or unloaded.
+pub(crate) const NO_CONTROL: &str = "models are loaded and unloaded by request on the admin listener alone";
 
 /// All gRPC services of the gateway.
 #[must_use]
-pub(crate) fn routes(gateway: &Arc<Gateway>) -> Routes {
+pub(crate) fn routes(gateway: &Arc<Gateway>, control: Option<Control>) -> Routes {
     let mut routes = Routes::builder();
     routes.add_service(HealthServer::new(GatewayHealth::new(gateway.clone())));
     if let Err(error) = add_reflection(&mut routes) {
         // The sets are compiled in and read by a test: they cannot be malformed.
         tracing::warn!("gRPC reflection is off: {error}");
     }
-    let inference = GrpcInferenceServiceServer::new(Inference { gateway: gateway.clone() })
+    let inference = GrpcInferenceServiceServer::new(Inference { gateway: gateway.clone(), control })
         .max_decoding_message_size(gateway.limits.body_bytes_max)
         .max_encoding_message_size(usize::MAX)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -92,6 +94,8 @@ pub(crate) const STREAM_PATH: &str = "/inference.GRPCInferenceService/ModelStrea
 #[derive(Clone)]
 struct Inference {
     gateway: Arc<Gateway>,
+    /// The way to the control path, on the admin listener alone.
+    control: Option<Control>,
 }
 
 impl Inference {
@@ -136,6 +140,14 @@ impl Inference {
         let encode_from = Instant::now();
         let response = wire::encode_infer(&prediction, &form)?;
         Ok((response, prediction, encode_from.elapsed()))
+    }
+
+    /// Wishes something about a model, where this is the admin listener.
+    async fn wish(&self, model: &str, wish: Wish, by: String) -> Result<(), Status> {
+        let Some(control) = &self.control else {
+            return Err(wire::status(&PredictError::Unsupported(NO_CONTROL.into())));
+        };
+        control.wish(model, wish, by, false).await.map(drop).map_err(|error| wire::status(&error))
     }
 
     /// The version that a message names.
@@ -301,15 +313,25 @@ impl GrpcInferenceService for Inference {
 
     async fn repository_model_load(
         &self,
-        _: Request<RepositoryModelLoadRequest>,
+        request: Request<RepositoryModelLoadRequest>,
     ) -> Result<Response<RepositoryModelLoadResponse>, Status> {
-        Err(wire::status(&PredictError::Unsupported(NO_CONTROL.into())))
+        let by = operator(&request.metadata().clone().into_headers());
+        let RepositoryModelLoadRequest { repository_name, model_name, parameters } = request.into_inner();
+        wire::check_repository(&repository_name, parameters.keys().map(String::as_str))
+            .map_err(|e| wire::status(&e))?;
+        self.wish(&model_name, Wish::Load { version: None }, by).await?;
+        Ok(Response::new(RepositoryModelLoadResponse {}))
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<RepositoryModelUnloadRequest>,
+        request: Request<RepositoryModelUnloadRequest>,
     ) -> Result<Response<RepositoryModelUnloadResponse>, Status> {
-        Err(wire::status(&PredictError::Unsupported(NO_CONTROL.into())))
+        let by = operator(&request.metadata().clone().into_headers());
+        let RepositoryModelUnloadRequest { repository_name, model_name, parameters } = request.into_inner();
+        wire::check_repository(&repository_name, parameters.keys().map(String::as_str))
+            .map_err(|e| wire::status(&e))?;
+        self.wish(&model_name, Wish::Unload { version: None }, by).await?;
+        Ok(Response::new(RepositoryModelUnloadResponse {}))
     }
 }

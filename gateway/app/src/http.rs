@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use hyper::body::Incoming;
+use pointsman_control::Wish;
 use pointsman_core::{PredictError, RequestId, VersionSelector};
 use pointsman_predict::Protocol;
 use pointsman_wire::route::{self, Route, Target};
@@ -23,10 +24,15 @@ use tonic::service::Routes;
 pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
 pub(crate) use self::read::BODY_KEY;
+use crate::admin::operator;
+use crate::control::Control;
 use crate::exchange::{Caller, Exchange};
 use crate::gateway::Gateway;
 use crate::grpc::{self, Admitted, BoundedBody, INFER_PATH, NO_CONTROL, STREAM_PATH, Undecoded, UnderWay};
 use crate::listen::Answer;
+
+const LOAD: Wish = Wish::Load { version: None };
+const UNLOAD: Wish = Wish::Unload { version: None };
 
 /// The largest body of a request that is no prediction.
 const SMALL_BODY_MAX: usize = 64 << 10;
@@ -36,6 +42,8 @@ const SMALL_BODY_MAX: usize = 64 << 10;
 pub(crate) struct Http {
     gateway: Arc<Gateway>,
     grpc: Grpc,
+    /// The way to the control path, on the admin listener alone.
+    control: Option<Control>,
     body_timeout: Duration,
 }
 
@@ -50,8 +58,13 @@ pub(crate) struct Grpc {
 impl Http {
     /// A service over the data path and the gRPC services.
     #[must_use]
-    pub(crate) fn new(gateway: Arc<Gateway>, grpc: Grpc, body_timeout: Duration) -> Self {
-        Self { gateway, grpc, body_timeout }
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        grpc: Grpc,
+        control: Option<Control>,
+        body_timeout: Duration,
+    ) -> Self {
+        Self { gateway, grpc, control, body_timeout }
     }
 
     async fn rest(&self, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -63,6 +76,8 @@ impl Http {
             Route::Infer(target) => infer::v2(self, target, request).await,
             Route::V1Predict(target) => infer::v1(self, target, request).await,
             Route::RepositoryIndex => self.index(request.into_body()).await,
+            Route::RepositoryLoad(model) => self.repository(&model, LOAD, request).await,
+            Route::RepositoryUnload(model) => self.repository(&model, UNLOAD, request).await,
             other => self.about(&other).unwrap_or_else(|error| answer::error(&error)),
         }
     }
@@ -100,15 +115,14 @@ impl Http {
                 }
                 Err(error) => return Err(error),
             },
-            Route::RepositoryLoad(_) | Route::RepositoryUnload(_) => {
-                return Err(PredictError::Unsupported(NO_CONTROL.into()));
-            }
             Route::V1Metadata(t) => document(v1::documents::metadata(&gateway.model(&t.model, &t.version)?)),
             Route::V1Status(t) => self.v1_status(t)?,
             // Answered before, as they have bodies.
-            Route::Infer(_) | Route::V1Predict(_) | Route::RepositoryIndex => {
-                return Err(PredictError::NotFound);
-            }
+            Route::Infer(_)
+            | Route::V1Predict(_)
+            | Route::RepositoryIndex
+            | Route::RepositoryLoad(_)
+            | Route::RepositoryUnload(_) => return Err(PredictError::NotFound),
         })
     }
 
@@ -142,11 +156,41 @@ impl Http {
         }
     }
 
-    async fn read_index(&self, mut body: Incoming) -> Result<bool, PredictError> {
-        let mut permit = self.gateway.predictor.admission().admit(0, None)?;
-        let body = read::read_body(&mut body, SMALL_BODY_MAX, self.body_timeout, &mut permit).await?;
+    async fn read_index(&self, body: Incoming) -> Result<bool, PredictError> {
+        let body = read_small(&self.gateway, body, self.body_timeout).await?;
         v2::documents::decode_index(&body)
     }
+
+    /// Loading and unloading a whole model, as Triton's clients ask for it.
+    async fn repository(&self, model: &str, wish: Wish, request: Request<Incoming>) -> Response<AnswerBody> {
+        let Some(control) = &self.control else {
+            return answer::error(&PredictError::Unsupported(NO_CONTROL.into()));
+        };
+        let by = operator(request.headers());
+        let granted = async {
+            let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
+            v2::documents::check_repository(&body)?;
+            control.wish(model, wish.clone(), by, false).await
+        };
+        match granted.await {
+            Ok(_) if wish == LOAD => document(v2::documents::loaded(model)),
+            Ok(_) => document(v2::documents::unloaded(model)),
+            Err(error) => answer::error(&error),
+        }
+    }
+}
+
+/// Reads the small body of a request that is no prediction.
+///
+/// # Errors
+/// [`PredictError`] where it is too large, breaks off or takes too long.
+pub(crate) async fn read_small(
+    gateway: &Gateway,
+    mut body: Incoming,
+    timeout: Duration,
+) -> Result<Bytes, PredictError> {
+    let mut permit = gateway.predictor.admission().admit(0, None)?;
+    read::read_body(&mut body, SMALL_BODY_MAX, timeout, &mut permit).await
 }
 
 impl Answer for Http {
@@ -167,8 +211,8 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
 impl Grpc {
     /// The gRPC services over the data path.
     #[must_use]
-    pub(crate) fn new(gateway: &Arc<Gateway>, body_timeout: Duration) -> Self {
-        Self { gateway: gateway.clone(), routes: grpc::routes(gateway).prepare(), body_timeout }
+    pub(crate) fn new(gateway: &Arc<Gateway>, control: Option<Control>, body_timeout: Duration) -> Self {
+        Self { gateway: gateway.clone(), routes: grpc::routes(gateway, control).prepare(), body_timeout }
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod client;
 mod config;
+mod control;
 mod engines;
 mod exchange;
 mod findings;
@@ -14,6 +15,7 @@ mod http;
 mod listen;
 mod loader;
 mod metrics;
+mod reload;
 mod serve;
 mod table;
 mod telemetry;
@@ -22,6 +24,7 @@ mod version;
 use std::process::ExitCode;
 
 use crate::cli::Command;
+use crate::client::Wished;
 
 /// Faster than the system's for the many small, short-lived allocations of requests.
 #[global_allocator]
@@ -50,6 +53,18 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => client::models(&arguments),
         Command::Predict(arguments) => client::predict(&arguments),
+        Command::Promote(arguments) => client::wish(Wished::promote(&arguments)),
+        Command::Rollback(arguments) => client::wish(Wished::of_model("rollback", &arguments)),
+        Command::Load(arguments) => client::wish(Wished::of_version("load", &arguments)),
+        Command::Unload(arguments) => client::wish(Wished::of_version("unload", &arguments)),
+        Command::Alias(arguments) => client::wish(Wished::alias(&arguments)),
+        Command::Pin(arguments) => client::wish(Wished::of_version("pin", &arguments)),
+        Command::Unpin(arguments) => client::wish(Wished::of_model("unpin", &arguments)),
+        Command::Freeze(arguments) => client::wish(Wished::of_model("freeze", &arguments)),
+        Command::Unfreeze(arguments) => client::wish(Wished::of_model("unfreeze", &arguments)),
+        Command::Reset(arguments) => client::wish(Wished::of_model("reset", &arguments)),
+        Command::Journal(arguments) => client::journal(&arguments),
+        Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),
         Command::ProbeOnnxruntime { path } => engines::probe(&path),
     };

@@ -4,6 +4,7 @@ mod banner;
 mod control;
 mod drain;
 mod listeners;
+mod reloading;
 mod state;
 
 use std::io::Write as _;
@@ -12,22 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pointsman_control::Loader;
 use pointsman_predict::{Metrics, Predictor, snapshot_cell};
-use pointsman_registry::DirectoryRegistry;
-use prometheus_client::registry::Registry;
+use pointsman_registry::{DirectoryRegistry, Registry};
+use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::watch;
 
-use self::control::Control;
+use self::control::{Control, DataPath};
 use self::drain::Drain;
 use self::listeners::{Addresses, Listeners};
 use crate::End;
 use crate::cli;
-use crate::config::Config;
+use crate::config::{Config, Effective};
 use crate::engines::Engines;
 use crate::gateway::Gateway;
 use crate::listen::Phase;
-use crate::telemetry::{Tracer, start_log};
+use crate::reload::Reload;
+use crate::telemetry::{LogLevel, Tracer, start_log};
 
 /// Prints what is wrong with the configuration.
 pub(crate) fn refuse(problems: &[String]) -> End {
@@ -39,14 +40,15 @@ pub(crate) fn refuse(problems: &[String]) -> End {
 
 /// `pointsman serve`.
 pub(crate) fn run(arguments: &cli::Serve) -> End {
-    let config = match arguments.config() {
+    let (config, effective) = match arguments.config() {
         Ok(config) => config,
         Err(problems) => return refuse(&problems),
     };
-    if let Err(problem) = start_log(&config.log) {
-        return refuse(&[problem]);
-    }
-    match start(&config, arguments.ready_file.as_deref()) {
+    let log_level = match start_log(&config.log) {
+        Ok(log_level) => log_level,
+        Err(problem) => return refuse(&[problem]),
+    };
+    match start(&config, Source { arguments: arguments.clone(), effective, log_level }) {
         Ok(end) => end,
         Err(problem) => {
             eprintln!("pointsman: {problem}");
@@ -55,12 +57,19 @@ pub(crate) fn run(arguments: &cli::Serve) -> End {
     }
 }
 
+/// Where the configuration comes from, for reading it again.
+struct Source {
+    arguments: cli::Serve,
+    effective: Vec<Effective>,
+    log_level: LogLevel,
+}
+
 /// Starts the parts that are no threads of the gateway, then serves.
-fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
+fn start(config: &Config, source: Source) -> Result<End, String> {
     let registry = DirectoryRegistry::open(&config.models, pointsman_registry::Limits::default())
         .map_err(|e| format!("{e}; name the directory of your models: pointsman serve DIR"))?;
     let _state = config.state.as_deref().map(state::lock).transpose()?;
-    let engines = Engines::find(config.onnxruntime_library.clone());
+    let engines = Arc::new(Engines::find(config.onnxruntime_library.clone()));
     for note in engines.notes() {
         tracing::warn!("{note}");
     }
@@ -69,8 +78,7 @@ fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
         .thread_name("pointsman-io")
         .build()
         .map_err(|e| format!("cannot start the I/O threads: {e}"))?;
-    let loader = crate::loader::loader(config, Arc::new(registry), &engines);
-    let end = runtime.block_on(serve(config, loader, &engines, ready_file));
+    let end = runtime.block_on(serve(config, source, Arc::new(registry), &engines));
     // A loader may still be busy: nothing waits for it.
     runtime.shutdown_background();
     end
@@ -79,18 +87,19 @@ fn start(config: &Config, ready_file: Option<&Path>) -> Result<End, String> {
 /// Serves until told to stop, and drains.
 async fn serve(
     config: &Config,
-    loader: Loader,
-    engines: &Engines,
-    ready_file: Option<&Path>,
+    source: Source,
+    registry: Arc<dyn Registry>,
+    engines: &Arc<Engines>,
 ) -> Result<End, String> {
-    if let Some(file) = ready_file {
+    let ready_file = source.arguments.ready_file.clone();
+    if let Some(file) = &ready_file {
         clear_ready_file(file)?;
     }
     let listeners = Listeners::bind(&config.listen)?;
     let addresses = listeners.addresses();
     let (phase, phases) = watch::channel(Phase::Serving);
     let (publisher, snapshots) = snapshot_cell();
-    let mut instruments = Registry::default();
+    let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let gateway = Arc::new(Gateway {
         predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
@@ -102,8 +111,19 @@ async fn serve(
         phase: phases,
         first_pass_ended: AtomicBool::new(false),
     });
-    let listening = listeners.serve(config, &gateway, instruments);
-    let (control, first_pass) = Control::start(loader, metrics, publisher)?;
+    let policy = control::policy(config, &registry, engines);
+    let data_path = DataPath { metrics, publisher };
+    let (control, first_pass) =
+        Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
+    let make_policy = {
+        let engines = engines.clone();
+        Box::new(move |config: &Config| control::policy(config, &registry, &engines))
+    };
+    let Source { arguments, effective, log_level } = source;
+    let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
+    let operators = crate::control::Control::new(control.handle().clone());
+    let listening = listeners.serve(config, &gateway, &operators, &reload, instruments);
+    let _reloading = reloading::on_hangup(reload, operators)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {
         () = drain.asked() => {}
@@ -111,14 +131,15 @@ async fn serve(
             let no_models = passed.map_err(|_| "the first pass over the registry did not end".to_owned())??;
             gateway.first_pass_ended.store(true, Ordering::Release);
             // Whoever closed the output does not want the table; serving goes on.
-            let _ = writeln!(std::io::stdout(), "{}", banner::banner(&gateway, &no_models, engines, &addresses));
-            if let Some(file) = ready_file.filter(|_| gateway.is_ready()) {
+            let banner = banner::banner(&gateway, &no_models, engines, &addresses, config.state.as_deref());
+            let _ = writeln!(std::io::stdout(), "{banner}");
+            if let Some(file) = ready_file.as_deref().filter(|_| gateway.is_ready()) {
                 write_ready_file(file, &addresses)?;
             }
             drain.asked().await;
         }
     }
-    if let Some(file) = ready_file {
+    if let Some(file) = &ready_file {
         clear_ready_file(file)?;
     }
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;

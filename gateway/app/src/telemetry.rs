@@ -14,17 +14,60 @@ use pointsman_core::{PredictError, RequestId, StageTimes, shown};
 use pointsman_predict::VersionSpec;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 use crate::config::{Log, LogFormat, Telemetry};
 
 /// How long the last spans may take to leave when the gateway goes down.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Lets the level of the log be changed.
+pub(crate) struct LogLevel {
+    change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
+impl LogLevel {
+    /// Changes it.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with the filter.
+    pub(crate) fn set(&self, log: &Log) -> Result<(), String> {
+        (self.change)(filter(log)?)
+    }
+}
+
 /// Starts the log, on standard error.
 ///
 /// # Errors
 /// A line that says what is wrong with the filter.
-pub(crate) fn start_log(log: &Log) -> Result<(), String> {
+pub(crate) fn start_log(log: &Log) -> Result<LogLevel, String> {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(std::io::stderr);
+    let change = match log.format {
+        LogFormat::Text => {
+            let builder = builder
+                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+                .with_filter_reloading();
+            let change = changer(builder.reload_handle());
+            builder.init();
+            change
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let change = changer(builder.reload_handle());
+            builder.init();
+            change
+        }
+    };
+    Ok(LogLevel { change })
+}
+
+fn changer<S: 'static>(
+    handle: Handle<EnvFilter, S>,
+) -> Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync> {
+    Box::new(move |filter| handle.reload(filter).map_err(|e| format!("log.level: {e}")))
+}
+
+fn filter(log: &Log) -> Result<EnvFilter, String> {
     // A word alone is a level; the filter would take any other for the name of a module and be silent.
     let unknown = |word: &&str| !word.contains(['=', ':', '[']) && word.parse::<LevelFilter>().is_err();
     if let Some(word) = log.level.split(',').map(str::trim).find(unknown) {
@@ -33,18 +76,12 @@ pub(crate) fn start_log(log: &Log) -> Result<(), String> {
             shown(word)
         ));
     }
-    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
+    EnvFilter::try_new(&log.level).map_err(|e| {
         format!(
             "log.level: expected a level or a filter such as \"info,onnxruntime=debug\", found `{}`: {e}",
             log.level
         )
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match log.format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
+    })
 }
 
 /// Makes a span for each request and sends it to a collector.

@@ -37,4 +37,11 @@ impl Engines {
             format!("engine \"{choice}\" is not available; `pointsman engines` says why and what to do")
         })
     }
+
+    /// Gives memory that freed sessions left behind back to the system.
+    pub fn release_memory(&self) {
+        for engine in &self.available {
+            engine.release_memory();
+        }
+    }
 }

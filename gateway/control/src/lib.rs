@@ -1,17 +1,47 @@
-//! The control path: from what a registry holds to what a snapshot serves.
+//! The control path: from what a registry holds, and what operators wish, to what a snapshot serves.
 //!
 //! ```text
-//! registry -> Verified -> Loaded -> Checked -> Warm -> Snapshot
+//! registry --Scan--> reconciler --next_action()--> loader: Verified -> Loaded -> Checked -> Warm
+//! operators --Wish--^      |  ^-------- Event ---------------------------------------------'
+//!                          '--> journal, then publish(Snapshot)
 //! ```
 //!
-//! The order is in the types of [`loader`]: each step takes the step before by value, and only a warm
-//! version can be started. One [`Reconciler`] holds the one publisher of snapshots.
+//! What is decided is decided by functions of their arguments, time included: [`target`] says what
+//! should serve, [`next_action`] what to do next, [`grant`] what comes of a wish. One [`Reconciler`]
+//! takes one [`Event`](event) after the other, holds the one publisher of snapshots and the one journal.
+//! The order of a load is in the types of [`loader`]: only a warm version can be started.
 
+mod action;
+mod board;
+mod committed;
 mod engines;
+mod event;
+mod grant;
+mod journal;
 pub mod loader;
+mod loading;
+mod metrics;
+mod model;
+mod policy;
+mod priority;
 mod reconciler;
 pub mod signature;
+mod target;
+mod watching;
+mod wish;
 
+pub use action::{Action, next_action};
+pub use board::{ModelStatus, VersionStatus};
+pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
-pub use loader::{Gates, Loader, WorkerDefaults};
-pub use reconciler::Reconciler;
+pub use event::{Granted, Handle, Outcome, Reply};
+pub use grant::{Grant, Refusal, grant};
+pub use journal::{Entry, Journal, JournalError, Question, What, Written};
+pub use loader::{Gate, Gates, Loader, WorkerDefaults};
+pub use metrics::Metrics;
+pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
+pub use policy::Policy;
+pub use reconciler::{FirstPass, Parts, Reconciler};
+pub use target::{Target, target};
+pub use watching::WatchPolicy;
+pub use wish::Wish;

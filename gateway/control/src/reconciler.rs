@@ -1,159 +1,292 @@
-//! Brings what serves in line with what the registry wants.
+//! The one writer of what serves: it takes one event after the other, and after each does what
+//! [`next_action`] says until there is nothing more to do.
 
-use std::collections::{BTreeMap, HashMap};
+mod effects;
+mod listing;
+mod loads;
+mod publishing;
+mod wishes;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_predict::{Metrics, Publisher, ServedModel, Unavailable, Version};
-use pointsman_registry::{FolderState, ModelListing, Problem, RegistryError, VersionListing, Wanted};
-use pointsman_route::Plan;
+use pointsman_predict::{Metrics as PredictMetrics, Publisher, Version};
+use pointsman_registry::{Problem, Registry};
 
-use crate::loader::{LoadJob, Loader};
+use crate::action::{Action, next_action};
+use crate::board;
+use crate::committed::Committed;
+use crate::event::{Event, Handle, Load};
+use crate::journal::{Entry, Journal, What};
+use crate::loading::Loading;
+use crate::metrics::Metrics;
+use crate::model::Model;
+use crate::policy::Policy;
+use crate::target::{Target, target};
+use crate::watching::Watching;
+
+use self::publishing::Published;
+use self::wishes::Pending;
+
+/// How long statistics and series of a version that left stay readable: clients take differences.
+const RETIRED_KEPT: Duration = Duration::from_secs(10 * 60);
+/// How long the journal is left alone after it could not be written.
+const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// The most steps after one event before the next one is looked at.
+const STEPS_MAX: usize = 10_000;
+
+/// What the reconciler is made with.
+pub struct Parts {
+    /// Where models come from.
+    pub registry: Arc<dyn Registry>,
+    /// What was decided before.
+    pub journal: Journal,
+    /// What the configuration says of models.
+    pub policy: Policy,
+    /// Loads at a time.
+    pub loads_max: usize,
+    /// The instruments of the data path.
+    pub predict_metrics: PredictMetrics,
+    /// The instruments of the control path.
+    pub metrics: Metrics,
+    /// Where snapshots go.
+    pub publisher: Publisher,
+}
+
+/// How the first pass ended: with what was found and is no model.
+pub type FirstPass = Box<dyn FnOnce(Result<Vec<Problem>, String>) + Send>;
 
 /// The one that decides what serves.
 pub struct Reconciler {
-    loader: Loader,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    watching: Watching,
+    loading: Loading,
+    journal: Journal,
+    policy: Policy,
     metrics: Metrics,
-    publisher: Publisher,
-    models: BTreeMap<ModelName, Model>,
+    predict_metrics: PredictMetrics,
+    published: Published,
+    /// What is committed of models that the registry has not shown yet.
+    unseen: BTreeMap<ModelName, Committed>,
+    models: BTreeMap<ModelName, Tracked>,
+    /// What took effect and is not written yet; nothing is raised meanwhile.
+    owed: VecDeque<Entry>,
+    journal_rests_until: Option<Instant>,
+    /// The look at the registry up to which all that were asked for are answered.
+    looks_answered: u64,
+    registry_failed: bool,
+    no_models: Vec<Problem>,
+    incarnations: u64,
+    first_pass: Option<FirstPass>,
 }
 
-/// One model as it stands.
-struct Model {
-    listing: ModelListing,
-    wanted: Wanted,
+/// A model, and what hangs on it that no decision looks at.
+#[derive(Default)]
+struct Tracked {
+    model: Model,
+    /// Whether the registry ever said how it is to be served.
+    usable: bool,
+    /// What keeps it from being served, on one line.
+    problem: String,
+    /// What was said about it last, so that it is said once.
+    told: Vec<String>,
     versions: BTreeMap<VersionNumber, Arc<Version>>,
-    unavailable: BTreeMap<VersionNumber, Unavailable>,
+    /// Versions that left and whose workers have not all ended.
+    leaving: Vec<Load>,
+    /// When what is counted of versions that left is forgotten.
+    retired: BTreeMap<VersionNumber, Instant>,
+    pending: Vec<Pending>,
+    target: Target,
+    /// Whether the snapshot may differ from this.
+    changed: bool,
 }
 
 impl Reconciler {
-    /// A reconciler with nothing loaded.
-    #[must_use]
-    pub fn new(loader: Loader, metrics: Metrics, publisher: Publisher) -> Self {
-        Self { loader, metrics, publisher, models: BTreeMap::new() }
-    }
-
-    /// Looks at the registry and loads what it wants, publishing each version as soon as it is warm.
-    /// What is wrong with a model or a version is in the snapshot and in the log; the others serve.
-    /// Gives what was found and is no model.
+    /// Starts to look at the registry. `first_pass` is called once everything that can be served is.
     ///
     /// # Errors
-    /// [`RegistryError`] where the registry as a whole cannot be read.
-    pub fn pass(&mut self) -> Result<Vec<Problem>, RegistryError> {
-        let scan = self.loader.registry.scan()?;
-        for problem in &scan.problems {
-            tracing::warn!("{problem}");
-        }
-        self.models =
-            scan.models.into_iter().map(|listing| (listing.name.clone(), Model::found(listing))).collect();
-        self.publish();
-        let wanted: Vec<(ModelName, VersionNumber)> = self.wanted();
-        for (name, number) in wanted {
-            self.load(&name, number);
-            self.publish();
-        }
-        Ok(scan.problems)
+    /// A line where the journal cannot be read or the system has no more threads.
+    pub fn start(parts: Parts, first_pass: FirstPass) -> Result<(Self, Handle), String> {
+        let (sender, events) = channel();
+        let unseen = parts.journal.committed().map_err(|e| e.to_string())?;
+        let no_thread = |e: std::io::Error| format!("cannot start the thread that watches the registry: {e}");
+        let watching =
+            Watching::start(parts.registry, parts.policy.watch, sender.clone()).map_err(no_thread)?;
+        let board = board::Reader::default();
+        let handle =
+            Handle { sender: sender.clone(), board: board.clone(), waiting: Arc::new(AtomicUsize::new(0)) };
+        let reconciler = Self {
+            events,
+            loading: Loading::new(parts.loads_max, sender.clone()),
+            sender,
+            watching,
+            journal: parts.journal,
+            policy: parts.policy,
+            metrics: parts.metrics,
+            predict_metrics: parts.predict_metrics,
+            published: Published::new(parts.publisher, board),
+            unseen,
+            models: BTreeMap::new(),
+            owed: VecDeque::new(),
+            journal_rests_until: None,
+            looks_answered: 0,
+            registry_failed: false,
+            no_models: Vec::new(),
+            incarnations: 0,
+            first_pass: Some(first_pass),
+        };
+        Ok((reconciler, handle))
     }
 
-    fn wanted(&self) -> Vec<(ModelName, VersionNumber)> {
-        let versions = |(name, model): (&ModelName, &Model)| {
-            let name = name.clone();
-            model.wanted.load.clone().into_iter().map(move |number| (name.clone(), number))
-        };
-        self.models.iter().flat_map(versions).collect()
-    }
-
-    fn load(&mut self, name: &ModelName, number: VersionNumber) {
-        let Some(model) = self.models.get_mut(name) else { return };
-        let from = Instant::now();
-        let job = LoadJob {
-            model: name.clone(),
-            number,
-            settings: model.listing.settings(),
-            bytes: 0,
-            beside: None,
-        };
-        let loaded = self.loader.bring_up(&job).and_then(|warm| warm.start(Arc::new(()), &self.metrics));
-        match loaded {
-            Ok(version) => {
-                let (engine, took_ms) = (version.spec().engine, from.elapsed().as_millis());
-                tracing::info!(model = %name, version = number.get(), engine, took_ms, "serving");
-                for warning in &version.spec().findings.warnings {
-                    tracing::warn!(model = %name, version = number.get(), "{warning}");
+    /// Takes events until one says to stop; then withdraws every version.
+    pub fn run(mut self) {
+        self.note_start();
+        let mut wake = None;
+        loop {
+            let event = match wake {
+                None => self.events.recv().ok(),
+                Some(at) => match self.events.recv_timeout(until(at)) {
+                    Ok(event) => Some(event),
+                    Err(RecvTimeoutError::Disconnected) => None,
+                    Err(RecvTimeoutError::Timeout) => {
+                        wake = self.supervised(|this| this.converge(Instant::now())).flatten();
+                        continue;
+                    }
+                },
+            };
+            match event {
+                None | Some(Event::Stop) => break,
+                Some(event) => {
+                    wake = self
+                        .supervised(|this| {
+                            this.take(event);
+                            this.converge(Instant::now())
+                        })
+                        .unwrap_or(Some(Instant::now() + JOURNAL_RETRY));
                 }
-                model.unavailable.remove(&number);
-                model.versions.insert(number, version);
             }
-            Err(fault) => {
-                let (gate, reason) = (fault.gate().name(), fault.to_string());
-                tracing::warn!(model = %name, version = number.get(), gate, "not served: {reason}");
-                model.unavailable.insert(number, Unavailable { loading: false, reason });
-            }
+        }
+        self.withdraw_all();
+    }
+
+    /// A panic while one event is taken is a bug: it is counted, and the next event is taken.
+    fn supervised<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(|| act(self)));
+        if done.is_err() {
+            self.metrics.panicked();
+            tracing::error!("the control thread panicked; it goes on with the next event");
+        }
+        done.ok()
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Looked { look, answers } => self.looked(look, answers),
+            Event::Loaded(loaded) => self.loaded(*loaded),
+            Event::Wished(wished) => self.wished(*wished),
+            Event::Asked { question, reply } => reply(self.journal.entries(&question).map_err(Into::into)),
+            Event::Configured(policy) => self.configured(*policy),
+            Event::Gone(load) => self.gone(&load),
+            Event::Crashing { load, crashes } => self.crashing(&load, crashes),
+            Event::Stop => {}
         }
     }
 
-    fn publish(&mut self) {
-        let models: HashMap<_, _> =
-            self.models.iter().map(|(name, model)| (name.clone(), Arc::new(model.served()))).collect();
-        self.publisher.publish(models);
+    /// Does what there is to do; gives when something is due by itself.
+    fn converge(&mut self, now: Instant) -> Option<Instant> {
+        self.write_owed(now);
+        self.forget_retired(now);
+        let mut wake = None;
+        for _ in 0..STEPS_MAX {
+            let mut acted = false;
+            wake = self.journal_rests_until;
+            let names: Vec<ModelName> = self.models.keys().cloned().collect();
+            for name in names {
+                acted |= self.settle_wishes(&name, now);
+                match self.decide(&name, now) {
+                    Action::Wait(at) => wake = earlier(wake, at),
+                    action => acted |= self.perform(&name, action, now),
+                }
+            }
+            if !acted {
+                break;
+            }
+        }
+        self.publish();
+        self.end_first_pass();
+        let retired = self.models.values().flat_map(|tracked| tracked.retired.values().copied()).min();
+        earlier(wake, retired)
+    }
+
+    fn decide(&mut self, name: &ModelName, now: Instant) -> Action {
+        let free = self.loading.is_free();
+        let Some(tracked) = self.models.get_mut(name).filter(|tracked| tracked.usable) else {
+            return Action::Wait(None);
+        };
+        let asked: BTreeSet<VersionNumber> =
+            tracked.pending.iter().flat_map(|pending| pending.needs.iter().copied()).collect();
+        let target = target(&tracked.model, &asked);
+        if target != tracked.target {
+            tracked.target = target;
+            tracked.changed = true;
+        }
+        next_action(&tracked.model, &tracked.target, now, free)
+    }
+
+    fn end_first_pass(&mut self) {
+        let ended = self.looks_answered_once() && self.loading.is_idle();
+        if ended && let Some(first_pass) = self.first_pass.take() {
+            first_pass(Ok(std::mem::take(&mut self.no_models)));
+        }
+    }
+
+    fn configured(&mut self, policy: Policy) {
+        self.watching.follow(policy.watch);
+        self.policy = policy;
+        let entry = self.entry(What::Gateway, "configuration", "the configuration was read again");
+        self.note(entry);
+    }
+
+    fn note_start(&mut self) {
+        let entry = self.entry(What::Gateway, "gateway", "the gateway started");
+        self.note(entry);
+    }
+
+    /// An entry about the gateway itself.
+    fn entry(&self, what: What, by: &str, why: &str) -> Entry {
+        Entry {
+            what,
+            model: None,
+            version: None,
+            from: None,
+            by: by.into(),
+            why: why.into(),
+            took: None,
+            at: SystemTime::now(),
+        }
     }
 
     /// Publishes that nothing serves. Workers answer what is queued and free their sessions.
-    pub fn withdraw_all(&mut self) {
+    fn withdraw_all(&mut self) {
         self.models.clear();
-        self.publish();
-    }
-}
-
-impl Model {
-    /// A model before any of its versions is loaded.
-    fn found(listing: ModelListing) -> Self {
-        for problem in listing.problems.iter() {
-            tracing::warn!(model = %listing.name, "not served: {problem}");
-        }
-        for warning in &listing.warnings {
-            tracing::warn!(model = %listing.name, "{warning}");
-        }
-        let wanted = listing.wanted();
-        for problem in &wanted.problems {
-            tracing::warn!(model = %listing.name, "{problem}");
-        }
-        let problem = joined(listing.problems.iter());
-        let state = |version: &VersionListing| {
-            let loading = wanted.load.contains(&version.number);
-            let reason = match (&version.folder, loading, problem.is_empty()) {
-                (FolderState::Tombstone, ..) => "it is withdrawn: its folder has a tombstone",
-                _ if listing.tombstone => "it is withdrawn: its model's folder has a tombstone",
-                (FolderState::Unsettled { reason }, ..) => reason,
-                (FolderState::Complete, true, _) => "it is being loaded",
-                (FolderState::Complete, false, true) => {
-                    "it is not loaded: neither served nor named by an alias (key `load` of model.toml)"
-                }
-                (FolderState::Complete, false, false) => &problem,
-            };
-            (version.number, Unavailable { loading, reason: reason.into() })
-        };
-        let unavailable = listing.versions.iter().map(state).collect();
-        Self { listing, wanted, versions: BTreeMap::new(), unavailable }
-    }
-
-    fn served(&self) -> ServedModel {
-        let aliases =
-            self.listing.card.aliases.iter().map(|(alias, &number)| (alias.as_str().into(), number));
-        let problems = self.listing.problems.iter().chain(&self.wanted.problems);
-        ServedModel {
-            name: self.listing.name.clone(),
-            plan: Plan { default: self.wanted.default, aliases: aliases.collect() },
-            versions: self.versions.clone(),
-            unavailable: self.unavailable.clone(),
-            retired: BTreeMap::new(),
-            problem: joined(problems),
+        self.published.withdraw_all();
+        // Nobody may wait for an answer that never comes.
+        while let Ok(event) = self.events.try_recv() {
+            event.refuse();
         }
     }
 }
 
-/// Problems on one line.
-fn joined<'p>(problems: impl Iterator<Item = &'p Problem>) -> String {
-    problems.map(Problem::to_string).collect::<Vec<_>>().join(" | ")
+fn until(at: Instant) -> Duration {
+    at.saturating_duration_since(Instant::now())
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }

@@ -26,6 +26,10 @@ pub trait Engine: Send + Sync {
         false
     }
 
+    /// Gives memory that the runtime's models have left to the system, where its allocator keeps it.
+    /// Takes milliseconds: called after a model is gone, never on a request's thread.
+    fn release_memory(&self) {}
+
     /// Loads a model. May take seconds and much memory: never called on a request's thread.
     ///
     /// # Errors

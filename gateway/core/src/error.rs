@@ -46,11 +46,19 @@ pub enum Code {
     Cancelled,
     /// The session failed on inputs that it should have taken.
     SessionFailed,
+    /// A wish of an operator cannot be granted as things stand.
+    Refused,
+    /// A later wish took the place of this one.
+    Superseded,
+    /// The caller may not do this from where it is.
+    Forbidden,
+    /// The journal cannot be written, and nothing may be raised without it.
+    NotJournalled,
 }
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::InputMismatch,
         Self::InputRejected,
@@ -70,6 +78,10 @@ impl Code {
         Self::DeadlineExceeded,
         Self::Cancelled,
         Self::SessionFailed,
+        Self::Refused,
+        Self::Superseded,
+        Self::Forbidden,
+        Self::NotJournalled,
     ];
 
     /// The code as callers, logs and metrics see it.
@@ -95,11 +107,15 @@ impl Code {
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Cancelled => "CANCELLED",
             Self::SessionFailed => "SESSION_FAILED",
+            Self::Refused => "REFUSED",
+            Self::Superseded => "SUPERSEDED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotJournalled => "NOT_JOURNALLED",
         }
     }
 }
 
-/// Why a request got no prediction. Its text is for the caller and holds nothing internal.
+/// Why a request got no prediction, or a wish was not granted. Its text is for the caller and holds nothing internal.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs)] // each variant is one code, whose documentation stands at `Code`
 pub enum PredictError {
@@ -141,6 +157,9 @@ pub enum PredictError {
     Cancelled,
     #[error("model '{model}' version {version} failed to run")]
     SessionFailed { model: String, version: u64 },
+    /// What the control path says to an operator's wish, with its code.
+    #[error("{reason}")]
+    Control { code: Code, reason: String },
 }
 
 /// Where a deadline passed.
@@ -185,6 +204,7 @@ impl PredictError {
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::Cancelled => Code::Cancelled,
             Self::SessionFailed { .. } => Code::SessionFailed,
+            Self::Control { code, .. } => *code,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::text::shown;
@@ -70,8 +71,23 @@ impl FromStr for ModelName {
 }
 
 /// The number of a version: a folder named `[1-9][0-9]*` below the model's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct VersionNumber(u64);
+
+impl From<VersionNumber> for u64 {
+    fn from(version: VersionNumber) -> Self {
+        version.0
+    }
+}
+
+impl TryFrom<u64> for VersionNumber {
+    type Error = &'static str;
+
+    fn try_from(number: u64) -> Result<Self, Self::Error> {
+        Self::new(number).ok_or("a version is a whole number above 0")
+    }
+}
 
 impl VersionNumber {
     /// A version from its number; zero is none.

@@ -31,7 +31,7 @@ pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Pinned, Predictor};
 pub use record::Record;
-pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Unavailable, snapshot_cell};
+pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Standing, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
 pub use supervisor::Supervisor;
 pub use version::{Version, VersionSpec};

@@ -39,10 +39,33 @@ pub struct ServedModel {
 /// A version that is known and does not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
-    /// Whether it is on its way to serving.
-    pub loading: bool,
+    /// Where it is on its way.
+    pub standing: Standing,
     /// Why it does not serve.
     pub reason: String,
+}
+
+/// Where a version that does not serve is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// To serving.
+    Loading,
+    /// Out: it answers what it was asked.
+    Unloading,
+    /// Nowhere.
+    Unavailable,
+}
+
+impl Standing {
+    /// The word in answers, as the V2 repository index has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "LOADING",
+            Self::Unloading => "UNLOADING",
+            Self::Unavailable => "UNAVAILABLE",
+        }
+    }
 }
 
 impl Snapshot {

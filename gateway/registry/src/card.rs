@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pointsman_core::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, VersionNumber, VersionSelector,
 };
-use toml::Value;
+use toml::{Table, Value};
 
 use crate::problem::Problem;
 use crate::table::{self, Keys};
@@ -96,6 +96,23 @@ impl Card {
     /// Every problem of the file, each with its key, its value and what to do about it.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let table = table::parse(file, bytes).map_err(|problem| vec![problem])?;
+        let card = Self::from_table(file, table)?;
+        match &card.serve {
+            Some(Serve::Alias(alias)) if !card.aliases.contains_key(alias) => {
+                let what = format!("key serve = {alias:?}, which is no alias of this card");
+                let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
+                Err(vec![Problem::new(file, what, remedy)])
+            }
+            _ => Ok(card),
+        }
+    }
+
+    /// Reads a card out of a table that stands elsewhere: `[model.NAME]` of the gateway's configuration,
+    /// whose aliases may be those of the card in the registry.
+    ///
+    /// # Errors
+    /// As [`Card::parse`].
+    pub fn from_table(file: &str, table: Table) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut keys = Keys::new(file, table, &mut problems);
         let card = Self {
@@ -118,12 +135,6 @@ impl Card {
             features: keys.lists("inputs", "features"),
             labels: keys.lists("outputs", "labels"),
         };
-        if let Some(Serve::Alias(alias)) = &card.serve
-            && !card.aliases.contains_key(alias)
-        {
-            let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
-            keys.report("serve", &format!("= {alias:?}, which is no alias of this card"), remedy);
-        }
         let tolerances = [("batch_rtol", card.batch_rtol), ("batch_atol", card.batch_atol)];
         if card.batching != Some(BatchingPolicy::Allow) {
             for (key, _) in tolerances.into_iter().filter(|(_, tolerance)| tolerance.is_some()) {
@@ -133,6 +144,36 @@ impl Card {
         }
         keys.refuse_rest();
         if problems.is_empty() { Ok(card) } else { Err(problems) }
+    }
+
+    /// This card, and where it says nothing, `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        let mut aliases = below.aliases;
+        aliases.extend(self.aliases);
+        let mut features = below.features;
+        features.extend(self.features);
+        let mut labels = below.labels;
+        labels.extend(self.labels);
+        Self {
+            description: self.description.or(below.description),
+            owner: self.owner.or(below.owner),
+            serve: self.serve.or(below.serve),
+            on_new: self.on_new.or(below.on_new),
+            load: self.load.or(below.load),
+            engine: self.engine.or(below.engine),
+            workers: self.workers.or(below.workers),
+            queue_max: self.queue_max.or(below.queue_max),
+            nonfinite: self.nonfinite.or(below.nonfinite),
+            batching: self.batching.or(below.batching),
+            batch_rtol: self.batch_rtol.or(below.batch_rtol),
+            batch_atol: self.batch_atol.or(below.batch_atol),
+            integer_division: self.integer_division.or(below.integer_division),
+            breaking: self.breaking.or(below.breaking),
+            aliases,
+            features,
+            labels,
+        }
     }
 
     /// What happens when a new version appears: as the card says, else it takes over exactly where

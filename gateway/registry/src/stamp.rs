@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::digest::Digester;
 
 /// Which state a version's folder was in: a 64-bit fingerprint over the names, kinds, sizes, inode
 /// numbers and times (of writing and of change) of the folder and of all that is in it, and over the
 /// name of the model file. Equal stamps of one version mean that nothing was written in between;
 /// different ones mean that something was touched, not that the version is another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp(u64);
 
 impl Stamp {

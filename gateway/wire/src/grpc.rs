@@ -15,7 +15,9 @@ mod parameters;
 mod tests;
 mod timeout;
 
-pub use about::{model_config, model_metadata, model_statistics, repository_index, server_metadata};
+pub use about::{
+    check_repository, model_config, model_metadata, model_statistics, repository_index, server_metadata,
+};
 pub use answer::{ResponseForm, encode_infer};
 pub use error::{status, stream_error, stream_response};
 pub use infer::{InferCall, decode_infer, parse_version};

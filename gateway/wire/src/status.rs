@@ -36,6 +36,10 @@ pub fn status(code: Code) -> Status {
         Code::DeadlineExceeded => (504, Grpc::DeadlineExceeded, None),
         Code::Cancelled => (499, Grpc::Cancelled, None),
         Code::SessionFailed => (500, Grpc::Internal, None),
+        Code::Refused => (409, Grpc::FailedPrecondition, None),
+        Code::Superseded => (409, Grpc::Aborted, None),
+        Code::Forbidden => (403, Grpc::PermissionDenied, None),
+        Code::NotJournalled => (503, Grpc::Unavailable, Some(1)),
     };
     let http = StatusCode::from_u16(http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Status { http, grpc, retry_after }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::{ModelName, Signature, VersionNumber};
+use pointsman_core::{ModelName, PredictError, Signature, VersionNumber, shown};
 
 /// The gateway (`GET /v2`, `ServerMetadata`).
 #[derive(Clone, Debug)]
@@ -74,6 +74,22 @@ impl IndexState {
             Self::Unavailable => "UNAVAILABLE",
         }
     }
+}
+
+/// Checks the name of a parameter of the repository extension's load and unload.
+///
+/// # Errors
+/// [`PredictError::Unsupported`] for one that would bring a model or a configuration by request, and for
+/// any other that is not known.
+pub(crate) fn check_repository_parameter(name: &str) -> Result<(), PredictError> {
+    let remedy = match name {
+        // Models have no dependents here: there are no ensembles.
+        "unload_dependents" => return Ok(()),
+        "config" => "write it into the model's config.pbtxt or model.toml",
+        _ if name.starts_with("file:") => "put the file into the registry, and load the model then",
+        _ => "leave it out",
+    };
+    Err(PredictError::Unsupported(format!("parameter '{}' is not supported: {remedy}", shown(name))))
 }
 
 /// A count and the time that its events took together.

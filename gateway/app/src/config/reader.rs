@@ -26,17 +26,48 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The configuration file.
+    File,
+    /// A variable of the environment, or a flag: its name.
+    Given(String),
+}
+
+/// One key with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Effective {
+    /// The key with its section, `listen.http`.
+    pub(crate) key: String,
+    /// The value as it would stand in the file; nothing where there is none.
+    pub(crate) value: Option<String>,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// What is noted while a configuration is read.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// All that is wrong.
+    pub(super) problems: Vec<Problem>,
+    /// Every key, in the order of reading.
+    pub(super) effective: Vec<Effective>,
+}
+
 /// One section, from which keys are taken until none is left over.
 pub(super) struct Section<'p> {
     prefix: String,
     table: Table,
     known: Vec<&'static str>,
-    problems: &'p mut Vec<Problem>,
+    notes: &'p mut Notes,
 }
 
 impl<'p> Section<'p> {
-    pub(super) fn root(table: Table, problems: &'p mut Vec<Problem>) -> Self {
-        Self { prefix: String::new(), table, known: Vec::new(), problems }
+    pub(super) fn root(table: Table, notes: &'p mut Notes) -> Self {
+        Self { prefix: String::new(), table, known: Vec::new(), notes }
     }
 
     /// Reads a section below this one.
@@ -50,27 +81,46 @@ impl<'p> Section<'p> {
             }
         };
         let prefix = format!("{}{name}.", self.prefix);
-        let mut section = Section { prefix, table, known: Vec::new(), problems: &mut *self.problems };
+        let mut section = Section { prefix, table, known: Vec::new(), notes: &mut *self.notes };
         read(&mut section);
         section.finish();
     }
 
     /// Sets a value where the key stands in the section.
     pub(super) fn set<T: Setting>(&mut self, key: &'static str, target: &mut T) {
-        if let Some(value) = self.take(key) {
-            match T::read(&value) {
-                Some(read) => *target = read,
-                None => self.problem(key, format!("expected {}, found {}", T::EXPECTED, shown(&value))),
-            }
-        }
+        let origin = self.read(key, |value| *target = value);
+        self.note(key, Some(target), origin);
     }
 
     /// Sets a value that has no default.
     pub(super) fn set_optional<T: Setting>(&mut self, key: &'static str, target: &mut Option<T>) {
-        if let Some(value) = self.take(key) {
-            match T::read(&value) {
-                Some(read) => *target = Some(read),
-                None => self.problem(key, format!("expected {}, found {}", T::EXPECTED, shown(&value))),
+        let origin = self.read(key, |value| *target = Some(value));
+        self.note(key, target.as_ref(), origin);
+    }
+
+    /// Reads a key where it stands in the section, and says where its value comes from.
+    fn read<T: Setting>(&mut self, key: &'static str, set: impl FnOnce(T)) -> Origin {
+        let Some(value) = self.take(key) else { return Origin::Default };
+        match T::read(&value) {
+            Some(read) => set(read),
+            None => self.problem(key, format!("expected {}, found {}", T::EXPECTED, shown(&value))),
+        }
+        Origin::File
+    }
+
+    fn note<T: Setting>(&mut self, key: &str, value: Option<&T>, origin: Origin) {
+        let key = format!("{}{key}", self.prefix);
+        self.notes.effective.push(Effective { key, value: value.map(T::show), origin });
+    }
+
+    /// Takes the tables below this section, each under a name that somebody chose.
+    pub(super) fn named(&mut self, name: &'static str) -> Table {
+        match self.take(name) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(other) => {
+                self.problem(name, format!("expected sections [{name}.NAME], found {}", shown(&other)));
+                Table::new()
             }
         }
     }
@@ -80,11 +130,12 @@ impl<'p> Section<'p> {
     where
         T: Setting + PartialOrd + fmt::Display,
     {
-        let mut value = None;
-        self.set_optional_within(key, &mut value, range);
-        if let Some(value) = value {
+        let mut read = None;
+        let origin = self.read(key, |value| read = Some(value));
+        if let Some(value) = self.within(key, read, &range) {
             *target = value;
         }
+        self.note(key, Some(target), origin);
     }
 
     /// Sets such a number that has no default.
@@ -96,15 +147,25 @@ impl<'p> Section<'p> {
     ) where
         T: Setting + PartialOrd + fmt::Display,
     {
-        let mut value = None;
-        self.set_optional(key, &mut value);
-        match value {
-            Some(value) if !range.contains(&value) => {
-                self.problem(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
-            }
-            None => {}
-            value => *target = value,
+        let mut read = None;
+        let origin = self.read(key, |value| read = Some(value));
+        if let Some(value) = self.within(key, read, &range) {
+            *target = Some(value);
         }
+        self.note(key, target.as_ref(), origin);
+    }
+
+    /// A number that was read, where it lies in its range.
+    fn within<T>(&mut self, key: &'static str, read: Option<T>, range: &RangeInclusive<T>) -> Option<T>
+    where
+        T: PartialOrd + fmt::Display,
+    {
+        let value = read?;
+        if range.contains(&value) {
+            return Some(value);
+        }
+        self.problem(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
+        None
     }
 
     /// Sets a number of bytes.
@@ -131,8 +192,9 @@ impl<'p> Section<'p> {
         self.table.remove(key)
     }
 
-    fn problem(&mut self, key: &str, what: String) {
-        self.problems.push(Problem { key: format!("{}{key}", self.prefix), what });
+    /// Reports what is wrong with a key.
+    pub(super) fn problem(&mut self, key: &str, what: String) {
+        self.notes.problems.push(Problem { key: format!("{}{key}", self.prefix), what });
     }
 }
 

@@ -14,6 +14,14 @@ pub(super) trait Setting: Sized {
 
     /// Reads it; nothing where it is something else.
     fn read(value: &Value) -> Option<Self>;
+
+    /// The value as it would stand in the file.
+    fn show(&self) -> String;
+}
+
+/// A text as it would stand in the file.
+fn quoted(text: impl std::fmt::Display) -> String {
+    serde_json::Value::String(text.to_string()).to_string()
 }
 
 impl Setting for bool {
@@ -21,6 +29,10 @@ impl Setting for bool {
 
     fn read(value: &Value) -> Option<Self> {
         value.as_bool()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -30,6 +42,10 @@ impl Setting for usize {
     fn read(value: &Value) -> Option<Self> {
         value.as_integer()?.try_into().ok()
     }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Setting for u32 {
@@ -37,6 +53,10 @@ impl Setting for u32 {
 
     fn read(value: &Value) -> Option<Self> {
         value.as_integer()?.try_into().ok()
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -46,6 +66,10 @@ impl Setting for f64 {
     fn read(value: &Value) -> Option<Self> {
         value.as_float().or_else(|| value.as_integer().map(|i| i as Self))
     }
+
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 impl Setting for String {
@@ -53,6 +77,10 @@ impl Setting for String {
 
     fn read(value: &Value) -> Option<Self> {
         value.as_str().map(str::to_owned)
+    }
+
+    fn show(&self) -> String {
+        quoted(self)
     }
 }
 
@@ -62,6 +90,10 @@ impl Setting for PathBuf {
     fn read(value: &Value) -> Option<Self> {
         value.as_str().filter(|s| !s.is_empty()).map(Self::from)
     }
+
+    fn show(&self) -> String {
+        quoted(self.display())
+    }
 }
 
 impl Setting for SocketAddr {
@@ -70,6 +102,10 @@ impl Setting for SocketAddr {
 
     fn read(value: &Value) -> Option<Self> {
         value.as_str()?.parse().ok()
+    }
+
+    fn show(&self) -> String {
+        quoted(self)
     }
 }
 
@@ -86,6 +122,14 @@ impl Setting for Duration {
             "s" => Some(Self::from_secs(number)),
             "m" => Some(Self::from_secs(number.checked_mul(60)?)),
             _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self.as_millis() {
+            ms if ms % 60_000 == 0 && ms > 0 => quoted(format!("{}m", ms / 60_000)),
+            ms if ms % 1000 == 0 => quoted(format!("{}s", ms / 1000)),
+            ms => quoted(format!("{ms}ms")),
         }
     }
 }
@@ -116,6 +160,15 @@ impl Setting for ByteSize {
         };
         (bytes > 0).then_some(Self(bytes))
     }
+
+    fn show(&self) -> String {
+        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+            if self.0.is_multiple_of(1 << shift) {
+                return quoted(format!("{}{unit}", self.0 >> shift));
+            }
+        }
+        self.0.to_string()
+    }
 }
 
 impl Setting for EngineChoice {
@@ -124,6 +177,10 @@ impl Setting for EngineChoice {
     fn read(value: &Value) -> Option<Self> {
         Self::parse(value.as_str()?)
     }
+
+    fn show(&self) -> String {
+        quoted(self)
+    }
 }
 
 impl Setting for Nonfinite {
@@ -131,6 +188,10 @@ impl Setting for Nonfinite {
 
     fn read(value: &Value) -> Option<Self> {
         Self::parse(value.as_str()?)
+    }
+
+    fn show(&self) -> String {
+        quoted(self)
     }
 }
 
@@ -153,6 +214,13 @@ impl Setting for Readiness {
             _ => None,
         }
     }
+
+    fn show(&self) -> String {
+        quoted(match self {
+            Self::Any => "any",
+            Self::All => "all",
+        })
+    }
 }
 
 /// The form of the log.
@@ -174,6 +242,13 @@ impl Setting for LogFormat {
             _ => None,
         }
     }
+
+    fn show(&self) -> String {
+        quoted(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -193,5 +268,17 @@ mod tests {
         for bad in ["64MB", "0MiB", "18446744073709551615GiB"] {
             assert_eq!(ByteSize::read(&text(bad)), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn values_are_shown_as_they_would_be_written() {
+        for time in ["0s", "250ms", "90s", "2m"] {
+            let read = Duration::read(&Value::String(time.into()));
+            assert_eq!(read.map(|time| time.show()), Some(format!("\"{time}\"")));
+        }
+        assert_eq!(ByteSize(64 << 20).show(), "\"64MiB\"");
+        assert_eq!(ByteSize(1000).show(), "1000");
+        assert_eq!(PathBuf::from("a\"b").show(), r#""a\"b""#);
+        assert_eq!(0.5.show(), "0.5");
     }
 }

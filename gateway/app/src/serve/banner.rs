@@ -1,5 +1,7 @@
 //! What a start prints: what is served, where, and what is not and why.
 
+use std::path::Path;
+
 use pointsman_predict::ServedModel;
 use pointsman_registry::Problem;
 
@@ -14,6 +16,7 @@ pub(super) fn banner(
     no_models: &[Problem],
     engines: &Engines,
     addresses: &Addresses,
+    state: Option<&Path>,
 ) -> String {
     let mut text = format!("pointsman {}\n\n", crate::version::LONG);
     let models = gateway.models();
@@ -33,9 +36,15 @@ pub(super) fn banner(
         "http     http://{}  V2 REST, V1 and TF-Serving REST; gRPC too\n\
          grpc     {}  V2 gRPC, health, reflection\n\
          metrics  http://{}/metrics\n\
-         admin    http://{}/models\n",
+         admin    http://{}/models  promote, rollback, load, unload, ...\n",
         addresses.http, addresses.grpc, addresses.metrics, addresses.admin
     ));
+    match state {
+        Some(directory) => text.push_str(&format!("state    {}\n", directory.display())),
+        None => {
+            text.push_str("state    in memory: wishes are forgotten at the end (--state DIR keeps them)\n")
+        }
+    }
     if let Some(model) = models.iter().find(|model| model.is_ready()) {
         text.push_str(&format!("\ntry  curl http://{}/v2/models/{}\n", addresses.http, model.name));
     }
@@ -57,8 +66,7 @@ fn rows(model: &ServedModel) -> Vec<Vec<String>> {
         rows.push((number.get(), "READY", engine, notes.join(", ")));
     }
     for (number, unavailable) in &model.unavailable {
-        let state = if unavailable.loading { "LOADING" } else { "UNAVAILABLE" };
-        rows.push((number.get(), state, String::new(), unavailable.reason.clone()));
+        rows.push((number.get(), unavailable.standing.name(), String::new(), unavailable.reason.clone()));
     }
     rows.sort_by_key(|(number, ..)| *number);
     let mut rows: Vec<Vec<String>> = rows

@@ -1,40 +1,80 @@
 //! The thread of the control path.
 
-use std::sync::mpsc;
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
-use pointsman_control::{Loader, Reconciler};
+use pointsman_control::{Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, WatchPolicy};
 use pointsman_predict::{Metrics, Publisher};
-use pointsman_registry::Problem;
+use pointsman_registry::{Problem, Registry};
+use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::oneshot;
 
-/// The reconciler on a thread of its own: loading never takes an I/O thread. Dropped, it withdraws
-/// every version, as soon as no load keeps the thread busy.
+use crate::config::Config;
+use crate::engines::Engines;
+
+/// The reconciler on a thread of its own. Dropped, it withdraws every version.
 pub(super) struct Control {
-    _stop: mpsc::Sender<()>,
+    handle: Handle,
 }
 
 /// How the first pass ended: with what was found and is no model.
 pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 
+/// What the data path gives to the control path.
+pub(super) struct DataPath {
+    pub(super) metrics: Metrics,
+    pub(super) publisher: Publisher,
+}
+
+/// What a configuration says to the control path.
+pub(super) fn policy(config: &Config, registry: &Arc<dyn Registry>, engines: &Engines) -> Policy {
+    Policy {
+        loader: Arc::new(crate::loader::loader(config, registry.clone(), engines)),
+        watch: WatchPolicy { settle: config.registry.settle, poll: config.registry.poll },
+        previous_kept: config.registry.previous_kept,
+        attempts_max: config.registry.attempts_max,
+        models: config.model.clone(),
+    }
+}
+
 impl Control {
-    /// Starts the thread, and with it the first pass over the registry.
+    /// Starts the thread, and with it the first look at the registry.
     pub(super) fn start(
-        loader: Loader,
-        metrics: Metrics,
-        publisher: Publisher,
+        config: &Config,
+        state: Option<&Path>,
+        policy: Policy,
+        data_path: DataPath,
+        instruments: &mut Instruments,
     ) -> Result<(Self, FirstPass), String> {
-        let mut reconciler = Reconciler::new(loader, metrics, publisher);
-        let (stop, stopped) = mpsc::channel();
         let (ended, first_pass) = oneshot::channel();
-        let run = move || {
-            // Nobody is told where the gateway was asked to stop meanwhile.
-            let _ = ended.send(reconciler.pass().map_err(|e| e.to_string()));
-            let _ = stopped.recv();
-            reconciler.withdraw_all();
+        let parts = Parts {
+            registry: policy.loader.registry.clone(),
+            journal: Journal::open(state).map_err(|e| e.to_string())?,
+            policy,
+            loads_max: config.registry.loads_max,
+            predict_metrics: data_path.metrics,
+            metrics: ControlMetrics::register(instruments),
+            publisher: data_path.publisher,
         };
+        // Nobody is told where the gateway was asked to stop meanwhile.
+        let end = move |passed| drop(ended.send(passed));
+        let (reconciler, handle) = Reconciler::start(parts, Box::new(end))?;
         let builder = thread::Builder::new().name("pointsman-control".into());
-        builder.spawn(run).map_err(|e| format!("cannot start the control thread: {e}"))?;
-        Ok((Self { _stop: stop }, first_pass))
+        builder
+            .spawn(move || reconciler.run())
+            .map_err(|e| format!("cannot start the control thread: {e}"))?;
+        Ok((Self { handle }, first_pass))
+    }
+
+    /// The way to the reconciler.
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.handle.stop();
     }
 }

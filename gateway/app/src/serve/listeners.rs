@@ -9,10 +9,12 @@ use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::config::{Config, Listen};
+use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::http::{Grpc, Http};
 use crate::listen::{Listener, serve};
 use crate::metrics::Metrics;
+use crate::reload::Reload;
 
 /// All of them, bound.
 pub(super) struct Listeners {
@@ -64,16 +66,29 @@ impl Listeners {
     }
 
     /// Starts serving; the tasks end once the phase is closing and every connection has ended.
-    pub(super) fn serve(self, config: &Config, gateway: &Arc<Gateway>, instruments: Registry) -> JoinSet<()> {
+    pub(super) fn serve(
+        self,
+        config: &Config,
+        gateway: &Arc<Gateway>,
+        control: &Control,
+        reload: &Arc<Reload>,
+        instruments: Registry,
+    ) -> JoinSet<()> {
         let limits = || config.connections.clone();
         let phase = || gateway.phase.clone();
-        let grpc = Grpc::new(gateway, config.connections.body_timeout);
-        let http = Http::new(gateway.clone(), grpc.clone(), config.connections.body_timeout);
+        let body_timeout = config.connections.body_timeout;
+        let grpc = Grpc::new(gateway, None, body_timeout);
+        let http = Http::new(gateway.clone(), grpc.clone(), None, body_timeout);
+        let admin = {
+            let grpc = Grpc::new(gateway, Some(control.clone()), body_timeout);
+            let http = Http::new(gateway.clone(), grpc, Some(control.clone()), body_timeout);
+            Admin::new(gateway.clone(), control.clone(), reload.clone(), http, body_timeout)
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(self.http, http, limits(), phase()));
         tasks.spawn(serve(self.grpc, grpc, limits(), phase()));
         tasks.spawn(serve(self.metrics, Metrics::new(instruments, gateway.clone()), limits(), phase()));
-        tasks.spawn(serve(self.admin, Admin::new(gateway.clone()), limits(), phase()));
+        tasks.spawn(serve(self.admin, admin, limits(), phase()));
         tasks
     }
 }

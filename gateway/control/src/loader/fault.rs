@@ -58,6 +58,8 @@ gates! {
     Latency = "latency",
     /// The system has threads for it.
     Threads = "threads",
+    /// That it may be reached is written in the journal.
+    Journal = "journal",
 }
 
 impl Gate {
@@ -145,6 +147,9 @@ pub enum LoadFault {
         "its threads cannot be started: {0}; raise the limit of processes (ulimit -u), or lower `workers`"
     )]
     Threads(String),
+    /// It passed, and that could not be written.
+    #[error("it passed its gates and is not let in: {0}")]
+    NotJournalled(String),
 }
 
 /// The most operators that a message names.
@@ -192,6 +197,7 @@ impl LoadFault {
             Self::TooLong { gate, .. } => *gate,
             Self::Latency(_) => Gate::Latency,
             Self::Threads(_) => Gate::Threads,
+            Self::NotJournalled(_) => Gate::Journal,
         }
     }
 
@@ -211,7 +217,7 @@ impl LoadFault {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Memory(_) | Self::Threads(_) => true,
+            Self::Memory(_) | Self::Threads(_) | Self::NotJournalled(_) => true,
             Self::Tried(refusal) => refusal.transient,
             _ => false,
         }

@@ -8,7 +8,7 @@ use pointsman_core::{
     WarmUpInputs,
 };
 use pointsman_predict::{Metrics, Supervisor, Version, VersionSpec};
-use pointsman_registry::{Digest, GoldenCase, GoldenCases, VersionFiles, compare};
+use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare};
 
 use super::batching::{self, Found, Rules};
 use super::fault::{Gate, LoadFault};
@@ -42,6 +42,7 @@ pub(super) struct Checked {
 /// A version all of whose sessions have run: the only thing that can be started.
 pub struct Warm {
     spec: VersionSpec,
+    stamp: Stamp,
     model: Box<dyn LoadedModel>,
     sessions: Vec<Box<dyn Session>>,
 }
@@ -192,7 +193,7 @@ impl Checked {
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
         };
-        Ok(Warm { spec, model: loaded, sessions })
+        Ok(Warm { spec, stamp: files.stamp, model: loaded, sessions })
     }
 }
 
@@ -232,6 +233,12 @@ impl Warm {
     #[must_use]
     pub fn number(&self) -> VersionNumber {
         self.spec.number
+    }
+
+    /// The folder that it was read from.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// The digest of its files together: `sha256:` and 64 hexadecimal digits.

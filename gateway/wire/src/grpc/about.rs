@@ -1,6 +1,6 @@
 //! What the gateway tells about itself and its models, as messages.
 
-use pointsman_core::{Datatype, Signature, TensorSpec};
+use pointsman_core::{Datatype, PredictError, Signature, TensorSpec};
 
 use crate::grpc::proto::model_instance_group::Kind;
 use crate::grpc::proto::model_metadata_response::TensorMetadata;
@@ -148,6 +148,20 @@ fn duration(counted: CountedTime) -> StatisticDuration {
         count: counted.count,
         ns: u64::try_from(counted.total.as_nanos()).unwrap_or(u64::MAX),
     }
+}
+
+/// Checks what `RepositoryModelLoad` and `RepositoryModelUnload` carry beside the model's name.
+///
+/// # Errors
+/// [`PredictError::Unsupported`] for a repository's name, and for parameters that are not taken.
+pub fn check_repository<'p>(
+    repository: &str,
+    mut parameters: impl Iterator<Item = &'p str>,
+) -> Result<(), PredictError> {
+    if !repository.is_empty() {
+        return Err(PredictError::Unsupported("'repository_name' specification is not supported".into()));
+    }
+    parameters.try_for_each(crate::view::check_repository_parameter)
 }
 
 /// The answer of `RepositoryIndex`.

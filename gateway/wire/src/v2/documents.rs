@@ -118,6 +118,27 @@ pub fn decode_index(body: &[u8]) -> Result<bool, PredictError> {
     Ok(ready.unwrap_or(false))
 }
 
+/// Reads the body of `POST /v2/repository/models/M/load` and `/unload`, which may be empty.
+///
+/// # Errors
+/// [`PredictError`] where it is no object, or has a parameter that is not taken.
+pub fn check_repository(body: &[u8]) -> Result<(), PredictError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let mut reader = Reader::new(body);
+    reader.object(
+        |key| Ok(key == "parameters"),
+        |reader, is_parameters| {
+            if !is_parameters {
+                return reader.skip().map(drop);
+            }
+            reader.object(crate::view::check_repository_parameter, |reader, ()| reader.skip().map(drop))
+        },
+    )?;
+    reader.finish()
+}
+
 /// `POST /v2/repository/models/M/load`, done.
 #[must_use]
 pub fn loaded(name: &str) -> Bytes {
@@ -247,6 +268,25 @@ mod tests {
         }
         for body in ["[]", "{", r#"{"ready":1}"#, r#"{"ready":true,"ready":false}"#, "{}x"] {
             assert!(decode_index(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_load_and_unload_are_looked_at() {
+        for body in
+            ["", "{}", r#"{"parameters": {}}"#, r#"{"parameters": {"unload_dependents": true}, "x": [1]}"#]
+        {
+            assert_eq!(check_repository(body.as_bytes()), Ok(()), "{body}");
+        }
+        for (body, word) in [
+            (r#"{"parameters": {"config": "{}"}}"#, "config.pbtxt"),
+            (r#"{"parameters": {"file:1/model.onnx": "AA=="}}"#, "registry"),
+            (r#"{"parameters": {"x": 1}}"#, "'x'"),
+            ("[]", ""),
+            ("{}x", ""),
+        ] {
+            let error = check_repository(body.as_bytes()).expect_err(body).to_string();
+            assert!(error.contains(word), "{body}: {error}");
         }
     }
 

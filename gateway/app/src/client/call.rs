@@ -1,0 +1,83 @@
+//! One call to a gateway.
+
+use ::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::admin::OPERATOR;
+
+/// The largest answer that a command reads.
+const ANSWER_MAX: usize = 1 << 30;
+
+/// One call to a gateway; its answer, or a line that says what went wrong.
+pub(super) fn call(method: Method, url: &str, path: &str, body: Bytes) -> Result<Bytes, String> {
+    call_as(None, method, url, path, body)
+}
+
+/// As [`call`], with the name of the operator who wants it.
+pub(super) fn call_as(
+    operator: Option<&str>,
+    method: Method,
+    url: &str,
+    path: &str,
+    body: Bytes,
+) -> Result<Bytes, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start: {e}"))?;
+    let (status, answer) = runtime.block_on(exchange(operator, method, url, path, body))?;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let said = serde_json::from_slice(&answer)
+        .ok()
+        .and_then(|json: Value| json["error"].as_str().map(str::to_owned));
+    Err(format!(
+        "{url} answered {status}: {}",
+        said.unwrap_or_else(|| String::from_utf8_lossy(&answer).into())
+    ))
+}
+
+async fn exchange(
+    operator: Option<&str>,
+    method: Method,
+    url: &str,
+    path: &str,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes), String> {
+    let uri: Uri = url.parse().map_err(|e| format!("{url} is no URL: {e}"))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(format!("{url}: only http:// URLs are supported"));
+    }
+    let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
+    let port = uri.port_u16().unwrap_or(80);
+    let unreachable =
+        |e: std::io::Error| format!("no gateway at {url}: {e}; is `pointsman serve` running there?");
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.map_err(unreachable)?;
+    let failed = |e: hyper::Error| format!("{url}: {e}");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    tokio::spawn(connection);
+    let prefix = uri.path().trim_end_matches('/');
+    let path: Uri = format!("{prefix}{path}").parse().map_err(|e| format!("{path} is no path: {e}"))?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = path;
+    let headers: [(HeaderName, String); 2] =
+        [(header::HOST, format!("{host}:{port}")), (header::ACCEPT, "application/json".into())];
+    for (name, value) in headers {
+        request.headers_mut().insert(name, HeaderValue::try_from(value).map_err(|e| e.to_string())?);
+    }
+    if let Some(operator) = operator.and_then(|name| HeaderValue::from_str(name).ok()) {
+        request.headers_mut().insert(OPERATOR, operator);
+    }
+    let response = sender.send_request(request).await.map_err(failed)?;
+    let status = response.status();
+    let limited = http_body_util::Limited::new(response.into_body(), ANSWER_MAX);
+    let body = limited.collect().await.map_err(|e| format!("{url}: {e}"))?;
+    Ok((status, body.to_bytes()))
+}

@@ -1,0 +1,84 @@
+//! `pointsman models`.
+
+use ::http::Method;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::call::call;
+use super::{cell, list, print_raw, refused};
+use crate::End;
+use crate::cli;
+use crate::table::lay_out;
+
+/// `pointsman models`.
+pub(crate) fn models(arguments: &cli::AdminClient) -> End {
+    let url = &arguments.admin_url;
+    let answer = match call(Method::GET, url, "/models", Bytes::new()) {
+        Ok(answer) => answer,
+        Err(problem) => return refused(&problem),
+    };
+    if arguments.json {
+        print_raw(&answer);
+        return End::Done;
+    }
+    let answer: Value = match serde_json::from_slice(&answer) {
+        Ok(answer) => answer,
+        Err(e) => return refused(&format!("{url} answered something that is not JSON: {e}")),
+    };
+    let rows: Vec<Vec<String>> = list(&answer["models"]).iter().flat_map(rows).collect();
+    print!("{}", lay_out(&["MODEL", "VERSION", "STATE", "ENGINE", "ANSWERED", ""], &rows));
+    End::Done
+}
+
+/// A row for each version, and one for the model where something is wrong with it.
+fn rows(model: &Value) -> Vec<Vec<String>> {
+    let name = cell(&model["name"]);
+    let mut rows = Vec::new();
+    for version in list(&model["versions"]) {
+        rows.push(vec![
+            name.clone(),
+            cell(&version["version"]),
+            cell(&version["state"]),
+            cell(&version["engine"]),
+            cell(&version["answered"]),
+            notes(model, version).join(", "),
+        ]);
+    }
+    let text = |key: &str| model[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let mut line = |state: &str, what: String| {
+        rows.push(vec![name.clone(), "-".into(), state.into(), String::new(), String::new(), what]);
+    };
+    if let Some(problem) = text("problem") {
+        line("PROBLEM", problem);
+    }
+    if model["frozen"] == true {
+        line("FROZEN", "nothing changes by itself; `pointsman unfreeze` ends that".into());
+    }
+    rows
+}
+
+/// What is to be known of one version: whose word makes it the default, aliases, reasons.
+fn notes(model: &Value, version: &Value) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    let ready = version["state"] == "READY";
+    if ready && model["default"] == version["version"] {
+        notes.push(match model["why"].as_str() {
+            Some(why) if !why.is_empty() && model["next"].is_null() => format!("default ({why})"),
+            _ => "default".into(),
+        });
+    }
+    if model["next"] == version["version"] {
+        notes.push(format!("next default ({})", cell(&model["why"])));
+    }
+    let aliases = model["aliases"].as_object().into_iter().flatten();
+    notes
+        .extend(aliases.filter(|(_, number)| **number == version["version"]).map(|(alias, _)| alias.clone()));
+    if version["kept"] == true {
+        notes.push("kept for a rollback".into());
+    }
+    for key in ["reason", "note"] {
+        let text = version[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        notes.extend(text.filter(|text| !notes.contains(text)));
+    }
+    notes
+}

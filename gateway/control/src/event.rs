@@ -1,0 +1,227 @@
+//! What the control path is told, and by whom: everything that changes what serves comes through here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use pointsman_core::{Code, ModelName, VersionNumber};
+use pointsman_predict::Supervisor;
+use pointsman_registry::{RegistryError, Scan, Stamp};
+
+use crate::board::Reader;
+use crate::grant::Refusal;
+use crate::journal::{Question, Written};
+use crate::loader::{LoadFault, Warm};
+use crate::policy::Policy;
+use crate::wish::Wish;
+
+/// The most wishes and questions that may wait for an answer.
+const WAITING_MAX: usize = 512;
+
+/// The one who is answered.
+pub type Reply<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
+
+/// What happened.
+pub(crate) enum Event {
+    /// Somebody looked at the registry.
+    Looked {
+        /// What was found.
+        look: Result<Scan, RegistryError>,
+        /// All looks that were asked for up to this number are answered by it.
+        answers: u64,
+    },
+    /// A load came to its end.
+    Loaded(Box<Loaded>),
+    /// An operator wishes something.
+    Wished(Box<Wished>),
+    /// Somebody asks what the journal says.
+    Asked { question: Question, reply: Reply<Vec<Written>> },
+    /// The configuration was read again.
+    Configured(Box<Policy>),
+    /// The last worker of a version has ended, and its memory is free.
+    Gone(Load),
+    /// The sessions of a version keep panicking.
+    Crashing { load: Load, crashes: u32 },
+    /// The gateway stops.
+    Stop,
+}
+
+/// One load of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) model: ModelName,
+    pub(crate) number: VersionNumber,
+    /// Tells one load from another.
+    pub(crate) incarnation: u64,
+}
+
+/// How a load ended.
+pub(crate) struct Loaded {
+    pub(crate) load: Load,
+    /// The folder as it was when the load was asked for.
+    pub(crate) stamp: Stamp,
+    pub(crate) result: Result<Warm, LoadFault>,
+    pub(crate) took: Duration,
+}
+
+/// A wish on its way.
+pub(crate) struct Wished {
+    pub(crate) model: ModelName,
+    pub(crate) wish: Wish,
+    pub(crate) by: String,
+    /// Only say what would happen.
+    pub(crate) dry_run: bool,
+    pub(crate) reply: Reply<Granted>,
+}
+
+/// What came of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What changed, or would, a line each.
+    pub changes: Vec<String>,
+    /// The generation of the snapshot that has it.
+    pub generation: u64,
+    /// From the wish's arrival to its end.
+    pub took: Duration,
+}
+
+/// How a wish ended that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in effect.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// It was a dry run.
+    Planned,
+}
+
+impl Outcome {
+    /// The word in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+/// The way to the reconciler for everybody else.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) sender: Sender<Event>,
+    pub(crate) board: Reader,
+    pub(crate) waiting: Arc<AtomicUsize>,
+}
+
+impl Handle {
+    /// What serves and why, for people.
+    #[must_use]
+    pub fn board(&self) -> &Reader {
+        &self.board
+    }
+
+    /// Wishes something about a model. The reply comes when it is in effect, refused or replaced by a
+    /// later wish; whether anybody still waits for it then changes nothing.
+    pub fn wish(
+        &self,
+        model: ModelName,
+        wish: Wish,
+        by: String,
+        dry_run: bool,
+        reply: impl FnOnce(Result<Granted, Refusal>) + Send + 'static,
+    ) {
+        self.send(reply, |reply| Event::Wished(Box::new(Wished { model, wish, by, dry_run, reply })));
+    }
+
+    /// Asks what the journal says.
+    pub fn ask(
+        &self,
+        question: Question,
+        reply: impl FnOnce(Result<Vec<Written>, Refusal>) + Send + 'static,
+    ) {
+        self.send(reply, |reply| Event::Asked { question, reply });
+    }
+
+    /// Lets a configuration that was read again count.
+    pub fn configure(&self, policy: Policy) {
+        // An error means that the gateway is stopping.
+        let _ = self.sender.send(Event::Configured(Box::new(policy)));
+    }
+
+    /// Withdraws every version; the reconciler ends with that.
+    pub fn stop(&self) {
+        let _ = self.sender.send(Event::Stop);
+    }
+
+    fn send<T: 'static>(
+        &self,
+        reply: impl FnOnce(Result<T, Refusal>) + Send + 'static,
+        event: impl FnOnce(Reply<T>) -> Event,
+    ) {
+        let place = Place::take(&self.waiting);
+        let Some(place) = place else {
+            let reason = format!("{WAITING_MAX} wishes and questions are waiting already; try again later");
+            return reply(Err(Refusal { code: Code::Overloaded, reason }));
+        };
+        let reply: Reply<T> = Box::new(move |answer| {
+            drop(place);
+            reply(answer);
+        });
+        if let Err(unsent) = self.sender.send(event(reply)) {
+            unsent.0.refuse();
+        }
+    }
+}
+
+/// One of the places for wishes that wait.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
+        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Self(waiting.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Event {
+    /// Answers whoever waits, as nobody is there any more who could.
+    pub(crate) fn refuse(self) {
+        let stopping = || Refusal { code: Code::ShuttingDown, reason: "the gateway is shutting down".into() };
+        match self {
+            Self::Wished(wished) => (wished.reply)(Err(stopping())),
+            Self::Asked { reply, .. } => reply(Err(stopping())),
+            _ => {}
+        }
+    }
+}
+
+/// Tells the reconciler what becomes of a version's workers.
+pub(crate) struct Watchman {
+    pub(crate) load: Load,
+    pub(crate) sender: Sender<Event>,
+}
+
+impl Supervisor for Watchman {
+    fn crashing(&self, crashes: u32) {
+        let _ = self.sender.send(Event::Crashing { load: self.load.clone(), crashes });
+    }
+
+    fn gone(&self) {
+        let _ = self.sender.send(Event::Gone(self.load.clone()));
+    }
+}

@@ -1,0 +1,374 @@
+//! The journal: what was wished, decided and done, and what is committed, in an embedded SQL database.
+
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pointsman_core::{ModelName, VersionNumber};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::committed::Committed;
+
+/// The database's file in the state directory.
+const FILE: &str = "journal.sqlite";
+/// The most entries that are kept; the oldest go first.
+const ENTRIES_MAX: i64 = 100_000;
+/// How many entries may come before the oldest are taken out again.
+const COMPACT_EVERY: i64 = 1000;
+/// The most entries that one question is answered with.
+const ANSWER_MAX: u32 = 10_000;
+
+/// The journal of one gateway. Its thread is the only one that writes.
+#[derive(Debug)]
+pub struct Journal {
+    connection: Connection,
+    since_compaction: i64,
+}
+
+/// Why the journal cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The database says so.
+    #[error("the journal cannot be used: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// A later release of the gateway has written it.
+    #[error(
+        "the journal has schema version {found}, and this gateway knows {known}: use the gateway that wrote it, or \
+         another state directory"
+    )]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The newest known here.
+        known: usize,
+    },
+    /// What it says of a model makes no sense.
+    #[error("the journal's record of model '{model}' cannot be read: {reason}")]
+    Record {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A wish of an operator was granted.
+    Wish,
+    /// A wish of an operator was refused, failed or was replaced by a later one.
+    WishRefused,
+    /// A version passed its gates and can be reached.
+    Ready,
+    /// A version failed at a gate.
+    Refused,
+    /// Another version answers callers that name none.
+    Swap,
+    /// Another version answers, as somebody or something led callers back.
+    Rollback,
+    /// An alias stands for another version.
+    Alias,
+    /// A version left.
+    Unload,
+    /// The gateway started or its configuration was read again.
+    Gateway,
+}
+
+impl What {
+    const ALL: [Self; 9] = [
+        Self::Wish,
+        Self::WishRefused,
+        Self::Ready,
+        Self::Refused,
+        Self::Swap,
+        Self::Rollback,
+        Self::Alias,
+        Self::Unload,
+        Self::Gateway,
+    ];
+
+    /// The word in the database and in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wish => "wish",
+            Self::WishRefused => "wish-refused",
+            Self::Ready => "ready",
+            Self::Refused => "refused",
+            Self::Swap => "swap",
+            Self::Rollback => "rollback",
+            Self::Alias => "alias",
+            Self::Unload => "unload",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    fn parse(name: &str) -> Self {
+        Self::ALL.into_iter().find(|what| what.name() == name).unwrap_or(Self::Gateway)
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is about.
+    pub what: What,
+    /// The model; nothing for the gateway itself.
+    pub model: Option<ModelName>,
+    /// The version that it is about, or that answers from now on.
+    pub version: Option<VersionNumber>,
+    /// The version that answered before.
+    pub from: Option<VersionNumber>,
+    /// Who wanted it: an operator, the registry, the configuration or the gateway.
+    pub by: String,
+    /// Why, or what exactly.
+    pub why: String,
+    /// How long it took, where that can be said.
+    pub took: Option<Duration>,
+    /// When it happened.
+    pub at: SystemTime,
+}
+
+/// An entry as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its place, ascending.
+    pub id: i64,
+    /// When, in RFC 3339, UTC.
+    pub at: String,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// Which entries are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Those of this model alone.
+    pub model: Option<ModelName>,
+    /// Those after this place.
+    pub after: Option<i64>,
+    /// The last so many.
+    pub limit: u32,
+}
+
+impl Journal {
+    /// Opens the journal of a state directory, and brings an older one up to date. Without a
+    /// directory it is kept in memory, and gone with the process.
+    ///
+    /// # Errors
+    /// [`JournalError`] where it cannot be read, or was written by a later release.
+    pub fn open(directory: Option<&Path>) -> Result<Self, JournalError> {
+        let mut connection = match directory {
+            Some(directory) => Connection::open(directory.join(FILE))?,
+            None => Connection::open_in_memory()?,
+        };
+        // What is committed is on the disk when the call returns.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.busy_timeout(Duration::from_secs(2))?;
+        schema::migrate(&mut connection, schema::MIGRATIONS)?;
+        let mut journal = Self { connection, since_compaction: COMPACT_EVERY };
+        journal.compact()?;
+        Ok(journal)
+    }
+
+    /// What is committed of every model.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn committed(&self) -> Result<BTreeMap<ModelName, Committed>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT name, committed FROM model")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut models = BTreeMap::new();
+        for row in rows {
+            let (model, text) = row?;
+            let unreadable = |reason: String| JournalError::Record { model: model.clone(), reason };
+            let name = ModelName::new(&model).map_err(|e| unreadable(e.to_string()))?;
+            let committed = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+            models.insert(name, committed);
+        }
+        Ok(models)
+    }
+
+    /// Writes an entry, and what is committed of its model from now on, in one step.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing of it is written.
+    pub fn commit(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), JournalError> {
+        let transaction = self.connection.transaction()?;
+        if let (Some(model), Some(committed)) = (&entry.model, committed) {
+            let text = serde_json::to_string(committed)
+                .map_err(|e| JournalError::Record { model: model.to_string(), reason: e.to_string() })?;
+            transaction.execute(
+                "INSERT INTO model (name, committed) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET committed = excluded.committed",
+                params![model.as_str(), text],
+            )?;
+        }
+        insert(&transaction, entry)?;
+        transaction.commit()?;
+        self.since_compaction += 1;
+        if self.since_compaction > COMPACT_EVERY {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    /// The last entries that are asked for, the oldest first.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn entries(&self, question: &Question) -> Result<Vec<Written>, JournalError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), at_ms, what, model, version,
+                    from_version, by_whom, why, took_us
+             FROM entry WHERE (?1 IS NULL OR model = ?1) AND id > ?2 ORDER BY id DESC LIMIT ?3",
+        )?;
+        let model = question.model.as_ref().map(ModelName::as_str);
+        let (after, limit) = (question.after.unwrap_or(0), question.limit.min(ANSWER_MAX));
+        let rows = statement.query_map(params![model, after, limit], |row| {
+            let number = |column: usize| row.get::<_, Option<i64>>(column);
+            let version = |number: Option<i64>| number.and_then(|n| VersionNumber::new(n.cast_unsigned()));
+            let model: Option<String> = row.get(4)?;
+            let at_ms = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+            let took = number(9)?.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros);
+            let entry = Entry {
+                what: What::parse(&row.get::<_, String>(3)?),
+                model: model.and_then(|name| ModelName::new(&name).ok()),
+                version: version(number(5)?),
+                from: version(number(6)?),
+                by: row.get(7)?,
+                why: row.get(8)?,
+                took,
+                at: UNIX_EPOCH + Duration::from_millis(at_ms),
+            };
+            Ok(Written { id: row.get(0)?, at: row.get(1)?, entry })
+        })?;
+        let mut entries: Vec<Written> = rows.collect::<Result<_, _>>()?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// Takes out what is over the limit and gives the space back.
+    fn compact(&mut self) -> Result<(), JournalError> {
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT max(id) FROM entry", [], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let first_kept = last.unwrap_or(0) - ENTRIES_MAX;
+        self.connection.execute("DELETE FROM entry WHERE id <= ?1", params![first_kept])?;
+        self.connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        self.since_compaction = 0;
+        Ok(())
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), rusqlite::Error> {
+    let number = |version: Option<VersionNumber>| version.map(|version| version.get().cast_signed());
+    let at_ms = entry.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    transaction.execute(
+        "INSERT INTO entry (at_ms, what, model, version, from_version, by_whom, why, took_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            i64::try_from(at_ms).unwrap_or(i64::MAX),
+            entry.what.name(),
+            entry.model.as_ref().map(ModelName::as_str),
+            number(entry.version),
+            number(entry.from),
+            entry.by,
+            entry.why,
+            entry.took.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
+        ],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u64) -> Option<VersionNumber> {
+        VersionNumber::new(number)
+    }
+
+    fn entry(model: &str, to: u64) -> Entry {
+        Entry {
+            what: What::Swap,
+            model: Some(ModelName::new(model).expect("a name")),
+            version: version(to),
+            from: version(u64::MAX),
+            by: "ada".into(),
+            why: "serve = latest".into(),
+            took: Some(Duration::from_micros(1500)),
+            at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        }
+    }
+
+    #[test]
+    fn what_was_committed_is_there_when_it_is_opened_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(Some(dir.path())).expect("opens");
+        let mut committed = Committed { default: version(3), ..Committed::default() };
+        journal.commit(Some(&committed), &entry("iris", 3)).expect("commits");
+        committed.default = version(4);
+        journal.commit(Some(&committed), &entry("iris", 4)).expect("commits");
+        journal.commit(None, &entry("digits", 1)).expect("commits");
+        drop(journal);
+
+        let journal = Journal::open(Some(dir.path())).expect("opens");
+        let models = journal.committed().expect("reads");
+        assert_eq!(models.len(), 1);
+        assert_eq!(models["iris"], committed);
+        let all = journal.entries(&Question { limit: 100, ..Question::default() }).expect("reads");
+        assert_eq!(
+            all.iter().map(|w| w.entry.version).collect::<Vec<_>>(),
+            [version(3), version(4), version(1)]
+        );
+        assert_eq!((all[0].at.as_str(), &all[0].entry), ("2023-11-14T22:13:20.123Z", &entry("iris", 3)));
+        let question =
+            Question { model: Some(ModelName::new("iris").expect("a name")), after: Some(1), limit: 1 };
+        let some = journal.entries(&question).expect("reads");
+        assert_eq!(some.iter().map(|w| w.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn the_oldest_entries_go_first() {
+        let mut journal = Journal::open(None).expect("opens");
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ENTRIES_MAX})
+             INSERT INTO entry (at_ms, what, by_whom, why) SELECT i, 'swap', 'x', 'y' FROM n"
+        );
+        journal.connection.execute_batch(&fill).expect("fills");
+        for _ in 0..=COMPACT_EVERY {
+            journal.commit(None, &entry("iris", 1)).expect("commits");
+        }
+        let (count, first): (i64, i64) = journal
+            .connection
+            .query_row("SELECT count(*), min(id) FROM entry", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("counts");
+        assert_eq!((count, first), (ENTRIES_MAX, COMPACT_EVERY + 2));
+    }
+
+    #[test]
+    fn a_journal_of_a_later_release_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(Some(dir.path())).expect("opens");
+        journal.connection.pragma_update(None, "user_version", 999).expect("is written");
+        drop(journal);
+        let error = Journal::open(Some(dir.path())).expect_err("is newer").to_string();
+        assert!(error.contains("schema version 999"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join(FILE), "no database at all, and longer than a header ".repeat(20))
+            .expect("a file");
+        assert!(matches!(Journal::open(Some(dir.path())), Err(JournalError::Sql(_))));
+    }
+}

@@ -1,0 +1,219 @@
+//! What the reconciler does: every change of what serves, with its entry in the journal.
+//!
+//! What raises exposure is written before it takes effect. What lowers it takes effect first and is
+//! written next; while that is owed, nothing is raised.
+
+use std::time::{Instant, SystemTime};
+
+use pointsman_core::{Code, ModelName, VersionNumber};
+
+use super::{JOURNAL_RETRY, Reconciler, Tracked};
+use crate::action::Action;
+use crate::committed::Committed;
+use crate::event::Load;
+use crate::grant::Refusal;
+use crate::journal::{Entry, JournalError, What};
+
+/// The most entries that are owed; past it the oldest notes are lost, and what is committed is not.
+const OWED_MAX: usize = 1000;
+
+impl From<JournalError> for Refusal {
+    fn from(error: JournalError) -> Self {
+        Self { code: Code::NotJournalled, reason: error.to_string() }
+    }
+}
+
+impl Reconciler {
+    /// Does one step; says whether anything came of it.
+    pub(super) fn perform(&mut self, name: &ModelName, action: Action, now: Instant) -> bool {
+        match action {
+            Action::Wait(_) => false,
+            Action::Load(number) => self.order(name, number),
+            Action::Unload(number) => self.unload(name, number),
+            Action::Serve(to) => self.serve(name, to, now),
+            Action::Alias(alias, to) => self.stand_for(name, &alias, to, now),
+        }
+    }
+
+    /// Makes another version the default, as card, configuration or registry say.
+    fn serve(&mut self, name: &ModelName, to: Option<VersionNumber>, now: Instant) -> bool {
+        let Some(tracked) = self.models.get(name) else { return false };
+        let from = tracked.model.committed.default;
+        let mut new = tracked.model.committed.clone();
+        new.serve(to);
+        let led_back =
+            from.is_some_and(|from| tracked.model.is_withdrawn(from) || tracked.model.mark(from).is_some());
+        let entry = Entry {
+            what: if led_back { What::Rollback } else { What::Swap },
+            model: Some(name.clone()),
+            version: to,
+            from,
+            by: "registry".into(),
+            why: tracked.target.why.clone(),
+            took: None,
+            at: SystemTime::now(),
+        };
+        self.change(name, new, entry, led_back, now).is_ok()
+    }
+
+    fn stand_for(&mut self, name: &ModelName, alias: &str, to: Option<VersionNumber>, now: Instant) -> bool {
+        let Some(tracked) = self.models.get(name) else { return false };
+        let mut new = tracked.model.committed.clone();
+        let from = match to {
+            Some(to) => new.aliases.insert(alias.to_owned(), to),
+            None => new.aliases.remove(alias),
+        };
+        let entry = Entry {
+            what: What::Alias,
+            model: Some(name.clone()),
+            version: to,
+            from,
+            by: "registry".into(),
+            why: format!("alias {alias}"),
+            took: None,
+            at: SystemTime::now(),
+        };
+        self.change(name, new, entry, to.is_none(), now).is_ok()
+    }
+
+    /// Lets `new` be what is committed of a model, in the order that the change calls for.
+    pub(super) fn change(
+        &mut self,
+        name: &ModelName,
+        new: Committed,
+        mut entry: Entry,
+        lowers: bool,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if lowers {
+            self.apply(name, new, now);
+            self.publish();
+            entry.took.get_or_insert_with(|| now.elapsed());
+            self.count_change(&entry);
+            self.lowered(entry);
+            return Ok(());
+        }
+        entry.took.get_or_insert_with(|| now.elapsed());
+        self.raise(&new, &entry)?;
+        self.count_change(&entry);
+        self.apply(name, new, now);
+        self.publish();
+        Ok(())
+    }
+
+    /// Lets `new` count in memory.
+    fn apply(&mut self, name: &ModelName, new: Committed, now: Instant) {
+        let previous_kept = self.policy.previous_kept;
+        let Some(tracked) = self.models.get_mut(name) else { return };
+        let old = std::mem::replace(&mut tracked.model.committed, new);
+        tracked.changed = true;
+        let new = &tracked.model.committed;
+        if old.default == new.default {
+            return;
+        }
+        tracing::info!(model = %name, from = old.default.map(VersionNumber::get), to = new.default.map(VersionNumber::get), "swapped");
+        // The version before stays for a rollback; one that was left for a reason does not.
+        let keep = old.default.filter(|old| new.history.last() == Some(old) && !new.marks.contains_key(old));
+        for (number, state) in &mut tracked.model.versions {
+            state.kept_until = (Some(*number) == keep).then(|| now + previous_kept);
+        }
+    }
+
+    fn count_change(&mut self, entry: &Entry) {
+        if let Some(model) = &entry.model {
+            self.metrics.changed(model, entry.what);
+        }
+    }
+
+    /// Takes a version out of the snapshot. Its workers answer what is queued, then free their sessions.
+    fn unload(&mut self, name: &ModelName, number: VersionNumber) -> bool {
+        let Some(tracked) = self.models.get_mut(name) else { return false };
+        tracked.take_out(name, number);
+        let why = if tracked.model.is_withdrawn(number) {
+            "it was withdrawn"
+        } else {
+            "nothing asks for it any more"
+        };
+        let entry = Entry {
+            what: What::Unload,
+            model: Some(name.clone()),
+            version: Some(number),
+            from: None,
+            by: "gateway".into(),
+            why: why.into(),
+            took: None,
+            at: SystemTime::now(),
+        };
+        tracing::info!(model = %name, version = number.get(), "unloaded: {why}");
+        self.publish();
+        self.lowered(entry);
+        true
+    }
+
+    /// Writes what is to be raised. Nothing may follow from it where this fails.
+    pub(super) fn raise(&mut self, committed: &Committed, entry: &Entry) -> Result<(), Refusal> {
+        if !self.owed.is_empty() || self.journal_rests_until.is_some() {
+            let reason = "the journal could not be written a moment ago; nothing is raised before it can";
+            return Err(Refusal { code: Code::NotJournalled, reason: reason.into() });
+        }
+        self.write(Some(committed), entry)
+    }
+
+    /// Writes what has taken effect, now or as soon as it can be.
+    pub(super) fn lowered(&mut self, entry: Entry) {
+        let committed = entry.model.as_ref().and_then(|name| self.models.get(name));
+        let committed = committed.map(|tracked| tracked.model.committed.clone());
+        if !self.owed.is_empty() || self.write(committed.as_ref(), &entry).is_err() {
+            self.owed.push_back(entry);
+            if self.owed.len() > OWED_MAX {
+                self.owed.pop_front();
+            }
+            self.metrics.owed(self.owed.len());
+        }
+    }
+
+    /// Writes what is only to be known; it is lost where the journal cannot be written.
+    pub(super) fn note(&mut self, entry: Entry) {
+        if self.journal_rests_until.is_none() {
+            let _ = self.write(None, &entry);
+        }
+    }
+
+    fn write(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), Refusal> {
+        self.journal.commit(committed, entry).map_err(|error| {
+            tracing::error!("{error}; until it can be written nothing is raised");
+            self.metrics.journal_failed();
+            self.journal_rests_until = Some(Instant::now() + JOURNAL_RETRY);
+            error.into()
+        })
+    }
+
+    /// Tries again to write what is owed.
+    pub(super) fn write_owed(&mut self, now: Instant) {
+        if self.journal_rests_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.journal_rests_until = None;
+        while let Some(entry) = self.owed.pop_front() {
+            let tracked = entry.model.as_ref().and_then(|name| self.models.get(name));
+            let committed = tracked.map(|tracked| tracked.model.committed.clone());
+            if self.write(committed.as_ref(), &entry).is_err() {
+                self.owed.push_front(entry);
+                break;
+            }
+        }
+        self.metrics.owed(self.owed.len());
+    }
+}
+
+impl Tracked {
+    fn take_out(&mut self, name: &ModelName, number: VersionNumber) {
+        self.versions.remove(&number);
+        self.changed = true;
+        let state = self.model.versions.entry(number).or_default();
+        state.kept_until = None;
+        if let Some(ready) = state.ready.take() {
+            self.leaving.push(Load { model: name.clone(), number, incarnation: ready.incarnation });
+        }
+    }
+}

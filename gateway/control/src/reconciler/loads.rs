@@ -1,0 +1,204 @@
+//! Loads: from the order to a version in the snapshot, or to a failure and the next try.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use pointsman_core::{ModelName, VersionNumber};
+use pointsman_registry::Stamp;
+
+use super::{RETIRED_KEPT, Reconciler};
+use crate::committed::MarkKind;
+use crate::event::{Load, Loaded, Watchman};
+use crate::grant::mark;
+use crate::journal::{Entry, What};
+use crate::loader::{Beside, LoadFault, LoadJob, Warm};
+use crate::loading::Order;
+use crate::model::{Failure, Ready};
+use crate::wish::Wish;
+
+/// How long the first new try waits; each further one twice as long as the one before.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// How long a new try waits at most.
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+impl Reconciler {
+    /// Begins to bring a version up.
+    pub(super) fn order(&mut self, name: &ModelName, number: VersionNumber) -> bool {
+        self.incarnations += 1;
+        let incarnation = self.incarnations;
+        let Some(tracked) = self.models.get_mut(name) else { return false };
+        let Some(found) = tracked.model.found.get(&number) else { return false };
+        let stamp = found.stamp;
+        let serving = tracked.model.committed.default.and_then(|default| tracked.versions.get(&default));
+        let beside = serving.map(|version| Beside { run_time: version.spec().findings.run_time });
+        let job = LoadJob {
+            model: name.clone(),
+            number,
+            settings: tracked.model.declared.settings.clone(),
+            bytes: found.bytes,
+            beside,
+        };
+        let load = Load { model: name.clone(), number, incarnation };
+        tracked.model.versions.entry(number).or_default().loading = Some(stamp);
+        tracked.changed = true;
+        self.loading.begin(Order { load, stamp, job, loader: self.policy.loader.clone() });
+        true
+    }
+
+    pub(super) fn loaded(&mut self, loaded: Loaded) {
+        self.loading.ended();
+        let Loaded { load, stamp, result, took } = loaded;
+        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        tracked.changed = true;
+        tracked.model.versions.entry(load.number).or_default().loading = None;
+        let gate = result.as_ref().err().map(LoadFault::gate);
+        self.metrics.loaded(&load.model, gate, took);
+        match result {
+            Ok(warm) => self.arrived(load, warm, took),
+            Err(fault) => self.failed(&load, stamp, &fault, took),
+        }
+    }
+
+    /// Lets a version that passed its gates into the snapshot, unless it is not wanted any more.
+    fn arrived(&mut self, load: Load, warm: Warm, took: Duration) {
+        let Load { model: name, number, .. } = &load;
+        let Some(tracked) = self.models.get_mut(name) else { return };
+        let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
+        let asked = tracked.pending.iter().any(|pending| pending.needs.contains(number));
+        if let Some(mark) = tracked.model.committed.marks.get_mut(number) {
+            if mark.digest.as_ref() == Some(&digest) {
+                // The folder was touched, and holds what it did.
+                mark.stamp = Some(stamp);
+                if mark.kind.keeps_out() && !asked {
+                    return;
+                }
+            } else if mark.digest.is_some() {
+                tracked.model.committed.marks.remove(number);
+            }
+        }
+        if !tracked.target.load.contains(number) && !asked {
+            return;
+        }
+        let from = tracked.model.ready(*number).map(|_| *number);
+        let why = format!("{digest}, batching: {}", warm.findings().batching);
+        let entry = Entry {
+            what: What::Ready,
+            model: Some(name.clone()),
+            version: Some(*number),
+            from,
+            by: "registry".into(),
+            why,
+            took: Some(took),
+            at: SystemTime::now(),
+        };
+        let committed = tracked.model.committed.clone();
+        if let Err(refusal) = self.raise(&committed, &entry) {
+            let fault = LoadFault::NotJournalled(refusal.reason);
+            return self.failed(&load, stamp, &fault, took);
+        }
+        self.let_in(load, warm, took);
+    }
+
+    fn let_in(&mut self, load: Load, warm: Warm, took: Duration) {
+        let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
+        let signature = warm.signature().clone();
+        let watchman = Arc::new(Watchman { load: load.clone(), sender: self.sender.clone() });
+        let version = match warm.start(watchman, &self.predict_metrics) {
+            Ok(version) => version,
+            Err(fault) => return self.failed(&load, stamp, &fault, took),
+        };
+        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        let engine = version.spec().engine;
+        tracing::info!(model = %load.model, version = load.number.get(), engine, took_ms = took.as_millis(), "ready");
+        for warning in &version.spec().findings.warnings {
+            tracing::warn!(model = %load.model, version = load.number.get(), "{warning}");
+        }
+        let state = tracked.model.versions.entry(load.number).or_default();
+        let before = state.ready.replace(Ready { incarnation: load.incarnation, stamp, digest, signature });
+        state.failure = None;
+        tracked.retired.remove(&load.number);
+        if let Some(before) = before {
+            let model = load.model.clone();
+            tracked.leaving.push(Load { incarnation: before.incarnation, model, number: load.number });
+        }
+        tracked.versions.insert(load.number, version);
+    }
+
+    /// Notes a failed try, and when the next one is.
+    fn failed(&mut self, load: &Load, stamp: Stamp, fault: &LoadFault, took: Duration) {
+        let attempts_max = self.policy.attempts_max;
+        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        let state = tracked.model.versions.entry(load.number).or_default();
+        let before = state.failure.take().filter(|failure| failure.stamp == stamp);
+        let before = before.map_or(0, |failure| failure.attempts);
+        let attempts = if fault.is_transient() { before } else { before + 1 };
+        let quarantined = attempts >= attempts_max;
+        let delay = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
+        let retry_at = (!quarantined).then(|| Instant::now() + delay);
+        let reason = fault.to_string();
+        tracing::warn!(model = %load.model, version = load.number.get(), gate = %fault.gate(), attempts, "not served: {reason}");
+        state.failure =
+            Some(Failure { stamp, attempts, retry_at, gate: fault.gate(), reason: reason.clone() });
+        tracked.changed = true;
+        if quarantined && !fault.is_incomplete() {
+            let told = format!(
+                "it failed {attempts} times: {reason}; it is left alone until it changes or `pointsman load` asks for it"
+            );
+            let mut mark = mark(&tracked.model, load.number, MarkKind::Quarantined, told);
+            mark.stamp = Some(stamp);
+            // A version that serves is not kept out by what was written over it and does not load.
+            if tracked.model.ready(load.number).is_none() {
+                tracked.model.committed.marks.insert(load.number, mark);
+            }
+        }
+        let entry = Entry {
+            what: What::Refused,
+            model: Some(load.model.clone()),
+            version: Some(load.number),
+            from: None,
+            by: "registry".into(),
+            why: format!("{}: {reason}", fault.gate()),
+            took: Some(took),
+            at: SystemTime::now(),
+        };
+        if quarantined { self.lowered(entry) } else { self.note(entry) }
+    }
+
+    /// The last worker of a version has ended: its memory goes back to the system.
+    pub(super) fn gone(&mut self, load: &Load) {
+        self.policy.loader.engines.release_memory();
+        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        tracked.leaving.retain(|leaving| leaving != load);
+        tracked.changed = true;
+        if tracked.model.ready(load.number).is_none() {
+            tracked.retired.insert(load.number, Instant::now() + RETIRED_KEPT);
+        }
+        self.metrics.gone();
+    }
+
+    /// Forgets what was counted of versions that left long ago.
+    pub(super) fn forget_retired(&mut self, now: Instant) {
+        for (name, tracked) in &mut self.models {
+            tracked.retired.retain(|number, at| {
+                let stays = *at > now;
+                if !stays {
+                    self.predict_metrics.forget(name, *number);
+                    tracked.changed = true;
+                }
+                stays
+            });
+        }
+    }
+
+    /// A version keeps crashing: callers are led back to the one before, where there is one.
+    pub(super) fn crashing(&mut self, load: &Load, crashes: u32) {
+        tracing::error!(model = %load.model, version = load.number.get(), crashes, "its sessions keep panicking");
+        let Some(tracked) = self.models.get(&load.model) else { return };
+        let is_current =
+            tracked.model.ready(load.number).is_some_and(|ready| ready.incarnation == load.incarnation);
+        if is_current && tracked.model.committed.default == Some(load.number) {
+            let by = format!("the gateway, as it crashed {crashes} times");
+            self.wish_of_the_gateway(&load.model, Wish::Rollback, by);
+        }
+    }
+}

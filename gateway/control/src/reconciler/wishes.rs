@@ -1,0 +1,238 @@
+//! Wishes of operators: granted at once, or as soon as what they need is loaded; refused, failed or
+//! replaced by a later one. Each gets one truthful answer.
+
+use std::collections::BTreeSet;
+use std::time::{Instant, SystemTime};
+
+use pointsman_core::{Code, ModelName, VersionNumber};
+
+use super::Reconciler;
+use crate::committed::Committed;
+use crate::event::{Granted, Outcome, Reply, Wished};
+use crate::grant::{Grant, Refusal, changes, grant};
+use crate::journal::{Entry, What};
+use crate::wish::Wish;
+
+/// A wish that waits.
+pub(super) struct Pending {
+    pub(super) wish: Wish,
+    pub(super) by: String,
+    pub(super) since: Instant,
+    /// The look at the registry that has to come first; nothing where none has to.
+    after_look: Option<u64>,
+    /// Versions that have to be loaded first, and are tried at once.
+    pub(super) needs: BTreeSet<VersionNumber>,
+    replies: Vec<Reply<Granted>>,
+}
+
+impl Reconciler {
+    pub(super) fn wished(&mut self, wished: Wished) {
+        let Wished { model: name, wish, by, dry_run, reply } = wished;
+        let now = Instant::now();
+        // A wish for a folder that was written a moment ago must not fail for being early.
+        let looks = !dry_run
+            && matches!(
+                wish,
+                Wish::Load { .. } | Wish::Promote { .. } | Wish::Alias { version: Some(_), .. }
+            );
+        if !looks && !self.models.contains_key(&name) && self.looks_answered_once() {
+            return reply(Err(unknown(&name)));
+        }
+        if dry_run {
+            return reply(self.plan(&name, &wish, &by, now));
+        }
+        let after_look = (looks || !self.looks_answered_once()).then(|| self.watching.look());
+        let tracked = self.models.entry(name.clone()).or_default();
+        if let Some(same) = tracked.pending.iter_mut().find(|pending| pending.wish == wish) {
+            same.replies.push(reply);
+            return;
+        }
+        let (ended, kept) = std::mem::take(&mut tracked.pending)
+            .into_iter()
+            .partition(|earlier| wish.supersedes(&earlier.wish));
+        tracked.pending = kept;
+        let needs = BTreeSet::new();
+        let later = wish.to_string();
+        tracked.pending.push(Pending { wish, by, since: now, after_look, needs, replies: vec![reply] });
+        for pending in ended {
+            let reason = format!("`{}` was replaced by a later wish, `{later}`", pending.wish);
+            self.refuse(&name, pending, &Refusal { code: Code::Superseded, reason });
+        }
+    }
+
+    /// A wish that nobody waits for.
+    pub(super) fn wish_of_the_gateway(&mut self, name: &ModelName, wish: Wish, by: String) {
+        let reply: Reply<Granted> = Box::new(|_| {});
+        self.wished(Wished { model: name.clone(), wish, by, dry_run: false, reply });
+    }
+
+    /// Grants, refuses or keeps waiting what waits for a model; says whether anything was granted.
+    pub(super) fn settle_wishes(&mut self, name: &ModelName, now: Instant) -> bool {
+        let mut acted = false;
+        let Some(tracked) = self.models.get_mut(name) else { return false };
+        for mut pending in std::mem::take(&mut tracked.pending) {
+            if pending.after_look.is_some_and(|look| look >= self.looks_answered) {
+                self.keep(name, pending);
+                continue;
+            }
+            let Some(tracked) = self.models.get_mut(name) else { return acted };
+            if !tracked.usable {
+                let known = !tracked.problem.is_empty();
+                let reason = format!("the model cannot be served: {}", tracked.problem);
+                let refusal = if known { Refusal::new(reason) } else { unknown(name) };
+                self.refuse(name, pending, &refusal);
+                acted = true;
+                continue;
+            }
+            match grant(&tracked.model, &pending.wish, &pending.by) {
+                Grant::Refused(refusal) => {
+                    self.refuse(name, pending, &refusal);
+                    acted = true;
+                }
+                Grant::Unchanged => self.answer_unchanged(name, pending),
+                Grant::Now(new) => {
+                    self.grant(name, pending, *new, now);
+                    acted = true;
+                }
+                Grant::Needs { versions, .. } => match self.missing(name, &mut pending, versions) {
+                    Some(refusal) => {
+                        self.refuse(name, pending, &refusal);
+                        acted = true;
+                    }
+                    None => self.keep(name, pending),
+                },
+            }
+        }
+        // A model that nobody ever showed and nothing waits for is none.
+        if self
+            .models
+            .get(name)
+            .is_some_and(|tracked| !tracked.usable && tracked.problem.is_empty() && !tracked.is_alive())
+        {
+            self.models.remove(name);
+        }
+        acted
+    }
+
+    fn keep(&mut self, name: &ModelName, pending: Pending) {
+        if let Some(tracked) = self.models.get_mut(name) {
+            tracked.pending.push(pending);
+        }
+    }
+
+    /// Lets what a wish needs be loaded. Gives why that is not possible, where it has failed.
+    fn missing(
+        &mut self,
+        name: &ModelName,
+        pending: &mut Pending,
+        versions: BTreeSet<VersionNumber>,
+    ) -> Option<Refusal> {
+        let tracked = self.models.get_mut(name)?;
+        for version in versions {
+            let state = tracked.model.versions.entry(version).or_default();
+            if pending.needs.insert(version) {
+                // An earlier failure does not count against a wish: it is tried at once.
+                state.failure = None;
+                continue;
+            }
+            if let Some(failure) = tracked.model.failure(version) {
+                let reason = format!("version {version} did not pass ({}): {}", failure.gate, failure.reason);
+                return Some(Refusal::new(reason));
+            }
+        }
+        None
+    }
+
+    /// Commits what a wish makes.
+    fn grant(&mut self, name: &ModelName, pending: Pending, new: Committed, now: Instant) {
+        let Some(tracked) = self.models.get(name) else { return };
+        let old = &tracked.model.committed;
+        let lines = changes(old, &new);
+        let swapped = old.default != new.default;
+        let what = match &pending.wish {
+            Wish::Rollback => What::Rollback,
+            Wish::Alias { .. } => What::Alias,
+            _ if swapped => What::Swap,
+            _ => What::Wish,
+        };
+        let entry = Entry {
+            what,
+            model: Some(name.clone()),
+            version: if swapped { new.default } else { pending.wish.version() },
+            from: old.default.filter(|_| swapped),
+            by: pending.by.clone(),
+            why: format!("{}: {}", pending.wish, lines.join("; ")),
+            took: None,
+            at: SystemTime::now(),
+        };
+        match self.change(name, new, entry, pending.wish.lowers(), now) {
+            Ok(()) => self.answer(pending, Outcome::Done, lines),
+            Err(refusal) => self.refuse(name, pending, &refusal),
+        }
+    }
+
+    fn answer_unchanged(&mut self, name: &ModelName, pending: Pending) {
+        let Some(tracked) = self.models.get(name) else { return };
+        let read = |version: &VersionNumber| tracked.model.ready(*version).is_some();
+        let lines: Vec<String> = pending
+            .needs
+            .iter()
+            .filter(|version| read(version))
+            .map(|version| format!("version {version} was loaded"))
+            .collect();
+        let outcome = if lines.is_empty() { Outcome::Unchanged } else { Outcome::Done };
+        self.answer(pending, outcome, lines);
+    }
+
+    fn answer(&mut self, pending: Pending, outcome: Outcome, changes: Vec<String>) {
+        self.metrics.wished(pending.wish.verb(), outcome.name());
+        // Whoever is answered may ask for the snapshot next.
+        self.publish();
+        let generation = self.published.generation();
+        let took = pending.since.elapsed();
+        for reply in pending.replies {
+            reply(Ok(Granted { outcome, changes: changes.clone(), generation, took }));
+        }
+    }
+
+    fn refuse(&mut self, name: &ModelName, pending: Pending, refusal: &Refusal) {
+        self.metrics.wished(pending.wish.verb(), refusal.code.name());
+        let entry = Entry {
+            what: What::WishRefused,
+            model: Some(name.clone()),
+            version: pending.wish.version(),
+            from: None,
+            by: pending.by,
+            why: format!("{}: {}: {}", pending.wish, refusal.code.name(), refusal.reason),
+            took: Some(pending.since.elapsed()),
+            at: SystemTime::now(),
+        };
+        self.note(entry);
+        for reply in pending.replies {
+            reply(Err(refusal.clone()));
+        }
+    }
+
+    /// What would come of a wish.
+    fn plan(&self, name: &ModelName, wish: &Wish, by: &str, now: Instant) -> Result<Granted, Refusal> {
+        let tracked = self.models.get(name).ok_or_else(|| unknown(name))?;
+        let mut lines = Vec::new();
+        match grant(&tracked.model, wish, by) {
+            Grant::Refused(refusal) => return Err(refusal),
+            Grant::Unchanged => {}
+            Grant::Now(new) => lines.extend(changes(&tracked.model.committed, &new)),
+            Grant::Needs { versions, then } => {
+                for version in versions {
+                    lines.push(format!("version {version} is loaded first, and has to pass its gates"));
+                }
+                lines.extend(changes(&tracked.model.committed, &then));
+            }
+        }
+        let outcome = Outcome::Planned;
+        Ok(Granted { outcome, changes: lines, generation: self.published.generation(), took: now.elapsed() })
+    }
+}
+
+fn unknown(name: &ModelName) -> Refusal {
+    Refusal { code: Code::UnknownModel, reason: format!("the registry has no model '{name}'") }
+}
