@@ -1,6 +1,7 @@
 //! Registries as they are found on disks, good and bad.
 
 mod copies;
+mod corpus;
 mod watching;
 
 use std::os::unix::fs::{PermissionsExt, symlink};

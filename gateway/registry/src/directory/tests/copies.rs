@@ -368,38 +368,40 @@ fn a_read_says_whether_the_folder_was_changed_meanwhile() {
     disk.write("iris/1/w/a.bin", [3; 16]);
     assert_ne!(disk.read("iris", 1).expect("reads").stamp, listed);
 
-    // A read beside a writer gives one state of the folder, or says that there was none.
+    // Beside a writer that replaces the weights, then the cases, a read gives a state that there was:
+    // the cases are never ahead.
+    let replace = |name: &str, content: &[u8]| {
+        disk.write(".new", content);
+        std::fs::rename(disk.path(".new"), disk.path("iris/1").join(name)).expect("replaced");
+    };
+    let write = |n: u64| {
+        replace("w/a.bin", &[n.to_le_bytes(), n.to_le_bytes()].concat());
+        replace("golden.json", format!("{{\"rtol\": {n}, \"cases\": []}}").as_bytes());
+    };
+    write(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let ordering = std::sync::atomic::Ordering::Relaxed;
+    let (mut reads, mut changed) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
-        let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        scope.spawn({
-            let disk = &disk;
-            move || {
-                let mut weight = 0u8;
-                while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-                    weight = weight.wrapping_add(1);
-                    disk.write("iris/1/w/a.bin", [weight; 16]);
-                }
-            }
-        });
-        let mut changed = 0;
-        for _ in 0..100_000 {
+        scope.spawn(|| (1..).take_while(|_| !done.load(ordering)).for_each(write));
+        while reads.len() < 10_000 && changed.len() < 10 {
             match disk.read("iris", 1) {
-                Ok(read) => {
-                    let weights = &read.files.external[0].1;
-                    assert!(weights.iter().all(|w| *w == weights[0]), "{weights:?}");
-                }
-                Err(error) => {
-                    assert!(error.is_incomplete(), "{error}");
-                    changed += 1;
-                }
-            }
-            if changed >= 10 {
-                break;
+                Ok(read) => reads.push(read),
+                Err(error) => changed.push(error.to_string()),
             }
         }
-        drop(stop);
-        assert_eq!(changed, 10, "no read met a write");
+        done.store(true, ordering);
     });
+    for read in reads {
+        let weights = read.files.external[0].1.first_chunk().map(|n| u64::from_le_bytes(*n));
+        let cases = read.golden.map(|golden| golden.rtol as u64);
+        assert!(cases <= weights, "{cases:?} {weights:?}");
+    }
+    assert_eq!(changed.len(), 10, "no read met a write");
+    assert!(
+        changed.iter().all(|error| error.starts_with("iris/1: changed while it was read; ")),
+        "{changed:?}"
+    );
 }
 
 #[test]
