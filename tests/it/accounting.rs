@@ -11,6 +11,7 @@ fn start() -> (TestRegistry, Gateway) {
         .made("loop", "loop")
         .made("gather", "gather")
         .made("divide", "divide")
+        .file("divide/model.toml", "integer_division = \"allow\"\n")
         .file("loop/model.toml", "workers = 1\nqueue_max = 2\n");
     let limits = "[limits]\nbody_bytes_max = \"64KiB\"\nbytes_in_flight_max = \"96KiB\"\n";
     let gateway = Start::over(registry.path()).config(limits).start();

@@ -14,6 +14,8 @@ mod drain;
 mod engines;
 mod engines_broken;
 mod fixtures;
+mod gates;
+mod gates_trial;
 mod grpc;
 mod grpc_limits;
 mod grpc_stream;

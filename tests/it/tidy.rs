@@ -26,13 +26,15 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Libraries that one crate alone may know.
-const KEPT_IN: [(&str, &str); 6] = [
+const KEPT_IN: [(&str, &str); 8] = [
     ("ort", "engine"),
     ("ort-sys", "engine"),
     ("tract-onnx", "engine"),
     ("libloading", "engine"),
     ("arc-swap", "predict"),
     ("notify", "registry"),
+    ("procfs", "control"),
+    ("rusqlite", "control"),
 ];
 
 /// What each folder's package depends on, in every kind of build.

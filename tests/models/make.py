@@ -111,6 +111,89 @@ def opset():
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 999)], ir_version=8), "opset.onnx")
 
 
+def rows():
+    """Models of which each looks as if its rows were independent, and is not."""
+    x = value("x", TensorProto.FLOAT, ["n", 4])
+    # Rows attend to each other.
+    attend = [
+        helper.make_node("Transpose", ["x"], ["columns"]),
+        helper.make_node("MatMul", ["x", "columns"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["weights"]),
+        helper.make_node("MatMul", ["weights", "x"], ["y"]),
+    ]
+    write("attention", attend, [x], [value("y", TensorProto.FLOAT, ["n", 4])])
+    # The largest value is the scale of all rows.
+    quantise = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["bytes", "scale", "zero"]),
+        helper.make_node("DequantizeLinear", ["bytes", "scale", "zero"], ["y"]),
+    ]
+    write("quantised", quantise, [x], [value("y", TensorProto.FLOAT, ["n", 4])])
+    # The rows are the second dimension of the output.
+    write(
+        "columns",
+        [helper.make_node("Transpose", ["x"], ["y"])],
+        [x],
+        [value("y", TensorProto.FLOAT, [4, "n"])],
+    )
+    # One number for all rows.
+    write(
+        "total",
+        [helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)],
+        [x],
+        [value("y", TensorProto.FLOAT, [])],
+    )
+
+
+def hostile():
+    """Models that do harm in the first run, whatever they are given."""
+    x, y = value("x", TensorProto.INT64, ["n"]), value("y", TensorProto.INT64, ["n"])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["go_on"]), helper.make_node("Add", ["count", "one"], ["next"])],
+        "body",
+        [
+            value("iteration", TensorProto.INT64, []),
+            value("going", TensorProto.BOOL, []),
+            value("count", TensorProto.INT64, ["n"]),
+        ],
+        [value("go_on", TensorProto.BOOL, []), value("next", TensorProto.INT64, ["n"])],
+        [constant("one", np.array([1], np.int64))],
+    )
+    # Its loop has no end.
+    write(
+        "endless",
+        [helper.make_node("Loop", ["trips", "yes", "x"], ["y"], body=body)],
+        [x],
+        [y],
+        [constant("trips", np.array(2**63 - 1, np.int64)), constant("yes", np.array(True))],
+    )
+    # It writes 4 GiB of ones for every row.
+    write(
+        "greedy",
+        [
+            helper.make_node("Shape", ["x"], ["rows"]),
+            helper.make_node("Mul", ["rows", "many"], ["length"]),
+            helper.make_node("ConstantOfShape", ["length"], ["ones"], value=constant("one", np.array([1], np.int64))),
+            helper.make_node("ReduceSum", ["ones"], ["sum"], keepdims=1),
+            helper.make_node("Add", ["x", "sum"], ["y"]),
+        ],
+        [x],
+        [y],
+        [constant("many", np.array([2**29], np.int64))],
+    )
+    # It divides the smallest integer by -1.
+    write(
+        "overflow",
+        [
+            helper.make_node("Sub", ["x", "x"], ["zero"]),
+            helper.make_node("Add", ["zero", "least"], ["dividend"]),
+            helper.make_node("Div", ["dividend", "divisor"], ["y"]),
+        ],
+        [x],
+        [y],
+        [constant("least", np.array([-(2**63)], np.int64)), constant("divisor", np.array([-1], np.int64))],
+    )
+
+
 if __name__ == "__main__":
     loop()
     gather()
@@ -118,3 +201,5 @@ if __name__ == "__main__":
     identity()
     external()
     opset()
+    rows()
+    hostile()

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pointsman_control::Gates;
 use pointsman_core::{EngineChoice, ModelName, Nonfinite};
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
@@ -38,6 +39,10 @@ pub(crate) struct Config {
     pub(crate) model: BTreeMap<ModelName, Card>,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
+    /// What a version has to pass before it serves.
+    pub(crate) gates: Gates,
+    /// The trial of versions in a process of their own.
+    pub(crate) trial: Trial,
     /// What one request may be made of.
     pub(crate) limits: Limits,
     /// What may be in flight.
@@ -95,6 +100,17 @@ pub(crate) struct Registry {
     pub(crate) loads_max: usize,
     /// Failed tries in a row after which a version is left alone.
     pub(crate) attempts_max: u32,
+}
+
+/// The trial of versions in a process of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Trial {
+    /// Whether there is one.
+    pub(crate) enabled: bool,
+    /// Bytes of memory that the process may write to.
+    pub(crate) memory_max: usize,
+    /// How long it may take.
+    pub(crate) timeout: Duration,
 }
 
 /// Bounds of connections.
@@ -168,6 +184,8 @@ impl Default for Config {
             },
             model: BTreeMap::new(),
             onnxruntime_library: None,
+            gates: Gates::default(),
+            trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
             limits: Limits::default(),
             admission: AdmissionLimits::default(),
             connections: Connections {
@@ -215,6 +233,12 @@ impl Config {
         root.section("registry", |s| config.registry.read(s));
         config.model = read_models(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
+        root.section("gates", |s| read_gates(s, &mut config.gates));
+        root.section("trial", |s| {
+            s.set("enabled", &mut config.trial.enabled);
+            s.set_bytes("memory_max", &mut config.trial.memory_max);
+            s.set("timeout", &mut config.trial.timeout);
+        });
         root.section("limits", |s| {
             read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections)
         });
@@ -321,6 +345,14 @@ impl Serving {
     }
 }
 
+fn read_gates(section: &mut Section<'_>, gates: &mut Gates) {
+    section.set("integer_division", &mut gates.integer_division);
+    section.set("breaking", &mut gates.breaking);
+    section.set("latency", &mut gates.latency);
+    section.set_within("latency_ratio_max", &mut gates.latency_ratio_max, 1.0..=1000.0);
+    section.set_bytes("memory_reserve", &mut gates.memory_reserve);
+}
+
 fn read_limits(
     section: &mut Section<'_>,
     limits: &mut Limits,
@@ -365,8 +397,18 @@ mod tests {
     fn the_reference_configuration_lists_every_key() {
         let reference = include_str!("../../../deploy/pointsman.toml");
         // An unknown key in each section makes the reader name the known ones.
-        let sections =
-            ["listen", "serving", "registry", "onnxruntime", "limits", "shutdown", "log", "telemetry"];
+        let sections = [
+            "listen",
+            "serving",
+            "registry",
+            "onnxruntime",
+            "gates",
+            "trial",
+            "limits",
+            "shutdown",
+            "log",
+            "telemetry",
+        ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();
         assert_eq!(problems.len(), sections.len() + 1);

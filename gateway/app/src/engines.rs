@@ -9,6 +9,8 @@ use pointsman_core::Engine;
 use pointsman_engine::Echo;
 
 use crate::End;
+#[cfg(feature = "onnxruntime")]
+use crate::child::{self, ChildFault, Ended};
 
 /// The engines of this process.
 pub(crate) struct Engines {
@@ -85,37 +87,15 @@ const PROBE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Has a child process load the library first: a broken one kills the child and not the gateway.
 #[cfg(feature = "onnxruntime")]
 fn probe_in_child(path: &Path) -> Result<pointsman_engine::onnxruntime::LibraryVersion, String> {
-    use std::io::Read;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::{Command, Stdio};
 
-    let executable = std::env::current_exe().map_err(|e| format!("it cannot be probed: {e}"))?;
-    let mut child = Command::new(executable)
-        .arg("probe-onnxruntime")
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("it cannot be probed: {e}"))?;
-    let deadline = std::time::Instant::now() + PROBE_TIMEOUT;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if std::time::Instant::now() < deadline => {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("loading it took longer than {PROBE_TIMEOUT:?}"));
-            }
-        }
-    };
-    let mut said = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        let _ = stdout.take(4096).read_to_string(&mut said);
-    }
+    let mut command = child::this_binary();
+    command.arg("probe-onnxruntime").arg(path);
+    let Ended { status, stdout: said, .. } =
+        child::run(&mut command, PROBE_TIMEOUT).map_err(|fault| match fault {
+            ChildFault::NotStarted(reason) => format!("it cannot be probed: {reason}"),
+            ChildFault::TooLong => format!("loading it took longer than {PROBE_TIMEOUT:?}"),
+        })?;
     if let Some(signal) = status.signal() {
         return Err(format!(
             "a process that loads it dies of signal {signal}: the file is truncated or broken"

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use pointsman_control::{Gates, Loader, WorkerDefaults};
+use pointsman_control::loader::Trial;
+use pointsman_control::{Loader, WorkerDefaults};
 use pointsman_core::SessionOptions;
 use pointsman_registry::Registry;
 
 use crate::config::Config;
 use crate::engines::Engines;
+use crate::trial::ChildTrial;
 
 /// The loader of `serve` and `check`.
 #[must_use]
@@ -20,7 +22,7 @@ pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Eng
         engine: serving.engine,
         session: SessionOptions { intra_op_threads: serving.intra_op_threads },
         workers: WorkerDefaults { workers: serving.workers.unwrap_or(cores), queue_max: serving.queue_max },
-        gates: Gates::default(),
-        trial: None,
+        gates: config.gates.clone(),
+        trial: ChildTrial::new(config).map(|trial| Arc::new(trial) as Arc<dyn Trial>),
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod child;
 mod cli;
 mod client;
 mod config;
@@ -19,6 +20,7 @@ mod reload;
 mod serve;
 mod table;
 mod telemetry;
+mod trial;
 mod version;
 
 use std::process::ExitCode;
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),
         Command::ProbeOnnxruntime { path } => engines::probe(&path),
+        Command::TrialLoad(arguments) => trial::run(&arguments),
     };
     ExitCode::from(end as u8)
 }

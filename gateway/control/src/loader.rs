@@ -35,7 +35,7 @@ pub use gates::Gates;
 pub use memory::Shortage;
 pub use run_time::Slower;
 pub use steps::Warm;
-pub use trial::Trial;
+pub use trial::{Trial, Tried};
 
 /// What every version is loaded with.
 #[derive(Clone)]
@@ -97,11 +97,10 @@ impl Loader {
         memory::check(memory::need(job.bytes), self.gates.memory_reserve)?;
         let tried = self.trial.as_ref().map(|trial| trial.attempt(job)).transpose()?;
         let verified = steps::verify(self, job)?;
-        if let Some(tried) = tried
-            && tried != verified.digest()
-        {
+        if tried.as_ref().is_some_and(|tried| tried.digest != verified.digest()) {
             return Err(LoadFault::ChangedAfterTrial);
         }
-        verified.load(self, job)?.check(self, job)?.warm(self, job)
+        let unbatched = tried.and_then(|tried| tried.unbatched);
+        verified.load(self, job)?.check(self, job, unbatched)?.warm(self, job)
     }
 }

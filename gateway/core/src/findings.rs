@@ -89,9 +89,10 @@ impl fmt::Display for Batching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Checked { rows, worst } => {
-                write!(f, "checked with {rows} rows, which differ by at most {worst:.1e}")
+                write!(f, "checked: {rows} rows have the same answers alone and together, ")?;
+                if *worst > 0.0 { write!(f, "but for {worst:.1e} at most") } else { f.write_str("exactly") }
             }
-            Self::Allowed { unchecked } => write!(f, "allowed by the card and not checked: {unchecked}"),
+            Self::Allowed { unchecked } => write!(f, "allowed by the card, not checked: {unchecked}"),
             Self::Disagrees { what } => write!(f, "no: rows change each other's answers: {what}"),
             Self::Unfit { what } => write!(f, "no: {what}"),
             Self::Forbidden => f.write_str("no: forbidden by the card or the configuration of the model"),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pointsman_core::{EngineChoice, Nonfinite};
+use pointsman_core::{BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite};
 use toml::Value;
 
 /// A value that a key can have.
@@ -171,29 +171,28 @@ impl Setting for ByteSize {
     }
 }
 
-impl Setting for EngineChoice {
-    const EXPECTED: &'static str = "\"auto\", \"onnxruntime\", \"tract\" or \"echo\"";
+/// Reads a choice by its words.
+macro_rules! choice {
+    ($choice:ty, $expected:literal) => {
+        impl Setting for $choice {
+            const EXPECTED: &'static str = $expected;
 
-    fn read(value: &Value) -> Option<Self> {
-        Self::parse(value.as_str()?)
-    }
+            fn read(value: &Value) -> Option<Self> {
+                Self::parse(value.as_str()?)
+            }
 
-    fn show(&self) -> String {
-        quoted(self)
-    }
+            fn show(&self) -> String {
+                quoted(self)
+            }
+        }
+    };
 }
 
-impl Setting for Nonfinite {
-    const EXPECTED: &'static str = "\"token\", \"null\" or \"error\"";
-
-    fn read(value: &Value) -> Option<Self> {
-        Self::parse(value.as_str()?)
-    }
-
-    fn show(&self) -> String {
-        quoted(self)
-    }
-}
+choice!(EngineChoice, "\"auto\", \"onnxruntime\", \"tract\" or \"echo\"");
+choice!(Nonfinite, "\"token\", \"null\" or \"error\"");
+choice!(DivisionPolicy, "\"refuse\" or \"allow\"");
+choice!(BreakingPolicy, "\"hold\" or \"allow\"");
+choice!(LatencyPolicy, "\"off\", \"warn\" or \"refuse\"");
 
 /// When the gateway says that it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

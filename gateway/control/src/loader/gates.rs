@@ -16,7 +16,7 @@ pub struct Gates {
     /// How many times as long as the serving version's a run may take.
     pub latency_ratio_max: f64,
     /// Bytes of memory that a load leaves free.
-    pub memory_reserve: u64,
+    pub memory_reserve: usize,
     /// How long one run may take that checks or warms a version.
     pub run_timeout: Duration,
 }

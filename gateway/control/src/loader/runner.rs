@@ -96,7 +96,8 @@ fn work(
         let ran = catch_unwind(AssertUnwindSafe(|| session.run(inputs)));
         let took = from.elapsed();
         let ran = match ran {
-            Ok(ran) => ran.map_err(|e| e.to_string()),
+            // Runtimes break lines where they like; a reason is one.
+            Ok(ran) => ran.map_err(|e| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")),
             Err(_) => Err("the engine panicked".into()),
         };
         if answered.send((ran, took)).is_err() {

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pointsman_core::{
-    BatchingPolicy, Findings, LatencyPolicy, LoadedModel, RunTime, Session, Signature, Tensor, VersionNumber,
-    WarmUpInputs,
+    Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, RunTime, Session, Signature, Tensor,
+    VersionNumber, WarmUpInputs,
 };
 use pointsman_predict::{Metrics, Supervisor, Version, VersionSpec};
 use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare};
@@ -76,8 +76,14 @@ impl Verified {
 }
 
 impl Loaded {
-    /// Runs the golden cases, where there are any, and rows of them together.
-    pub(super) fn check(self, loader: &Loader, job: &LoadJob) -> Result<Checked, LoadFault> {
+    /// Runs the golden cases, where there are any, and rows of them together unless it is known already that
+    /// they may not be.
+    pub(super) fn check(
+        self,
+        loader: &Loader,
+        job: &LoadJob,
+        unbatched: Option<Batching>,
+    ) -> Result<Checked, LoadFault> {
         let mut runner = Runner::start(self.loaded.session()?, loader.gates.run_timeout)?;
         let signature = self.loaded.signature();
         let golden = self.files.golden.as_ref();
@@ -91,8 +97,10 @@ impl Loaded {
             let warning = "it has no golden.json: its answers were not compared with those that training saw";
             findings.warnings.push(warning.into());
         }
-        let rules = Rules::new(&job.settings, golden);
-        let Found { batching, rows } = batching::check(&mut runner, signature, &rules)?;
+        let Found { batching, rows } = match unbatched {
+            Some(batching) => Found { batching, rows: Vec::new() },
+            None => batching::check(&mut runner, signature, &Rules::new(&job.settings, golden))?,
+        };
         if job.settings.batching == BatchingPolicy::Allow && !batching.is_batched() {
             findings.warnings.push(format!("its card allows batching: {batching}"));
         }
@@ -164,10 +172,13 @@ impl Checked {
         let workers = settings.workers.unwrap_or(loader.workers.workers).max(1);
         let mut sessions = Vec::with_capacity(workers);
         let mut next = Some(session);
+        let mut cold = "its signature does not say how to make zeros for it".to_owned();
         while sessions.len() < workers {
             let session = next.take().map_or_else(|| loaded.session(), Ok)?;
             let mut runner = Runner::start(session, loader.gates.run_timeout)?;
-            plan.warm(&mut runner, &mut findings.warm_up)?;
+            if let Some(reason) = plan.warm(&mut runner, &mut findings.warm_up)? {
+                cold = reason;
+            }
             if sessions.is_empty() && loader.gates.latency != LatencyPolicy::Off {
                 // One row, so that versions with other golden cases can be compared.
                 let one = rows.first().or(first.as_ref());
@@ -177,9 +188,7 @@ impl Checked {
             sessions.push(runner.finish()?);
         }
         if findings.warm_up.sessions == 0 {
-            let warning =
-                "it is cold: neither golden cases nor zeros could be run, and its first callers wait longer";
-            findings.warnings.push(warning.into());
+            findings.warnings.push(format!("it was not warmed: {cold}"));
         }
         compare_latency(loader, job, &mut findings)?;
         let spec = VersionSpec {

@@ -46,35 +46,32 @@ impl Plan {
         Self { inputs, first, joined, outputs: (0..outputs).collect(), from: Instant::now() }
     }
 
-    /// Warms one more session.
+    /// Warms one more session. Gives the reason where not even the first run succeeds.
     ///
     /// # Errors
     /// [`LoadFault::TooLong`] where a run does not end.
-    pub(super) fn warm(&self, runner: &mut Runner, done: &mut WarmUp) -> Result<(), LoadFault> {
-        let Some(first) = &self.first else { return Ok(()) };
-        if !self.run(runner, first, 1)? {
+    pub(super) fn warm(&self, runner: &mut Runner, done: &mut WarmUp) -> Result<Option<String>, LoadFault> {
+        let Some(first) = &self.first else { return Ok(None) };
+        if let Some(reason) = self.run(runner, first)? {
             // Zeros need not be an input that the model takes; only the golden cases decide.
-            return Ok(());
+            return Ok(Some(format!("a run ({}) failed: {reason}", self.inputs.name())));
         }
         done.inputs = self.inputs;
         done.sessions += 1;
         done.rows_max = done.rows_max.max(1);
         for (rows, joined) in &self.joined {
-            if self.from.elapsed() < BUDGET && self.run(runner, joined, *rows)? {
+            if self.from.elapsed() < BUDGET && self.run(runner, joined)?.is_none() {
                 done.rows_max = done.rows_max.max(*rows);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Whether a run succeeded.
-    fn run(&self, runner: &mut Runner, tensors: &[Option<Tensor>], rows: usize) -> Result<bool, LoadFault> {
+    /// Runs once; gives what the engine says where that fails.
+    fn run(&self, runner: &mut Runner, tensors: &[Option<Tensor>]) -> Result<Option<String>, LoadFault> {
         match runner.run(tensors, &self.outputs) {
-            Ok(_) => Ok(true),
-            Err(RunFault::Failed(reason)) => {
-                tracing::debug!("a warm-up run of {rows} row(s) failed: {reason}");
-                Ok(false)
-            }
+            Ok(_) => Ok(None),
+            Err(RunFault::Failed(reason)) => Ok(Some(reason)),
             Err(RunFault::TooLong(limit)) => {
                 let what = format!("its first run ({})", self.inputs.name());
                 Err(LoadFault::TooLong { gate: Gate::WarmUp, what, limit })

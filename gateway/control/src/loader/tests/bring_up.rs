@@ -1,7 +1,6 @@
 //! All steps together, over a directory and a scripted engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pointsman_core::{
@@ -13,7 +12,7 @@ use pointsman_registry::{Digest, DirectoryRegistry, Limits, Settings};
 use super::{PATIENCE, Scripted, tensor};
 use crate::Engines;
 use crate::loader::integer_division;
-use crate::loader::{Beside, Gate, Gates, LoadFault, LoadJob, Loader, Trial, WorkerDefaults};
+use crate::loader::{Beside, Gate, Gates, LoadFault, LoadJob, Loader, Trial, Tried, WorkerDefaults};
 
 /// Any model file that the look accepts: the scripted engine does not read it.
 const MODEL: &[u8] = include_bytes!("../../../../../tests/models/identity.onnx");
@@ -102,7 +101,11 @@ fn a_model_that_refuses_zeros_serves_cold() {
     let warm = rig.loader.bring_up(&rig.job).expect("zeros decide nothing");
     assert_eq!(warm.findings().warm_up, WarmUp::default());
     assert_eq!(warm.findings().run_time, None);
-    assert!(warm.findings().warnings.iter().any(|w| w.contains("first caller")), "{:?}", warm.findings());
+    assert!(
+        warm.findings().warnings.iter().any(|w| w.starts_with("it was not warmed: a run (zeros) failed: ")),
+        "{:?}",
+        warm.findings()
+    );
     // Golden cases do.
     let rig = rig.golden();
     let fault = rig.fault();
@@ -212,27 +215,31 @@ fn missing_and_half_copied_files_are_incomplete() {
 }
 
 /// A trial that answers with this.
-struct Answers(Result<Digest, LoadFault>, AtomicUsize);
+struct Answers(Result<Tried, LoadFault>);
 
 impl Trial for Answers {
-    fn attempt(&self, _: &LoadJob) -> Result<Digest, LoadFault> {
-        self.1.fetch_add(1, Ordering::Relaxed);
+    fn attempt(&self, _: &LoadJob) -> Result<Tried, LoadFault> {
         self.0.clone()
     }
 }
 
 #[test]
 fn what_was_tried_is_what_is_loaded() {
-    let mut rig = Rig::new(Scripted::sum());
-    let loaded = rig.loader.registry.read(&rig.job.model, rig.job.number).expect("files").digest;
+    let mut rig = Rig::new(Scripted::sum()).golden();
+    let digest = rig.loader.registry.read(&rig.job.model, rig.job.number).expect("files").digest;
     let other = Digest::parse(&format!("sha256:{}", "0".repeat(64))).expect("a digest");
     let mut tried = |answer| {
-        rig.loader.trial = Some(Arc::new(Answers(answer, AtomicUsize::new(0))));
-        rig.loader.bring_up(&rig.job).map(|warm| warm.number())
+        rig.loader.trial = Some(Arc::new(Answers(answer)));
+        rig.loader.bring_up(&rig.job).map(|warm| warm.findings().clone())
     };
-    assert!(tried(Ok(loaded)).is_ok());
-    let changed = tried(Ok(other)).expect_err("other files");
+    let passed = |digest| Ok(Tried { digest, unbatched: None });
+    assert!(tried(passed(digest)).expect("the same files").batching.is_batched());
+    let changed = tried(passed(other)).expect_err("other files");
     assert_eq!((changed.gate(), changed.is_incomplete()), (Gate::Trial, true), "{changed}");
     let crashed = tried(Err(LoadFault::Trial("signal 8".into()))).expect_err("a crash");
     assert_eq!((crashed.gate(), crashed.is_transient()), (Gate::Trial, false));
+    // What ran over a limit there is not run here.
+    let unbatched = Batching::Unknown { reason: "16 rows together cannot be run".into() };
+    let findings = tried(Ok(Tried { digest, unbatched: Some(unbatched.clone()) })).expect("it serves");
+    assert_eq!((&findings.batching, findings.warm_up.rows_max), (&unbatched, 1));
 }
