@@ -172,7 +172,7 @@ impl Bench<'_> {
         for count in [1, 2] {
             let together = vec![&row; count];
             let ran = join(&together)
-                .map(|joined| self.run(&joined, count as u64, || format!("{count} row(s) of zeros")));
+                .map(|joined| self.run(&joined, count as u64, || format!("{count} row(s) together")));
             match ran {
                 // Zeros need not be an input that the model takes.
                 None | Some(Err(Stop::Found(Batching::Unknown { .. }))) => break,
