@@ -1,11 +1,14 @@
 //! The way down: what was accepted is answered, what is idle does not hold it, and it ends in time.
 
+mod traffic;
+
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use pointsman_tests::{Connection, Gateway, Start, TestRegistry, get, post, wait_for};
 use serde_json::json;
 
+use self::traffic::{MODEL, Traffic};
 use crate::calls::{FOREVER, Grpc, LOOP, trips, trips_message};
 
 /// Far less than any delay that is configured here and should not count.
@@ -147,4 +150,42 @@ fn clients_that_drip_their_headers_are_cut_off() {
     assert_eq!((answer.status, answer.error().1.as_str()), (400, "BAD_REQUEST"));
     assert!(answer.error().0.contains("limits.body_timeout"), "{}", answer.text());
     assert_eq!(post(gateway.http, LOOP, trips(1)).status, 200);
+}
+
+/// The variable that says how often the gateway is stopped under load.
+const CYCLES: &str = "POINTSMAN_TEST_DRAIN_CYCLES";
+
+/// What a signal under load costs: how many requests were answered before it, in which time, what was
+/// lost, and the exit code.
+fn signal_under_load(signal: &str) -> (usize, Duration, Vec<String>, Option<i32>) {
+    /// Requests before the signal: enough that all connections are in use.
+    const BEFORE: usize = 500;
+    let registry = TestRegistry::new().echo(MODEL, "ort_mul_1");
+    let gateway = Start::over(registry.path()).config("[shutdown]\ndrain_delay = \"100ms\"\n").start();
+    let traffic = Traffic::start(gateway.http, gateway.grpc);
+    wait_for("the first answers", || (traffic.tally.answered() >= 100).then_some(()));
+    let (from, first) = (Instant::now(), traffic.tally.answered());
+    wait_for("traffic", || (traffic.tally.answered() >= first + BEFORE).then_some(()));
+    let (answered, time) = (traffic.tally.answered() - first, from.elapsed());
+    gateway.signal(signal);
+    let lost = traffic.end();
+    (answered, time, lost, gateway.wait().code)
+}
+
+#[test]
+fn no_request_is_lost_when_the_gateway_is_stopped_under_load() {
+    let cycles = std::env::var(CYCLES).map_or(10, |count| count.parse().expect("a number of cycles"));
+    let (mut answered, mut time) = (0, Duration::ZERO);
+    for cycle in 0..cycles {
+        let (requests, took, lost, code) = signal_under_load("TERM");
+        assert!(lost.is_empty(), "cycle {cycle}: {lost:#?}");
+        assert_eq!(code, Some(0), "cycle {cycle}");
+        (answered, time) = (answered + requests, time + took);
+    }
+    let rate = answered as f64 / time.as_secs_f64();
+    println!("{cycles} cycles at {rate:.0} requests a second, none lost");
+    assert!(rate >= 1000.0, "{rate:.0} requests a second are too few to say anything");
+    // The control: what a process leaves behind that does not drain is seen.
+    let (_, _, lost, code) = signal_under_load("KILL");
+    assert!(!lost.is_empty() && code.is_none(), "{code:?}");
 }

@@ -1,36 +1,33 @@
 //! Sockets: binding, accepting, and closing without losing a request.
 
+mod connection;
+mod goaway;
+mod newcomers;
 mod opening;
+mod socket;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use self::opening::Opening;
+use self::connection::serve_connection;
 use crate::config::Connections;
-use crate::exchange::Caller;
 use crate::http::AnswerBody;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// How long an idle HTTP/1 connection stays open once the gateway closes: a request that is on its
-/// way is answered, with `Connection: close`, rather than met by a closed socket.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long connections that are being made may take once no new ones are begun.
+const HANDSHAKE_TIME: Duration = Duration::from_millis(100);
 
 /// How long accepting rests when the system has no file descriptor left.
 const REST: Duration = Duration::from_millis(50);
@@ -40,7 +37,7 @@ const REST: Duration = Duration::from_millis(50);
 pub(crate) enum Phase {
     /// It serves.
     Serving,
-    /// Readiness is false; connections are still accepted.
+    /// Readiness is false; connections are still accepted, and clients are told to leave.
     Draining,
     /// Listeners close; what was accepted is answered.
     Closing,
@@ -120,7 +117,18 @@ pub(crate) async fn serve(
             },
         }
     }
-    // What connected before the socket closes is served too.
+    // Whoever is connected in its own eyes may have sent a request already: it is served too.
+    newcomers::stop(&listener.tcp);
+    let mut handshakes_over = pin!(tokio::time::sleep(HANDSHAKE_TIME));
+    loop {
+        tokio::select! {
+            () = &mut handshakes_over => break,
+            accepted = listener.tcp.accept() => match accepted {
+                Ok((stream, _)) => open(stream, places.clone().try_acquire_owned().ok()),
+                Err(error) => rest_after(&error).await,
+            },
+        }
+    }
     while let Some(Ok((stream, _))) = listener.tcp.accept().now_or_never() {
         open(stream, places.clone().try_acquire_owned().ok());
     }
@@ -145,70 +153,4 @@ async fn rest_after(error: &std::io::Error) {
 async fn wait_for_closing(mut phase: watch::Receiver<Phase>) {
     // An error means that the sender is gone, and with it the gateway.
     let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
-}
-
-/// Serves one connection to its end.
-async fn serve_connection(
-    stream: TcpStream,
-    answer: impl Answer,
-    limits: Arc<Connections>,
-    phase: watch::Receiver<Phase>,
-    _place: Option<OwnedSemaphorePermit>,
-) {
-    // Answers are written whole; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
-    let multiplexed = Arc::new(AtomicBool::new(false));
-    let service = {
-        let multiplexed = multiplexed.clone();
-        let phase = phase.clone();
-        let caller =
-            stream.peer_addr().ok().filter(|_| answer.asks_for_callers()).map(|peer| Caller(peer.ip()));
-        service_fn(move |mut request: Request<Incoming>| {
-            if let Some(caller) = caller {
-                request.extensions_mut().insert(caller);
-            }
-            let answer = answer.clone();
-            let http2 = request.version() == Version::HTTP_2;
-            if http2 {
-                multiplexed.store(true, Ordering::Relaxed);
-            }
-            let phase = phase.clone();
-            async move {
-                let mut response = answer.answer(request).await;
-                // Looked at last: the way down may have begun while the request was answered.
-                if !http2 && *phase.borrow() == Phase::Closing {
-                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(response)
-            }
-        })
-    };
-    let builder = builder(&limits);
-    let stream = TokioIo::new(Opening::new(stream, limits.header_timeout));
-    let mut connection = pin!(builder.serve_connection(stream, service));
-    let closing = wait_for_closing(phase);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = closing => {}
-    }
-    if !multiplexed.load(Ordering::Relaxed) && tokio::time::timeout(LINGER, connection.as_mut()).await.is_ok()
-    {
-        return;
-    }
-    connection.as_mut().graceful_shutdown();
-    // How long that may take is bounded by the drain's own timeout. An error is the client's to see.
-    let _ = connection.await;
-}
-
-fn builder(limits: &Connections) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).pipeline_flush(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams_max)
-        .adaptive_window(true)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
 }
