@@ -146,6 +146,31 @@ fn the_caller_and_the_ratio_decide_what_is_traced() {
     assert_eq!(traces, [TRACE]);
 }
 
+#[test]
+fn requests_that_are_refused_at_the_door_have_their_spans_and_lines() {
+    let (collector, address, _runtime) = Collector::start();
+    let limits = "[limits]\nrequests_in_flight_max = 1\n[log]\nformat = \"json\"\nrequests = true";
+    let (_registry, gateway) = gateway(address, limits);
+    let mut running = Connection::open(gateway.http);
+    running.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_run();
+    let refused = post(gateway.http, LOOP, trips(1));
+    assert_eq!(refused.error().1, "OVERLOADED");
+    assert!(refused.header("traceresponse").is_some(), "{refused:?}");
+    Grpc::connect(gateway.grpc).infer(trips_message(1)).expect_err("a refusal");
+    drop(running);
+    gateway.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests == 0.0);
+    let stopped = gateway.stop();
+    assert_eq!(stopped.code, Some(0));
+    for protocol in ["v2-rest", "v2-grpc"] {
+        let of_it = |line: &&str| line.contains(protocol) && line.contains("\"code\":\"OVERLOADED\"");
+        assert_eq!(stopped.stderr.lines().filter(of_it).count(), 1, "{protocol}: {}", stopped.stderr);
+    }
+    let spans = collector.spans();
+    let refused = spans.iter().filter(|span| attribute(span, "pointsman.code") == "OVERLOADED");
+    assert_eq!((refused.count(), spans.len()), (2, 3), "{spans:#?}");
+}
+
 /// A caller that leaves does not leave an open span behind.
 #[test]
 fn a_request_whose_caller_left_has_its_span() {

@@ -16,54 +16,34 @@ use crate::telemetry::RequestSpan;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller(pub(crate) IpAddr);
 
-/// A prediction request under way. Dropped before its end, it counts as cancelled.
-pub(crate) struct Exchange {
+/// A prediction request whose headers have come. Dropped before its end, it counts as cancelled.
+pub(crate) struct Received {
     gateway: Arc<Gateway>,
     id: RequestId,
     protocol: Protocol,
     outcome: Outcome,
-    permit: Permit,
     span: Option<RequestSpan>,
     client_id: Option<String>,
 }
 
-impl Exchange {
-    /// Lets a request in, before its body is read.
-    ///
-    /// # Errors
-    /// [`PredictError::Overloaded`], which is counted as this request's outcome.
-    pub(crate) fn admit(
+/// A prediction request under way: it has a place in flight.
+pub(crate) struct Exchange {
+    request: Received,
+    permit: Permit,
+}
+
+impl Received {
+    /// Takes a request in: from here on it has an outcome, a log line and a span, however it ends.
+    #[must_use]
+    pub(crate) fn new(
         gateway: &Arc<Gateway>,
         id: RequestId,
         protocol: Protocol,
         headers: &HeaderMap,
-        declared: Option<usize>,
-        caller: Option<Caller>,
-    ) -> Result<Self, PredictError> {
-        let mut outcome = Outcome::received(gateway.predictor.metrics(), protocol);
-        // No body is larger than its limit, whatever its headers declare.
-        let bytes = declared.unwrap_or(0).min(gateway.limits.body_bytes_max);
-        let admitted = gateway.predictor.admission().admit(bytes, caller.map(|caller| caller.0));
-        let permit = admitted.inspect_err(|error| outcome.failed(error.code()))?;
+    ) -> Self {
+        let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
-        Ok(Self { gateway: gateway.clone(), id, protocol, outcome, permit, span, client_id: None })
-    }
-
-    /// The gateway's id of the request.
-    #[must_use]
-    pub(crate) fn id(&self) -> RequestId {
-        self.id
-    }
-
-    /// When the request's headers came.
-    #[must_use]
-    pub(crate) fn received_at(&self) -> Instant {
-        self.outcome.received_at()
-    }
-
-    /// The place in flight.
-    pub(crate) fn permit(&mut self) -> &mut Permit {
-        &mut self.permit
+        Self { gateway: gateway.clone(), id, protocol, outcome, span, client_id: None }
     }
 
     /// The `traceparent` of the request's span, where there is one.
@@ -72,38 +52,25 @@ impl Exchange {
         self.span.as_ref().map(RequestSpan::trace_response)
     }
 
-    /// Picks the version that the request is for, by which it is decoded and run.
+    /// Lets the request in, before its body is read.
     ///
     /// # Errors
-    /// Those of [`pointsman_predict::Predictor::pin`].
-    pub(crate) fn pin(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
-        self.gateway.predictor.pin(model, version, &mut self.outcome)
-    }
-
-    /// Predicts, `decode` being the time that it took to read the request.
-    ///
-    /// # Errors
-    /// Those of [`pointsman_predict::Predictor::predict`].
-    pub(crate) async fn predict(
-        &mut self,
-        pinned: Pinned,
-        request: PredictRequest,
-        decode: Duration,
-    ) -> Result<Prediction, PredictError> {
-        self.outcome.decoded(decode);
-        if let Some(span) = &mut self.span {
-            span.decoded(decode);
+    /// [`PredictError::Overloaded`] and [`PredictError::CallerLimit`], which end this request.
+    pub(crate) fn admit(
+        self,
+        declared: Option<usize>,
+        caller: Option<Caller>,
+    ) -> Result<Exchange, PredictError> {
+        // No body is larger than its limit, whatever its headers declare.
+        let bytes = declared.unwrap_or(0).min(self.gateway.limits.body_bytes_max);
+        let admitted = self.gateway.predictor.admission().admit(bytes, caller.map(|caller| caller.0));
+        match admitted {
+            Ok(permit) => Ok(Exchange { request: self, permit }),
+            Err(error) => {
+                self.failed(&error);
+                Err(error)
+            }
         }
-        if self.gateway.log_requests {
-            self.client_id.clone_from(&request.client_id);
-        }
-        self.gateway.predictor.predict(pinned, request, &mut self.outcome).await
-    }
-
-    /// The answer is encoded; what is left is to write it.
-    #[must_use]
-    pub(crate) fn answered(self, prediction: &Prediction, encode: Duration) -> Answered {
-        Answered { exchange: self, arm: prediction.arm, times: prediction.times, encode }
     }
 
     /// The answer is an error.
@@ -123,7 +90,7 @@ impl Exchange {
                 protocol = self.protocol.name(),
                 code = error.code().name(),
                 decode_us = micros(self.outcome.decode()),
-                total_us = micros(self.received_at().elapsed()),
+                total_us = micros(self.outcome.received_at().elapsed()),
                 "{error}"
             );
         }
@@ -134,11 +101,77 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for Received {
     fn drop(&mut self) {
         if !self.outcome.is_finished() {
             self.end_without_answer(&PredictError::Cancelled);
         }
+    }
+}
+
+impl Exchange {
+    /// The gateway's id of the request.
+    #[must_use]
+    pub(crate) fn id(&self) -> RequestId {
+        self.request.id
+    }
+
+    /// When the request's headers came.
+    #[must_use]
+    pub(crate) fn received_at(&self) -> Instant {
+        self.request.outcome.received_at()
+    }
+
+    /// The place in flight.
+    pub(crate) fn permit(&mut self) -> &mut Permit {
+        &mut self.permit
+    }
+
+    /// The `traceparent` of the request's span, where there is one.
+    #[must_use]
+    pub(crate) fn trace_response(&self) -> Option<String> {
+        self.request.trace_response()
+    }
+
+    /// Picks the version that the request is for, by which it is decoded and run.
+    ///
+    /// # Errors
+    /// Those of [`pointsman_predict::Predictor::pin`].
+    pub(crate) fn pin(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
+        let Received { gateway, outcome, .. } = &mut self.request;
+        gateway.predictor.pin(model, version, outcome)
+    }
+
+    /// Predicts, `decode` being the time that it took to read the request.
+    ///
+    /// # Errors
+    /// Those of [`pointsman_predict::Predictor::predict`].
+    pub(crate) async fn predict(
+        &mut self,
+        pinned: Pinned,
+        request: PredictRequest,
+        decode: Duration,
+    ) -> Result<Prediction, PredictError> {
+        let Received { gateway, outcome, span, client_id, .. } = &mut self.request;
+        outcome.decoded(decode);
+        if let Some(span) = span {
+            span.decoded(decode);
+        }
+        if gateway.log_requests {
+            client_id.clone_from(&request.client_id);
+        }
+        gateway.predictor.predict(pinned, request, outcome).await
+    }
+
+    /// The answer is encoded; what is left is to write it.
+    #[must_use]
+    pub(crate) fn answered(self, prediction: &Prediction, encode: Duration) -> Answered {
+        Answered { exchange: self, arm: prediction.arm, times: prediction.times, encode }
+    }
+
+    /// The answer is an error.
+    pub(crate) fn failed(self, error: &PredictError) {
+        self.request.failed(error);
     }
 }
 
@@ -158,32 +191,32 @@ pub(crate) struct Answered {
 impl Answered {
     /// The last byte is on its way.
     pub(crate) fn written(&mut self) {
-        let Self { exchange, arm, times, encode } = self;
-        let Some(version) = exchange.outcome.version().filter(|_| !exchange.outcome.is_finished()) else {
+        let Self { exchange: Exchange { request, .. }, arm, times, encode } = self;
+        let Some(version) = request.outcome.version().filter(|_| !request.outcome.is_finished()) else {
             return;
         };
         let spec = version.spec();
-        if exchange.gateway.log_requests {
+        if request.gateway.log_requests {
             tracing::info!(
                 target: "request",
-                id = %exchange.id,
-                client_id = exchange.client_id.as_deref().unwrap_or_default(),
+                id = %request.id,
+                client_id = request.client_id.as_deref().unwrap_or_default(),
                 model = %spec.model,
                 version = spec.number.get(),
                 arm,
-                protocol = exchange.protocol.name(),
+                protocol = request.protocol.name(),
                 code = "OK",
-                decode_us = micros(exchange.outcome.decode()),
+                decode_us = micros(request.outcome.decode()),
                 queue_us = micros(times.queue),
                 batch_us = micros(times.batch),
                 run_us = micros(times.run),
                 encode_us = micros(*encode),
-                total_us = micros(exchange.received_at().elapsed()),
+                total_us = micros(request.outcome.received_at().elapsed()),
             );
         }
-        if let Some(span) = &mut exchange.span {
+        if let Some(span) = &mut request.span {
             span.answered(spec, arm, times, *encode);
         }
-        exchange.outcome.ok(times, *encode);
+        request.outcome.ok(times, *encode);
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use pointsman_control::Wish;
 use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector};
-use pointsman_predict::{Outcome, Protocol};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
@@ -36,7 +35,7 @@ use self::health::GatewayHealth;
 use self::stream::AnswerStream;
 use crate::admin::operator;
 use crate::control::Control;
-use crate::exchange::{Answered, Exchange};
+use crate::exchange::{Answered, Exchange, Received};
 use crate::gateway::Gateway;
 
 /// What callers of the public listeners are told who want a model loaded or unloaded.
@@ -74,13 +73,13 @@ fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::se
     Ok(())
 }
 
-/// Puts the one table's code where a message of a stream could not be read, and counts the request.
-fn refused(status: Status, gateway: &Gateway) -> Status {
+/// Puts the one table's code where a message of a stream could not be read, and ends the request.
+fn refused(status: Status, gateway: &Gateway, received: impl FnOnce() -> Received) -> Status {
     if status.code() == tonic::Code::Cancelled {
         return status;
     }
     let error = unread(&status, gateway.limits.body_bytes_max);
-    Outcome::received(gateway.predictor.metrics(), Protocol::V2Grpc).failed(error.code());
+    received().failed(&error);
     wire::status(&error)
 }
 

@@ -26,7 +26,7 @@ pub(crate) use self::body::AnswerBody;
 pub(crate) use self::read::BODY_KEY;
 use crate::admin::operator;
 use crate::control::Control;
-use crate::exchange::{Caller, Exchange};
+use crate::exchange::{Caller, Received};
 use crate::gateway::Gateway;
 use crate::grpc::{self, Admitted, BoundedBody, INFER_PATH, NO_CONTROL, STREAM_PATH, Undecoded, UnderWay};
 use crate::listen::Answer;
@@ -226,8 +226,8 @@ impl Grpc {
             status.into_http()
         };
         let caller = request.extensions().get::<Caller>().copied();
-        let exchange = Exchange::admit(&self.gateway, id, Protocol::V2Grpc, request.headers(), None, caller);
-        let admitted = match exchange {
+        let received = Received::new(&self.gateway, id, Protocol::V2Grpc, request.headers());
+        let admitted = match received.admit(None, caller) {
             Ok(exchange) => Admitted::new(exchange),
             Err(error) => return refuse(&error),
         };

@@ -11,7 +11,7 @@ use pointsman_wire::grpc::{status, stream_error, stream_response};
 use tonic::{Request, Status, Streaming};
 
 use super::{Inference, Undecoded, refused, timeout};
-use crate::exchange::{Caller, Exchange};
+use crate::exchange::{Caller, Received};
 
 /// Requests of one stream that are answered at the same time.
 const CONCURRENT_MAX: usize = 16;
@@ -33,12 +33,11 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
         }
         let (inference, headers) = (inference.clone(), headers.clone());
         async move {
-            let message = message.map_err(|status| refused(status, &inference.gateway))?;
-            let id = message.id.clone();
             let gateway = &inference.gateway;
-            let admitted =
-                Exchange::admit(gateway, RequestId::generate(), Protocol::V2Grpc, &headers, None, caller);
-            let answered = match admitted {
+            let received = || Received::new(gateway, RequestId::generate(), Protocol::V2Grpc, &headers);
+            let message = message.map_err(|status| refused(status, gateway, received))?;
+            let id = message.id.clone();
+            let answered = match received().admit(None, caller) {
                 Ok(exchange) => inference.infer(exchange, message, timeout).await,
                 Err(error) => Err(error),
             };

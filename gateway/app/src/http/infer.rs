@@ -15,7 +15,7 @@ use super::Http;
 use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
 use super::read::{check_length, declared_length, discard, read_body, waits_to_be_asked};
-use crate::exchange::{Caller, Exchange};
+use crate::exchange::{Caller, Exchange, Received};
 
 /// The header that says for how many milliseconds the caller waits.
 const TIMEOUT: HeaderName = HeaderName::from_static("pointsman-timeout-ms");
@@ -90,18 +90,19 @@ async fn predict(
     let declared = declared_length(&head.headers);
     let caller = head.extensions.get::<Caller>().copied();
     let id = RequestId::generate();
-    let mut exchange = match Exchange::admit(&http.gateway, id, protocol, &head.headers, declared, caller) {
+    let received = Received::new(&http.gateway, id, protocol, &head.headers);
+    let trace = received.trace_response();
+    let mut exchange = match received.admit(declared, caller) {
         Ok(exchange) => exchange,
         Err(refused) => {
             if !waits_to_be_asked(&head.headers) {
                 discard(body);
             }
             let mut response = error(&refused);
-            identify(&mut response, id, None);
+            identify(&mut response, id, trace);
             return response;
         }
     };
-    let trace = exchange.trace_response();
     let answered = async {
         let body = read(http, &head.headers, declared, &mut body, &mut exchange).await?;
         answer(&mut exchange, &head.headers, body).await
