@@ -111,18 +111,12 @@ async fn a_cancelled_request_frees_its_place_in_the_queue() {
         let mut client = client.clone();
         tokio::spawn(async move { client.model_infer(square(size)).await })
     };
-    let in_flight = |count| (gateway.metric("pointsman_requests_in_flight", "") == count).then_some(());
     let waiting = |count| (gateway.metric("pointsman_queue_depth", "model=\"slow\"") == count).then_some(());
     let running = ask(SIZE);
-    wait_for("the first request to come in", || in_flight(1.0));
-    let mut queued = ask(2);
-    wait_for("the second to wait for the first", || {
-        if queued.is_finished() {
-            // It was faster than the first, whose tensor is large.
-            queued = ask(2);
-        }
-        waiting(1.0)
-    });
+    // Its tensor is large: a small one that is sent later could overtake it on the way.
+    gateway.wait_for_run();
+    let queued = ask(2);
+    wait_for("the second to wait for the first", || waiting(1.0));
     let refused = ask(2).await.expect("no panic").expect_err("the queue is full");
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     assert!(refused.message().contains("Exceeds maximum queue size"), "{refused:?}");
