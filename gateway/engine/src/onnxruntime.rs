@@ -6,6 +6,7 @@
 //! `&mut self` does not use, so [`session`](self) calls the C interface itself.
 
 mod library;
+mod memory;
 mod model;
 mod session;
 mod value;
@@ -104,6 +105,10 @@ impl Engine for OnnxRuntime {
         let session =
             self.commit(files, options).map_err(|reason| LoadError::Refused { engine: NAME, reason })?;
         OrtModel::new(&session, &files.declared).map(|model| Box::new(model) as Box<dyn LoadedModel>)
+    }
+
+    fn release_memory(&self) {
+        memory::release();
     }
 }
 
