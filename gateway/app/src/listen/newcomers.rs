@@ -33,3 +33,36 @@ pub(super) fn stop(listener: &TcpListener) {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn stop(_: &TcpListener) {}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::stop;
+
+    async fn connects(listener: &TcpListener) -> bool {
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        tokio::time::timeout(Duration::from_millis(100), connecting).await.is_ok_and(|made| made.is_ok())
+    }
+
+    #[tokio::test]
+    async fn whoever_came_before_is_served_and_nobody_comes_after() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert!(connects(&listener).await);
+        listener.accept().await.unwrap();
+        let mut early = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        stop(&listener);
+        assert!(!connects(&listener).await);
+        // The filter goes over to connections that are accepted, and does not disturb them.
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        early.write_all(b"a request").await.unwrap();
+        let mut came = [0; 9];
+        accepted.read_exact(&mut came).await.unwrap();
+        drop(accepted);
+        assert_eq!(early.read(&mut came).await.unwrap(), 0);
+    }
+}

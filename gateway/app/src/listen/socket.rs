@@ -153,3 +153,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn pair() -> (Socket<DuplexStream>, DuplexStream) {
+        let (here, there) = duplex(1 << 10);
+        (Socket::new(here, Duration::from_secs(10), Arc::default()), there)
+    }
+
+    #[tokio::test]
+    async fn what_still_comes_is_read_until_the_other_side_closes_too() {
+        let (mut socket, mut there) = pair();
+        let closing = tokio::spawn(async move { socket.shutdown().await });
+        assert_eq!(there.read(&mut [0]).await.unwrap(), 0, "closed for writing");
+        // Far more than the pipe holds: somebody reads it.
+        there.write_all(&[0; 1 << 16]).await.unwrap();
+        assert!(!closing.is_finished());
+        drop(there);
+        closing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_close_holds_nothing_for_long() {
+        let (mut socket, _there) = pair();
+        tokio::time::timeout(10 * CLOSE_TIME, socket.shutdown()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn leave_is_taken_of_http2_by_reading_and_by_writing() {
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        for reads in [true, false] {
+            let (mut socket, mut there) = pair();
+            there.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+            socket.read_exact(&mut [0; 24]).await.unwrap();
+            assert!(socket.pulse.is_http2());
+            socket.write_all(&settings).await.unwrap();
+            socket.pulse.take_leave();
+            if reads {
+                there.write_all(&[1]).await.unwrap();
+                socket.read_exact(&mut [0]).await.unwrap();
+            }
+            socket.write_all(&settings).await.unwrap();
+            let mut came = [0; 9 + 17 + 9];
+            there.read_exact(&mut came).await.unwrap();
+            assert_eq!(came[..9], settings);
+            assert_eq!((came[9 + 3], came[9 + 17 + 3]), (7, 4), "GOAWAY between the two");
+        }
+    }
+}
