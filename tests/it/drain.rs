@@ -117,7 +117,7 @@ fn a_signal_while_models_are_loaded() {
         .file("loop/1/golden.json", json!({ "cases": [case] }).to_string());
     let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
     let gateway = Start::over(registry.path()).argument("--http").argument(free.to_string()).launch();
-    wait_for("the first model", || gateway.stderr().contains("serving model=early").then_some(()));
+    wait_for("the first model", || gateway.stderr().contains("ready model=early").then_some(()));
     // Neither ready nor deaf.
     assert_eq!(get(free, "/v2/health/live").status, 200);
     assert_eq!(get(free, "/v2/health/ready").status, 503);

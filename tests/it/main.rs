@@ -22,6 +22,7 @@ mod grpc_stream;
 mod models_bad;
 mod passthrough;
 mod smoke;
+mod swaps;
 mod tidy;
 mod traces;
 mod triton;

@@ -20,6 +20,7 @@ pub struct Start {
     arguments: Vec<OsString>,
     variables: Vec<(String, OsString)>,
     config: String,
+    config_file: Option<PathBuf>,
     removed: Vec<String>,
     directory: Option<PathBuf>,
 }
@@ -47,6 +48,7 @@ impl Start {
             arguments: Vec::new(),
             variables: Vec::new(),
             config: "[shutdown]\ndrain_delay = \"0s\"\n".into(),
+            config_file: None,
             removed: Vec::new(),
             directory: None,
         }
@@ -56,6 +58,13 @@ impl Start {
     #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.config = toml.into();
+        self
+    }
+
+    /// Has it read this file, which the test may change, as its configuration.
+    #[must_use]
+    pub fn config_file(mut self, file: &Path) -> Self {
+        self.config_file = Some(file.to_owned());
         self
     }
 
@@ -87,6 +96,13 @@ impl Start {
         self
     }
 
+    /// The configuration. A test's registry was written a moment ago, and nobody writes to it any more:
+    /// unless the test says otherwise it counts as settled.
+    fn full_config(&self) -> String {
+        let settled = if self.config.contains("[registry]") { "" } else { "\n[registry]\nsettle = \"0s\"\n" };
+        format!("{}{settled}", self.config)
+    }
+
     /// Starts it and waits for nothing.
     ///
     /// # Panics
@@ -94,8 +110,11 @@ impl Start {
     #[must_use]
     pub fn launch(self) -> Process {
         let scratch = tempfile::tempdir().expect("a temporary directory");
-        let config = scratch.path().join("pointsman.toml");
-        std::fs::write(&config, &self.config).expect("a configuration file");
+        let config = self.config_file.clone().unwrap_or_else(|| {
+            let config = scratch.path().join("pointsman.toml");
+            std::fs::write(&config, self.full_config()).expect("a configuration file");
+            config
+        });
         let output =
             |name: &str| Stdio::from(File::create(scratch.path().join(name)).expect("an output file"));
         let mut command = Command::new(binary());

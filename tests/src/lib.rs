@@ -13,6 +13,7 @@ mod onnx;
 mod paths;
 mod process;
 mod registry;
+mod traffic;
 pub mod v2;
 mod wait;
 
@@ -24,4 +25,5 @@ pub use onnx::OnnxModel;
 pub use paths::{binary, fixture, fixtures, onnxruntime_library, repository, test_model};
 pub use process::{Process, Stopped};
 pub use registry::TestRegistry;
+pub use traffic::Traffic;
 pub use wait::wait_for;

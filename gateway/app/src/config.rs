@@ -418,7 +418,9 @@ mod tests {
             for key in keys.split(", ") {
                 let stands = |line: &str| {
                     let line = line.trim_start_matches("#: ");
-                    line.starts_with(&format!("{key} =")) || line == format!("[{key}]")
+                    line.starts_with(&format!("{key} ="))
+                        || line == format!("[{key}]")
+                        || line.starts_with(&format!("[{key}."))
                 };
                 assert!(reference.lines().any(stands), "{key} is not in deploy/pointsman.toml");
             }

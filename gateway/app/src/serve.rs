@@ -133,10 +133,10 @@ async fn serve(
             // Whoever closed the output does not want the table; serving goes on.
             let banner = banner::banner(&gateway, &no_models, engines, &addresses, config.state.as_deref());
             let _ = writeln!(std::io::stdout(), "{banner}");
-            if let Some(file) = ready_file.as_deref().filter(|_| gateway.is_ready()) {
-                write_ready_file(file, &addresses)?;
+            tokio::select! {
+                () = drain.asked() => {}
+                failed = tell_when_ready(&gateway, ready_file.as_deref(), &addresses) => failed?,
             }
-            drain.asked().await;
         }
     }
     if let Some(file) = &ready_file {
@@ -165,6 +165,23 @@ async fn wait_for_workers(metrics: &Metrics) {
         }
     };
     let _ = tokio::time::timeout(WORKERS_TIMEOUT, freed).await;
+}
+
+/// How often readiness is looked at while a ready file waits for it.
+const READY_POLL: Duration = Duration::from_millis(20);
+
+/// Writes the ready file once the gateway is ready, and ends only where that fails.
+async fn tell_when_ready(
+    gateway: &Gateway,
+    file: Option<&Path>,
+    addresses: &Addresses,
+) -> Result<(), String> {
+    let Some(file) = file else { return std::future::pending().await };
+    while !gateway.is_ready() {
+        tokio::time::sleep(READY_POLL).await;
+    }
+    write_ready_file(file, addresses)?;
+    std::future::pending().await
 }
 
 /// Takes away the file of an earlier run: its addresses are nobody's.

@@ -251,7 +251,13 @@ fn unload(model: &Model, version: VersionNumber, by: &str) -> Applied {
     if new.wishes.serve.as_ref().is_some_and(|word| word.value == Served::Version(version)) {
         new.wishes.serve = None;
     }
-    new.marks.insert(version, mark(model, version, MarkKind::Withdrawn, format!("it was unloaded by {by}")));
+    let mut withdrawn = mark(model, version, MarkKind::Withdrawn, format!("it was unloaded by {by}"));
+    // What was written over it since is withdrawn with it.
+    if let Some(found) = model.found.get(&version).filter(|found| Some(found.stamp) != withdrawn.stamp) {
+        withdrawn.stamp = Some(found.stamp);
+        withdrawn.digest = None;
+    }
+    new.marks.insert(version, withdrawn);
     if new.default == Some(version) {
         let next = hypothetical(model, &new, &BTreeSet::new()).default;
         new.serve(next.filter(|next| *next != version && model.ready(*next).is_some()));

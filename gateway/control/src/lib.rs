@@ -16,6 +16,8 @@ mod board;
 mod committed;
 mod engines;
 mod event;
+#[cfg(debug_assertions)]
+mod fault;
 mod grant;
 mod journal;
 pub mod loader;
@@ -27,6 +29,8 @@ mod priority;
 mod reconciler;
 pub mod signature;
 mod target;
+#[cfg(test)]
+mod tests;
 mod watching;
 mod wish;
 

@@ -161,6 +161,22 @@ impl Model {
         (same_folder || self.ready(version).is_some_and(same_digest)).then_some(mark)
     }
 
+    /// Looks at what was read of a version that may be marked: where that is what it was then, its folder
+    /// was only touched, and the mark goes on counting; else it is another version, and the mark goes.
+    /// Says whether it is to be kept out.
+    pub(crate) fn recognise(&mut self, version: VersionNumber, stamp: Stamp, digest: &str) -> bool {
+        let Some(mark) = self.committed.marks.get_mut(&version) else { return false };
+        // Where it was marked before it was ever read, its folder alone says that it is the same.
+        let same = mark.digest.as_ref().map_or(mark.stamp == Some(stamp), |marked| marked == digest);
+        if same {
+            mark.stamp = Some(stamp);
+            mark.digest = Some(digest.to_owned());
+            return mark.kind.keeps_out();
+        }
+        self.committed.marks.remove(&version);
+        false
+    }
+
     /// Why the last try to load it failed, while its folder is what it was then.
     #[must_use]
     pub fn failure(&self, version: VersionNumber) -> Option<&Failure> {

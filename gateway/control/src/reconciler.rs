@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_predict::{Metrics as PredictMetrics, Publisher, Version};
+use pointsman_predict::{Metrics as PredictMetrics, Publisher, Record, Version};
 use pointsman_registry::{Problem, Registry};
 
 use crate::action::{Action, next_action};
@@ -37,6 +37,8 @@ use self::wishes::Pending;
 const RETIRED_KEPT: Duration = Duration::from_secs(10 * 60);
 /// How long the journal is left alone after it could not be written.
 const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// How much longer than the settle time the first pass waits for versions that may yet settle.
+const SETTLE_MARGIN: Duration = Duration::from_millis(500);
 /// The most steps after one event before the next one is looked at.
 const STEPS_MAX: usize = 10_000;
 
@@ -83,7 +85,10 @@ pub struct Reconciler {
     registry_failed: bool,
     no_models: Vec<Problem>,
     incarnations: u64,
+    started_at: Instant,
     first_pass: Option<FirstPass>,
+    #[cfg(debug_assertions)]
+    fault: crate::fault::Fault,
 }
 
 /// A model, and what hangs on it that no decision looks at.
@@ -99,12 +104,18 @@ struct Tracked {
     versions: BTreeMap<VersionNumber, Arc<Version>>,
     /// Versions that left and whose workers have not all ended.
     leaving: Vec<Load>,
-    /// When what is counted of versions that left is forgotten.
-    retired: BTreeMap<VersionNumber, Instant>,
+    /// Versions that left a while ago.
+    retired: BTreeMap<VersionNumber, Retired>,
     pending: Vec<Pending>,
     target: Target,
     /// Whether the snapshot may differ from this.
     changed: bool,
+}
+
+/// A version that left, and of which statistics and series are still read.
+struct Retired {
+    record: Arc<Record>,
+    until: Instant,
 }
 
 impl Reconciler {
@@ -139,7 +150,10 @@ impl Reconciler {
             registry_failed: false,
             no_models: Vec::new(),
             incarnations: 0,
+            started_at: Instant::now(),
             first_pass: Some(first_pass),
+            #[cfg(debug_assertions)]
+            fault: crate::fault::Fault::of_environment(),
         };
         Ok((reconciler, handle))
     }
@@ -219,8 +233,9 @@ impl Reconciler {
             }
         }
         self.publish();
-        self.end_first_pass();
-        let retired = self.models.values().flat_map(|tracked| tracked.retired.values().copied()).min();
+        wake = earlier(wake, self.end_first_pass(now));
+        let retired = self.models.values().flat_map(|tracked| tracked.retired.values());
+        let retired = retired.map(|retired| retired.until).min();
         earlier(wake, retired)
     }
 
@@ -239,11 +254,21 @@ impl Reconciler {
         next_action(&tracked.model, &tracked.target, now, free)
     }
 
-    fn end_first_pass(&mut self) {
-        let ended = self.looks_answered_once() && self.loading.is_idle();
-        if ended && let Some(first_pass) = self.first_pass.take() {
-            first_pass(Ok(std::mem::take(&mut self.no_models)));
+    /// Ends the first pass once everything is loaded that can be; gives when that has to be asked again.
+    fn end_first_pass(&mut self, now: Instant) -> Option<Instant> {
+        self.first_pass.as_ref()?;
+        if !self.looks_answered_once() || !self.loading.is_idle() {
+            return None;
         }
+        // What was written a moment before the start is waited for until it has settled.
+        let settled_by = self.started_at + self.policy.watch.settle + SETTLE_MARGIN;
+        if now < settled_by && self.models.values().any(Tracked::is_settling) {
+            return Some(settled_by);
+        }
+        if let Some(first_pass) = self.first_pass.take() {
+            first_pass(Ok(self.no_models.clone()));
+        }
+        None
     }
 
     fn configured(&mut self, policy: Policy) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pointsman_core::{BreakingPolicy, VersionNumber};
 use pointsman_registry::{Card, FolderState, OnNew, Serve, VersionPolicy, serving};
 
-use crate::committed::Served;
+use crate::committed::{Override, Served};
 use crate::model::Model;
 use crate::signature::{Change, compare};
 
@@ -26,36 +26,44 @@ pub struct Target {
     pub asked: BTreeSet<VersionNumber>,
 }
 
+impl Target {
+    /// Lets a version wait for somebody's word, loaded: that it waits is known by what it was loaded as.
+    fn hold_loaded(&mut self, version: VersionNumber, reason: String) {
+        self.held.insert(version, reason);
+        self.load.insert(version);
+    }
+}
+
 /// What should serve. `asked` are versions that an operator names at this moment: they need not look
 /// settled, as somebody vouches for them.
 #[must_use]
 pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
     let wishes = &model.committed.wishes;
+    let mut target = Target { asked: asked.clone(), ..Target::default() };
+    let there = there(model, asked, &mut target);
+    target.load.extend(asked.intersection(&there));
     if model.tombstone {
-        return Target { why: "it has a tombstone in the registry".into(), ..Target::default() };
+        target.why = "it has a tombstone in the registry".into();
+        return target;
     }
     if wishes.unloaded {
-        return Target {
-            why: "it was unloaded; `pointsman load` brings it back".into(),
-            ..Target::default()
-        };
+        target.why = "it was unloaded; `pointsman load` brings it back".into();
+        return target;
     }
-    let mut target = Target { asked: asked.clone(), ..Target::default() };
-    let there = there(model, asked, &mut target.held);
     if wishes.frozen {
         target.why = "frozen".into();
-        target.default = model.committed.default;
+        target.default = model.committed.default.filter(|version| !model.is_withdrawn(*version));
         target.aliases.clone_from(&model.committed.aliases);
-        target.load.extend(there.iter().filter(|version| {
-            model.is_reached(**version) || model.ready(**version).is_some() || asked.contains(version)
-        }));
+        let stays =
+            |version: &&VersionNumber| model.is_reached(**version) || model.ready(**version).is_some();
+        target.load.extend(there.iter().filter(stays));
         return target;
     }
     let candidates: Vec<VersionNumber> =
-        there.iter().copied().filter(|version| is_candidate(model, *version, &mut target.held)).collect();
-    let (default, why) = default(model, &there, &candidates, &mut target.held);
+        there.iter().copied().filter(|version| is_candidate(model, *version, &mut target)).collect();
+    let (default, why) = default(model, &there, &candidates, &mut target);
     (target.default, target.why) = (default, why);
-    target.aliases = aliases(model, &there, &mut target.held);
+    target.aliases = aliases(model, &there, &mut target);
 
     // The version is decided: what else is to be loaded follows from the rest of the card.
     let serve = target.default.map(Serve::Number);
@@ -70,8 +78,8 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
     if target.default.is_some() || !candidates.is_empty() {
         target.load.extend(declared.load);
     }
-    target.load.extend(target.aliases.values());
-    target.load.extend(wishes.load.iter().chain(asked).filter(|version| there.contains(version)));
+    target.load.extend(target.aliases.values().filter(|version| there.contains(version)));
+    target.load.extend(wishes.load.intersection(&there));
     // Until the version that should serve is ready, the one that did keeps serving, also over a restart.
     let reached = model.committed.default.into_iter().chain(model.committed.aliases.values().copied());
     let waiting = target.default.is_none_or(|version| model.ready(version).is_none());
@@ -80,17 +88,13 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
 }
 
 /// The versions that can be loaded or are: complete, or in the snapshot, or asked for.
-fn there(
-    model: &Model,
-    asked: &BTreeSet<VersionNumber>,
-    held: &mut BTreeMap<VersionNumber, String>,
-) -> BTreeSet<VersionNumber> {
+fn there(model: &Model, asked: &BTreeSet<VersionNumber>, target: &mut Target) -> BTreeSet<VersionNumber> {
     let ready = model.versions.iter().filter(|(_, state)| state.ready.is_some()).map(|(version, _)| *version);
     let mut there: BTreeSet<VersionNumber> = ready.collect();
     for (version, found) in &model.found {
         match &found.folder {
             FolderState::Unsettled { reason } if !asked.contains(version) && !there.contains(version) => {
-                held.insert(*version, reason.clone());
+                target.held.insert(*version, reason.clone());
             }
             _ => {
                 there.insert(*version);
@@ -100,9 +104,9 @@ fn there(
     there.retain(|version| {
         let mark = model.mark(*version).filter(|mark| mark.kind.keeps_out() && !asked.contains(version));
         if let Some(mark) = mark {
-            held.insert(*version, mark.reason.clone());
+            target.held.insert(*version, mark.reason.clone());
         } else if model.has_tombstone(*version) {
-            held.insert(*version, "it has a tombstone in the registry".into());
+            target.held.insert(*version, "it has a tombstone in the registry".into());
         } else {
             return true;
         }
@@ -112,9 +116,9 @@ fn there(
 }
 
 /// Whether `latest` may mean this version.
-fn is_candidate(model: &Model, version: VersionNumber, held: &mut BTreeMap<VersionNumber, String>) -> bool {
+fn is_candidate(model: &Model, version: VersionNumber, target: &mut Target) -> bool {
     if let Some(mark) = model.mark(version) {
-        held.insert(version, mark.reason.clone());
+        target.held.insert(version, mark.reason.clone());
         return false;
     }
     // A failed reload of a version that serves changes nothing for it.
@@ -126,34 +130,38 @@ fn default(
     model: &Model,
     there: &BTreeSet<VersionNumber>,
     candidates: &[VersionNumber],
-    held: &mut BTreeMap<VersionNumber, String>,
+    target: &mut Target,
 ) -> (Option<VersionNumber>, String) {
     let current = model.committed.default.filter(|version| there.contains(version));
     let declared = model.declared.serve();
-    if let Some(pinned) = model.committed.wishes.pinned {
+    // A word for a version that was withdrawn since says nothing.
+    let stands = |version: &VersionNumber| !model.is_withdrawn(*version) || target.asked.contains(version);
+    if let Some(pinned) = model.committed.wishes.pinned.filter(stands) {
         return (Some(pinned), format!("pinned over serve = {declared}"));
     }
-    match model.serve_override() {
-        Some(word) => match word.value {
-            Served::Version(version) => {
-                (Some(version), format!("promoted by {} over serve = {declared}", word.by))
+    if let Some(Override { value, by, .. }) = model.serve_override() {
+        match *value {
+            Served::Version(version) if stands(&version) => {
+                return (Some(version), format!("promoted by {by} over serve = {declared}"));
             }
-            Served::RolledBack { to, from } => {
+            Served::RolledBack { to, from } if stands(&to) => {
                 let newer = candidates.iter().copied().filter(|version| *version > from);
-                match newer.max().filter(|_| follows_latest(model)) {
-                    Some(version) => passes(model, version, current, held, &declared),
-                    None => (Some(to), format!("rolled back by {} over serve = {declared}", word.by)),
-                }
+                return match newer.max().filter(|_| follows_latest(model)) {
+                    Some(version) => passes(model, version, current, target, &declared),
+                    None => (Some(to), format!("rolled back by {by} over serve = {declared}")),
+                };
             }
+            Served::Version(_) | Served::RolledBack { .. } => {}
+        }
+    }
+    match &model.declared.card.serve {
+        Some(Serve::Number(number)) if stands(number) => passes(model, *number, current, target, &declared),
+        Some(Serve::Number(_)) => (current, format!("serve = {declared} was withdrawn")),
+        Some(Serve::Alias(alias)) => match model.aliases().get(alias).copied().filter(stands) {
+            Some(version) => passes(model, version, current, target, &declared),
+            None => (current, format!("serve = {declared} stands for no version")),
         },
-        None => match &model.declared.card.serve {
-            Some(Serve::Number(number)) => passes(model, *number, current, held, &declared),
-            Some(Serve::Alias(alias)) => match model.aliases().get(alias) {
-                Some(version) => passes(model, *version, current, held, &declared),
-                None => (current, format!("serve = {declared} stands for no version")),
-            },
-            Some(Serve::Latest) | None => latest(model, candidates, current, held),
-        },
+        Some(Serve::Latest) | None => latest(model, there, candidates, current, target),
     }
 }
 
@@ -165,9 +173,10 @@ fn follows_latest(model: &Model) -> bool {
 
 fn latest(
     model: &Model,
+    there: &BTreeSet<VersionNumber>,
     candidates: &[VersionNumber],
     current: Option<VersionNumber>,
-    held: &mut BTreeMap<VersionNumber, String>,
+    target: &mut Target,
 ) -> (Option<VersionNumber>, String) {
     let specific = match model.declared.config.as_ref().and_then(|config| config.policy.as_ref()) {
         Some(VersionPolicy::Specific(numbers))
@@ -185,20 +194,29 @@ fn latest(
     if let Some(current) = current.filter(|_| !follows_latest(model)) {
         for version in eligible.iter().filter(|version| **version > current) {
             let promote = "`pointsman promote` lets it serve";
-            held.entry(*version).or_insert_with(|| format!("it waits, as on_new = \"hold\"; {promote}"));
+            target
+                .held
+                .entry(*version)
+                .or_insert_with(|| format!("it waits, as on_new = \"hold\"; {promote}"));
         }
         return (Some(current), "on_new = \"hold\"".into());
     }
     let breaks = |version: &VersionNumber| breaking(model, *version, current);
     eligible.retain(|version| match breaks(version) {
         Some(reason) => {
-            held.insert(*version, reason);
+            target.hold_loaded(*version, reason);
             false
         }
         None => true,
     });
     // With nothing better there, what serves goes on serving.
-    (eligible.into_iter().max().or(current), "serve = latest".into())
+    let latest = eligible.into_iter().max().or(current);
+    // What would be later and failed to load is tried again.
+    let failed = |version: &VersionNumber| {
+        model.failure(*version).is_some() && model.mark(*version).is_none() && Some(*version) > latest
+    };
+    target.load.extend(there.iter().copied().filter(failed));
+    (latest, "serve = latest".into())
 }
 
 /// A declared version, unless callers of the current one would break.
@@ -206,12 +224,12 @@ fn passes(
     model: &Model,
     version: VersionNumber,
     current: Option<VersionNumber>,
-    held: &mut BTreeMap<VersionNumber, String>,
+    target: &mut Target,
     declared: &str,
 ) -> (Option<VersionNumber>, String) {
     match breaking(model, version, current) {
         Some(reason) => {
-            held.insert(version, reason);
+            target.hold_loaded(version, reason);
             (current, format!("serve = {declared} would break callers"))
         }
         None => (Some(version), format!("serve = {declared}")),
@@ -222,7 +240,7 @@ fn passes(
 fn aliases(
     model: &Model,
     there: &BTreeSet<VersionNumber>,
-    held: &mut BTreeMap<VersionNumber, String>,
+    target: &mut Target,
 ) -> BTreeMap<String, VersionNumber> {
     let mut aliases = BTreeMap::new();
     for (alias, version) in model.aliases() {
@@ -230,7 +248,7 @@ fn aliases(
         let reason = breaking(model, version, current).filter(|_| model.alias_override(&alias).is_none());
         let version = match reason {
             Some(reason) => {
-                held.insert(version, format!("alias {alias}: {reason}"));
+                target.hold_loaded(version, format!("alias {alias}: {reason}"));
                 current
             }
             None => Some(version).filter(|version| there.contains(version)).or(current),

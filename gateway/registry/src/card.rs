@@ -96,23 +96,20 @@ impl Card {
     /// Every problem of the file, each with its key, its value and what to do about it.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let table = table::parse(file, bytes).map_err(|problem| vec![problem])?;
-        let card = Self::from_table(file, table)?;
-        match &card.serve {
-            Some(Serve::Alias(alias)) if !card.aliases.contains_key(alias) => {
-                let what = format!("key serve = {alias:?}, which is no alias of this card");
-                let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
-                Err(vec![Problem::new(file, what, remedy)])
-            }
-            _ => Ok(card),
-        }
+        Self::read(file, table, true)
     }
 
     /// Reads a card out of a table that stands elsewhere: `[model.NAME]` of the gateway's configuration,
-    /// whose aliases may be those of the card in the registry.
+    /// which may name aliases of the card in the registry.
     ///
     /// # Errors
     /// As [`Card::parse`].
     pub fn from_table(file: &str, table: Table) -> Result<Self, Vec<Problem>> {
+        Self::read(file, table, false)
+    }
+
+    /// Reads a card; `whole` where it has to have the aliases that it names.
+    fn read(file: &str, table: Table, whole: bool) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut keys = Keys::new(file, table, &mut problems);
         let card = Self {
@@ -135,6 +132,13 @@ impl Card {
             features: keys.lists("inputs", "features"),
             labels: keys.lists("outputs", "labels"),
         };
+        if let Some(Serve::Alias(alias)) = &card.serve
+            && whole
+            && !card.aliases.contains_key(alias)
+        {
+            let remedy = "add it to [aliases], or give \"latest\" or a version's number without quotes";
+            keys.report("serve", &format!("= {alias:?}, which is no alias of this card"), remedy);
+        }
         let tolerances = [("batch_rtol", card.batch_rtol), ("batch_atol", card.batch_atol)];
         if card.batching != Some(BatchingPolicy::Allow) {
             for (key, _) in tolerances.into_iter().filter(|(_, tolerance)| tolerance.is_some()) {

@@ -206,7 +206,7 @@ impl LoadFault {
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         match self {
-            Self::Read(error) => incomplete(error),
+            Self::Read(error) => error.is_incomplete(),
             Self::Tried(refusal) => refusal.incomplete,
             Self::ChangedAfterTrial => true,
             _ => false,
@@ -221,19 +221,6 @@ impl LoadFault {
             Self::Tried(refusal) => refusal.transient,
             _ => false,
         }
-    }
-}
-
-/// Whether a copy still under way would show this fault.
-// Merging: `ReadError::is_incomplete` takes this function's place.
-fn incomplete(error: &ReadError) -> bool {
-    use pointsman_registry::{FileFault, OnnxFault};
-
-    match error {
-        ReadError::File(error) => matches!(error.fault, FileFault::Missing | FileFault::Changed),
-        ReadError::Digest { .. } | ReadError::ExternalShort { .. } => true,
-        ReadError::Onnx { fault, .. } => matches!(fault, OnnxFault::Broken { .. } | OnnxFault::Empty),
-        _ => false,
     }
 }
 

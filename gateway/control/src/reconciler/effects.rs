@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use pointsman_core::{Code, ModelName, VersionNumber};
 
-use super::{JOURNAL_RETRY, Reconciler, Tracked};
+use super::{JOURNAL_RETRY, RETIRED_KEPT, Reconciler, Retired, Tracked};
 use crate::action::Action;
 use crate::committed::Committed;
 use crate::event::Load;
@@ -111,6 +111,10 @@ impl Reconciler {
         if old.default == new.default {
             return;
         }
+        #[cfg(debug_assertions)]
+        if self.fault.loses_requests {
+            self.published.withdraw_for_a_moment(crate::fault::GAP);
+        }
         tracing::info!(model = %name, from = old.default.map(VersionNumber::get), to = new.default.map(VersionNumber::get), "swapped");
         // The version before stays for a rollback; one that was left for a reason does not.
         let keep = old.default.filter(|old| new.history.last() == Some(old) && !new.marks.contains_key(old));
@@ -128,6 +132,10 @@ impl Reconciler {
     /// Takes a version out of the snapshot. Its workers answer what is queued, then free their sessions.
     fn unload(&mut self, name: &ModelName, number: VersionNumber) -> bool {
         let Some(tracked) = self.models.get_mut(name) else { return false };
+        #[cfg(debug_assertions)]
+        if let Some(version) = tracked.versions.get(&number) {
+            self.fault.keep(version);
+        }
         tracked.take_out(name, number);
         let why = if tracked.model.is_withdrawn(number) {
             "it was withdrawn"
@@ -208,7 +216,10 @@ impl Reconciler {
 
 impl Tracked {
     fn take_out(&mut self, name: &ModelName, number: VersionNumber) {
-        self.versions.remove(&number);
+        if let Some(version) = self.versions.remove(&number) {
+            let until = Instant::now() + RETIRED_KEPT;
+            self.retired.insert(number, Retired { record: version.record().clone(), until });
+        }
         self.changed = true;
         let state = self.model.versions.entry(number).or_default();
         state.kept_until = None;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pointsman_core::ModelName;
-use pointsman_registry::{ModelListing, Problem, RegistryError, Scan};
+use pointsman_registry::{FolderState, ModelListing, Problem, RegistryError, Scan};
 
 use super::{Reconciler, Tracked};
 use crate::model::{Declared, Found};
@@ -110,6 +110,12 @@ impl Tracked {
         }
         self.model.found.clear();
         self.model.tombstone = false;
+    }
+
+    /// Whether a version of it may become complete by being left alone.
+    pub(super) fn is_settling(&self) -> bool {
+        let unsettled = |found: &Found| matches!(found.folder, FolderState::Unsettled { .. });
+        self.usable && self.model.found.values().any(unsettled)
     }
 
     /// Whether anything of it is loaded, on its way or waited for.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pointsman_core::{ModelName, VersionNumber};
 use pointsman_registry::Stamp;
 
-use super::{RETIRED_KEPT, Reconciler};
+use super::Reconciler;
 use crate::committed::MarkKind;
 use crate::event::{Load, Loaded, Watchman};
 use crate::grant::mark;
@@ -18,6 +18,8 @@ use crate::wish::Wish;
 
 /// How long the first new try waits; each further one twice as long as the one before.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// How long the forgetting of a version waits that still has requests.
+const FORGET_RETRY: Duration = Duration::from_secs(10);
 /// How long a new try waits at most.
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
@@ -65,16 +67,8 @@ impl Reconciler {
         let Some(tracked) = self.models.get_mut(name) else { return };
         let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
         let asked = tracked.pending.iter().any(|pending| pending.needs.contains(number));
-        if let Some(mark) = tracked.model.committed.marks.get_mut(number) {
-            if mark.digest.as_ref() == Some(&digest) {
-                // The folder was touched, and holds what it did.
-                mark.stamp = Some(stamp);
-                if mark.kind.keeps_out() && !asked {
-                    return;
-                }
-            } else if mark.digest.is_some() {
-                tracked.model.committed.marks.remove(number);
-            }
+        if tracked.model.recognise(*number, stamp, &digest) && !asked {
+            return;
         }
         if !tracked.target.load.contains(number) && !asked {
             return;
@@ -136,7 +130,7 @@ impl Reconciler {
         let delay = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
         let retry_at = (!quarantined).then(|| Instant::now() + delay);
         let reason = fault.to_string();
-        tracing::warn!(model = %load.model, version = load.number.get(), gate = %fault.gate(), attempts, "not served: {reason}");
+        tracing::warn!(model = %load.model, version = load.number.get(), gate = fault.gate().name(), attempts, "not served: {reason}");
         state.failure =
             Some(Failure { stamp, attempts, retry_at, gate: fault.gate(), reason: reason.clone() });
         tracked.changed = true;
@@ -170,22 +164,23 @@ impl Reconciler {
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
         tracked.leaving.retain(|leaving| leaving != load);
         tracked.changed = true;
-        if tracked.model.ready(load.number).is_none() {
-            tracked.retired.insert(load.number, Instant::now() + RETIRED_KEPT);
-        }
         self.metrics.gone();
     }
 
     /// Forgets what was counted of versions that left long ago.
     pub(super) fn forget_retired(&mut self, now: Instant) {
         for (name, tracked) in &mut self.models {
-            tracked.retired.retain(|number, at| {
-                let stays = *at > now;
-                if !stays {
-                    self.predict_metrics.forget(name, *number);
-                    tracked.changed = true;
+            tracked.retired.retain(|number, retired| {
+                if retired.until > now {
+                    return true;
                 }
-                stays
+                if !self.predict_metrics.forget(name, *number) {
+                    // A request is left that still counts there.
+                    retired.until = now + FORGET_RETRY;
+                    return true;
+                }
+                tracked.changed = true;
+                false
             });
         }
     }

@@ -37,6 +37,15 @@ impl Published {
     }
 }
 
+#[cfg(debug_assertions)]
+impl Published {
+    /// Lets nothing serve for a moment: a fault that tests switch on.
+    pub(super) fn withdraw_for_a_moment(&mut self, gap: std::time::Duration) {
+        self.publisher.publish(HashMap::new());
+        std::thread::sleep(gap);
+    }
+}
+
 impl Reconciler {
     /// Publishes what has changed, if anything has.
     pub(super) fn publish(&mut self) {
@@ -81,7 +90,7 @@ impl Tracked {
             plan: Plan { default, aliases },
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
-            retired: BTreeMap::new(),
+            retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             problem: self.problem.clone(),
         }
     }

@@ -1,0 +1,6 @@
+//! The decisions of the control path: named cases, and properties over random histories.
+
+mod cases;
+mod histories;
+mod wishes;
+mod world;

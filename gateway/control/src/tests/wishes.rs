@@ -1,0 +1,182 @@
+//! What comes of wishes.
+
+use std::time::Duration;
+
+use pointsman_core::Code;
+
+use super::world::{BAD, Content, GOOD, World, version};
+use crate::wish::Wish;
+
+fn three() -> World {
+    let mut world = World::new("", &[(1, GOOD), (2, GOOD), (3, GOOD)]);
+    world.settle();
+    world
+}
+
+#[test]
+fn a_promoted_version_stays_until_the_declaration_changes_or_is_asked_for_again() {
+    let mut world = three();
+    world.promote(1).expect("is granted");
+    assert_eq!(world.serves(), Some(1));
+    world.put(4, GOOD);
+    world.settle();
+    assert_eq!(world.serves(), Some(1), "an operator's word holds");
+    world.card("serve = 2");
+    world.settle();
+    assert_eq!(world.serves(), Some(2), "the declaration has changed");
+    world.card("");
+    world.settle();
+    assert_eq!(world.serves(), Some(1), "the declaration is again the one that was overridden");
+    world.wish(Wish::Reset).expect("is granted");
+    assert_eq!(world.serves(), Some(4));
+}
+
+#[test]
+fn promoting_what_is_declared_anyway_leaves_no_word_behind() {
+    let mut world = three();
+    world.promote(2).expect("is granted");
+    world.promote(3).expect("is granted");
+    assert_eq!(world.model.committed.wishes.serve, None);
+    world.put(4, GOOD);
+    world.settle();
+    assert_eq!(world.serves(), Some(4));
+}
+
+#[test]
+fn a_rollback_leads_to_the_one_before_and_holds_until_something_newer_comes() {
+    let mut world = World::new("", &[(1, GOOD)]);
+    for number in [2, 3] {
+        world.settle();
+        world.put(number, GOOD);
+    }
+    world.settle();
+    world.wish(Wish::Rollback).expect("is granted");
+    assert_eq!(world.serves(), Some(2));
+    world.pass(Duration::from_secs(3600));
+    assert_eq!((world.serves(), world.ready()), (Some(2), vec![2]));
+    world.wish(Wish::Rollback).expect("is granted");
+    assert_eq!(world.serves(), Some(1));
+    assert_eq!(world.wish(Wish::Rollback).expect_err("nothing is left").code, Code::Refused);
+    world.restart();
+    world.settle();
+    assert_eq!(world.serves(), Some(1), "over a restart, too");
+    world.put(4, GOOD);
+    world.settle();
+    assert_eq!(world.serves(), Some(4));
+}
+
+#[test]
+fn a_version_that_was_rolled_back_is_latest_again_when_promoted_or_changed() {
+    let mut world = World::new("", &[(1, GOOD)]);
+    world.settle();
+    world.put(2, GOOD);
+    world.settle();
+    world.wish(Wish::Rollback).expect("is granted");
+    world.wish(Wish::Reset).expect("is granted");
+    assert_eq!(world.serves(), Some(1), "the mark outlives the wishes");
+    world.promote(2).expect("is granted");
+    assert_eq!(world.serves(), Some(2));
+    world.wish(Wish::Rollback).expect("is granted");
+    world.wish(Wish::Reset).expect("is granted");
+    world.put(2, Content { digest: 9, ..GOOD });
+    world.settle();
+    assert_eq!(world.serves(), Some(2), "it is another version now");
+}
+
+#[test]
+fn a_promotion_that_fails_changes_nothing() {
+    let mut world = three();
+    world.put(4, BAD);
+    world.settle();
+    let before = world.model.committed.clone();
+    assert!(world.promote(4).expect_err("is bad").reason.contains("version 4"));
+    assert_eq!((world.serves(), &world.model.committed), (Some(3), &before));
+    assert_eq!(world.promote(9).expect_err("is not there").code, Code::UnknownVersion);
+}
+
+#[test]
+fn an_unloaded_version_is_not_latest_before_it_is_asked_for() {
+    let mut world = three();
+    world.wish(Wish::Unload { version: Some(version(3)) }).expect("is granted");
+    assert_eq!((world.serves(), world.ready()), (Some(2), vec![2]));
+    world.restart();
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+    world.wish(Wish::Load { version: Some(version(3)) }).expect("is granted");
+    assert_eq!(world.ready(), [2, 3]);
+    world.promote(3).expect("is granted");
+    assert_eq!(world.serves(), Some(3));
+}
+
+#[test]
+fn a_whole_model_leaves_and_comes_back() {
+    let mut world = three();
+    world.wish(Wish::Unload { version: None }).expect("is granted");
+    assert_eq!((world.serves(), world.ready()), (None, vec![]));
+    world.put(4, GOOD);
+    world.settle();
+    world.restart();
+    world.settle();
+    assert_eq!(world.ready(), Vec::<u64>::new(), "it stays away");
+    assert!(world.wish(Wish::Load { version: Some(version(1)) }).is_err());
+    world.wish(Wish::Load { version: None }).expect("is granted");
+    assert_eq!(world.serves(), Some(4));
+}
+
+#[test]
+fn pin_and_freeze() {
+    let mut world = three();
+    world.wish(Wish::Pin { version: Some(version(2)) }).expect("is granted");
+    world.put(4, GOOD);
+    world.card("serve = 1");
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+    assert!(world.promote(3).expect_err("is pinned").reason.contains("unpin"));
+    world.wish(Wish::Unpin).expect("is granted");
+    assert_eq!(world.serves(), Some(1));
+
+    let mut world = three();
+    world.promote(2).expect("is granted");
+    world.wish(Wish::Freeze).expect("is granted");
+    world.put(4, GOOD);
+    world.card("serve = 1");
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+    for wish in [Wish::Reset, Wish::Pin { version: None }, Wish::Load { version: Some(version(4)) }] {
+        assert!(world.wish(wish).expect_err("is frozen").reason.contains("unfreeze"));
+    }
+    world.restart();
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+    world.wish(Wish::Rollback).expect("is granted all the same");
+    assert_eq!(world.serves(), Some(3));
+    world.wish(Wish::Unfreeze).expect("is granted");
+    assert_eq!(world.serves(), Some(3), "the rollback came after the declaration had changed");
+    world.wish(Wish::Reset).expect("is granted");
+    assert_eq!(world.serves(), Some(1));
+}
+
+#[test]
+fn aliases_are_moved_and_taken_away() {
+    let alias = |number: Option<u64>| Wish::Alias {
+        alias: "champion".into(),
+        version: number.map(version),
+        allow_breaking: false,
+    };
+    let mut world = World::new("[aliases]\nchampion = 1", &[(1, GOOD), (2, GOOD), (3, BAD)]);
+    world.settle();
+    world.wish(alias(Some(2))).expect("is granted");
+    assert_eq!(world.model.committed.aliases["champion"], version(2));
+    assert!(world.wish(alias(Some(3))).is_err());
+    assert_eq!(world.model.committed.aliases["champion"], version(2));
+    world.card("[aliases]\nchampion = 1\nother = 1");
+    world.settle();
+    assert_eq!(world.model.committed.aliases["champion"], version(2), "another alias has changed");
+    world.wish(alias(None)).expect("is granted");
+    assert!(!world.model.committed.aliases.contains_key("champion"));
+    assert_eq!(world.wish(alias(None)).expect_err("is gone").code, Code::UnknownVersion);
+    world.wish(Wish::Reset).expect("is granted");
+    assert_eq!(world.model.committed.aliases["champion"], version(1));
+    let bad = Wish::Alias { alias: "latest".into(), version: Some(version(1)), allow_breaking: false };
+    assert_eq!(world.wish(bad).expect_err("is no alias").code, Code::BadRequest);
+}

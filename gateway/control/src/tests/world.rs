@@ -1,0 +1,278 @@
+//! A registry and a gateway without files, threads and clocks: what is decided is done at once, and
+//! loads end when a test says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pointsman_core::{Datatype, Dim, Signature, TensorSpec, VersionNumber};
+use pointsman_registry::{Card, FolderState, Stamp};
+
+use crate::action::{Action, next_action};
+use crate::grant::{Grant, Refusal, grant};
+use crate::loader::Gate;
+use crate::model::{Declared, Failure, Found, Model, Ready};
+use crate::target::{Target, target};
+use crate::wish::Wish;
+
+/// The most steps between two events: more of them would be a circle.
+const STEPS_MAX: usize = 200;
+
+pub(super) fn version(number: u64) -> VersionNumber {
+    VersionNumber::new(number).expect("above zero")
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Another number is another model.
+    pub(super) digest: u64,
+    pub(super) loads: bool,
+    /// Whether it takes an input that others do not.
+    pub(super) breaks: bool,
+}
+
+/// What loads of an overwritten folder find is what is there when they end.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) model: Model,
+    pub(super) now: Instant,
+    pub(super) disk: BTreeMap<VersionNumber, Content>,
+    /// The versions that wishes wait for.
+    pub(super) asked: BTreeSet<VersionNumber>,
+    stamps: u64,
+    incarnations: u64,
+    /// Everything that was done, in order.
+    pub(super) done: Vec<Action>,
+}
+
+pub(super) const GOOD: Content = Content { digest: 1, loads: true, breaks: false };
+pub(super) const BAD: Content = Content { digest: 2, loads: false, breaks: false };
+
+impl World {
+    /// A model with this card and these versions, of which nothing is loaded.
+    pub(super) fn new(card: &str, versions: &[(u64, Content)]) -> Self {
+        let mut world = Self {
+            model: Model::default(),
+            now: Instant::now(),
+            disk: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            stamps: 0,
+            incarnations: 0,
+            done: Vec::new(),
+        };
+        world.card(card);
+        for (number, content) in versions {
+            world.put(*number, *content);
+        }
+        world
+    }
+
+    pub(super) fn card(&mut self, card: &str) {
+        let card = Card::parse("model.toml", card.as_bytes()).expect("a good card");
+        self.model.declared = Declared { card, ..Declared::default() };
+    }
+
+    /// Writes a version's folder.
+    pub(super) fn put(&mut self, number: u64, content: Content) {
+        self.stamps += 1;
+        self.disk.insert(version(number), content);
+        let found = Found { stamp: Stamp::new(self.stamps), bytes: 1, folder: FolderState::Complete };
+        self.model.found.insert(version(number), found);
+    }
+
+    /// What the registry says of a folder.
+    pub(super) fn folder(&mut self, number: u64, folder: FolderState) {
+        if let Some(found) = self.model.found.get_mut(&version(number)) {
+            found.folder = folder;
+        }
+    }
+
+    /// The folder is not there any more.
+    pub(super) fn remove(&mut self, number: u64) {
+        self.model.found.remove(&version(number));
+    }
+
+    pub(super) fn target(&self) -> Target {
+        target(&self.model, &self.asked)
+    }
+
+    /// The next step, without taking it.
+    pub(super) fn next(&self) -> Action {
+        let free = self.model.versions.values().all(|state| state.loading.is_none());
+        next_action(&self.model, &self.target(), self.now, free)
+    }
+
+    /// Takes steps until there is nothing to do but wait.
+    pub(super) fn converge(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let action = self.next();
+            if matches!(action, Action::Wait(_)) {
+                return;
+            }
+            self.act(action);
+        }
+        panic!("it goes round in circles: {:?}", &self.done[self.done.len() - 10..]);
+    }
+
+    fn act(&mut self, action: Action) {
+        match &action {
+            Action::Serve(to) => self.serve(*to),
+            Action::Alias(alias, Some(to)) => {
+                self.model.committed.aliases.insert(alias.clone(), *to);
+            }
+            Action::Alias(alias, None) => {
+                self.model.committed.aliases.remove(alias);
+            }
+            Action::Unload(number) => {
+                let state = self.model.versions.entry(*number).or_default();
+                assert!(state.ready.take().is_some(), "{number} is not loaded");
+                state.kept_until = None;
+            }
+            Action::Load(number) => {
+                let stamp = self.model.found[number].stamp;
+                self.model.versions.entry(*number).or_default().loading = Some(stamp);
+            }
+            Action::Wait(_) => {}
+        }
+        self.done.push(action);
+    }
+
+    fn serve(&mut self, to: Option<VersionNumber>) {
+        let before = self.model.committed.default;
+        self.model.committed.serve(to);
+        self.keep(before);
+    }
+
+    fn keep(&mut self, before: Option<VersionNumber>) {
+        let committed = &self.model.committed;
+        let keep = before.filter(|b| committed.history.last() == Some(b) && !committed.marks.contains_key(b));
+        for (number, state) in &mut self.model.versions {
+            state.kept_until = (Some(*number) == keep).then(|| self.now + Duration::from_secs(600));
+        }
+    }
+
+    /// Ends the load that is under way, as its folder is now.
+    pub(super) fn end_load(&mut self) -> Option<VersionNumber> {
+        let loading = self.model.versions.iter_mut().find(|(_, state)| state.loading.is_some());
+        let (number, state) = loading?;
+        let number = *number;
+        let stamp = state.loading.take()?;
+        // It reads what is there now.
+        let stamp = self.model.found.get(&number).map_or(stamp, |found| found.stamp);
+        let content = self.disk.get(&number).copied().unwrap_or(BAD);
+        if content.loads {
+            let digest = content.digest.to_string();
+            if !self.target().load.contains(&number) {
+                return Some(number);
+            }
+            if self.model.recognise(number, stamp, &digest) && !self.asked.contains(&number) {
+                return Some(number);
+            }
+            let state = self.model.versions.entry(number).or_default();
+            self.incarnations += 1;
+            let incarnation = self.incarnations;
+            state.ready = Some(Ready { incarnation, stamp, digest, signature: signature(content.breaks) });
+            state.failure = None;
+        } else {
+            let state = self.model.versions.entry(number).or_default();
+            let attempts = state.failure.take().filter(|f| f.stamp == stamp).map_or(1, |f| f.attempts + 1);
+            let retry_at = (attempts < 3).then(|| self.now + Duration::from_secs(1 << attempts));
+            let reason = "it is bad".into();
+            state.failure = Some(Failure { stamp, attempts, retry_at, gate: Gate::Engine, reason });
+        }
+        Some(number)
+    }
+
+    /// Converges, and ends loads until nothing is left to do; time stands still.
+    pub(super) fn settle(&mut self) {
+        self.converge();
+        for _ in 0..STEPS_MAX {
+            if self.end_load().is_none() {
+                return;
+            }
+            self.converge();
+        }
+        panic!("loads go round in circles");
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.converge();
+    }
+
+    /// Brings a wish forward and lets it end.
+    pub(super) fn wish(&mut self, wish: Wish) -> Result<(), Refusal> {
+        for _ in 0..STEPS_MAX {
+            match grant(&self.model, &wish, "ada") {
+                Grant::Refused(refusal) => {
+                    self.asked.clear();
+                    self.settle();
+                    return Err(refusal);
+                }
+                Grant::Unchanged => break,
+                Grant::Now(new) => {
+                    let before = self.model.committed.default;
+                    self.model.committed = *new;
+                    if before != self.model.committed.default {
+                        self.keep(before);
+                    }
+                    break;
+                }
+                Grant::Needs { versions, .. } => {
+                    for number in &versions {
+                        self.model.versions.entry(*number).or_default().failure = None;
+                    }
+                    self.asked = versions.clone();
+                    self.converge();
+                    self.end_load();
+                    if let Some(failed) =
+                        versions.iter().find(|number| self.model.failure(**number).is_some())
+                    {
+                        self.asked.clear();
+                        self.settle();
+                        return Err(Refusal::new(format!("version {failed} does not load")));
+                    }
+                }
+            }
+        }
+        self.asked.clear();
+        self.settle();
+        Ok(())
+    }
+
+    pub(super) fn promote(&mut self, number: u64) -> Result<(), Refusal> {
+        self.wish(Wish::Promote { version: version(number), allow_breaking: false })
+    }
+
+    /// Versions that are loaded.
+    pub(super) fn ready(&self) -> Vec<u64> {
+        let ready = self.model.versions.iter().filter(|(_, state)| state.ready.is_some());
+        ready.map(|(number, _)| number.get()).collect()
+    }
+
+    /// The version that answers callers that name none; nothing where it is not loaded.
+    pub(super) fn serves(&self) -> Option<u64> {
+        let default = self.model.committed.default.filter(|version| self.model.ready(*version).is_some());
+        default.map(VersionNumber::get)
+    }
+
+    /// The process was killed: what is committed and what is in the registry is all there is.
+    pub(super) fn restart(&mut self) {
+        self.model.versions.clear();
+        self.asked.clear();
+    }
+}
+
+/// A signature of one input; a breaking one has another name.
+fn signature(breaks: bool) -> Arc<Signature> {
+    let spec = |name: &str| TensorSpec {
+        name: name.into(),
+        datatype: Datatype::Fp32,
+        shape: Some(vec![Dim::Dynamic(None)]),
+        optional: false,
+        labels: None,
+    };
+    let input = if breaks { "other" } else { "x" };
+    Arc::new(Signature { inputs: vec![spec(input)], outputs: vec![spec("y")] })
+}
