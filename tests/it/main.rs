@@ -20,6 +20,7 @@ mod grpc;
 mod grpc_limits;
 mod grpc_stream;
 mod models_bad;
+mod models_bad_kinds;
 mod passthrough;
 mod smoke;
 mod swaps;

@@ -4,6 +4,7 @@
 //! The binary is the one that `cargo build` made (`tests/all` does); `POINTSMAN_BIN` names another.
 #![allow(clippy::panic)] // a harness that cannot do its part fails the test
 
+pub mod bad_models;
 mod command;
 mod connection;
 mod gateway;

@@ -103,14 +103,14 @@ fn element_type(datatype: Datatype) -> u64 {
 }
 
 /// Appends a field of bytes.
-fn put(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+pub(crate) fn put(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     put_varint(message, field << 3 | 2);
     put_varint(message, bytes.len() as u64);
     message.extend_from_slice(bytes);
 }
 
 /// Appends a field of a number.
-fn put_number(message: &mut Vec<u8>, field: u64, number: u64) {
+pub(crate) fn put_number(message: &mut Vec<u8>, field: u64, number: u64) {
     put_varint(message, field << 3);
     put_varint(message, number);
 }

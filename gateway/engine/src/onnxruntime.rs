@@ -129,8 +129,12 @@ impl OnnxRuntime {
     }
 }
 
-/// The runtime's own words.
+/// The longest that a refusal's reason gets: names of a model stand in it, and they have any length.
+const REASON_MAX: usize = 1000;
+
+/// The runtime's own words, on one line.
 #[allow(clippy::needless_pass_by_value)] // taken by `map_err`
 fn reason<R>(error: ort::Error<R>) -> String {
-    error.message().to_owned()
+    let words = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect()
 }

@@ -59,31 +59,8 @@ pub struct OnnxSummary {
     pub external: BTreeMap<String, u64>,
     /// Nodes that divide integers in a way that a request can make fatal: the smallest integer by -1
     /// ends the process in ONNX Runtime. At most 100, each by its name or as `Div #3`, with the names
-    /// of the nodes around it; [`OnnxSummary::division_refusal`] says it in a sentence.
+    /// of the nodes around it.
     pub integer_division: Vec<String>,
-}
-
-impl OnnxSummary {
-    /// The most nodes that a sentence names.
-    const NODES_NAMED: usize = 3;
-
-    /// Why a gateway that protects its process does not serve the model, and what to do about it;
-    /// nothing where no request can make a division of it fatal.
-    #[must_use]
-    pub fn division_refusal(&self) -> Option<String> {
-        let (named, rest) =
-            self.integer_division.split_at(self.integer_division.len().min(Self::NODES_NAMED));
-        if named.is_empty() {
-            return None;
-        }
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        Some(format!(
-            "divides integers that a request decides on ({}{more}): the smallest integer divided by -1 ends the \
-             process in ONNX Runtime; export it with a divisor that is a constant or at least 1 (Clip, Max), or with \
-             a division of floats, or serve it with engine = \"tract\"; where all callers are trusted, allow it",
-            named.join(", ")
-        ))
-    }
 }
 
 /// One operator.

@@ -97,8 +97,8 @@ pub enum LoadFault {
     /// It divides integers of a request, and that can end the process.
     #[error(
         "it divides whole numbers that can come from a request ({}), and the smallest one divided by -1 ends the \
-         process in {engine}; serve it with engine = \"tract\", or where all callers are trusted set \
-         integer_division = \"allow\" in model.toml",
+         process in {engine}; export it with divisors that are constant or at least 1 (Clip, Max), serve it with \
+         engine = \"tract\", or where all callers are trusted set integer_division = \"allow\" in model.toml",
         listed(operators)
     )]
     IntegerDivision {

@@ -8,8 +8,8 @@
 //! So values are followed through the graph: their element type, the numbers that they may be, and
 //! whether those depend on the numbers of a request. It is one pass in the order of the file, which is
 //! the order of execution; what is not followed may be anything, and what has no known type counts as
-//! integers. Numbers that only a tensor of the file or its shapes decide are those that the model's
-//! owner chose; they count where they are known to divide so, because that ends the process on loading.
+//! integers. Where no request has a part in it, a division counts only where one of its two numbers
+//! stands in the file and is such a one: constants are divided on loading, and that ends the process too.
 
 mod constant;
 mod element;
@@ -253,7 +253,7 @@ fn may_be_fatal(operation: &Operation<'_>, declared: Option<i32>) -> bool {
     matches!(kind, None | Some(kind::INT32 | kind::INT64))
         && dividend.range.has_smallest(kind)
         && divisor.range.minus_one
-        && dividend.source.max(divisor.source) != Source::Computed
+        && [dividend, divisor].iter().any(|value| value.source != Source::Computed)
 }
 
 fn known(value: Option<Value>) -> Value {

@@ -38,6 +38,18 @@ pub enum OnnxFault {
         /// The most there may be.
         limit: usize,
     },
+    /// It has more nodes than a runtime loads in a time that is worth waiting for.
+    #[error("has more than {limit} nodes")]
+    TooManyNodes {
+        /// The most there may be.
+        limit: usize,
+    },
+    /// It has more tensors in its graphs than a runtime loads in a time that is worth waiting for.
+    #[error("has more than {limit} tensors")]
+    TooManyTensors {
+        /// The most there may be.
+        limit: usize,
+    },
     /// Its graphs lie too deep in each other.
     #[error("nests its graphs more than {limit} levels deep")]
     TooDeep {
@@ -78,6 +90,16 @@ pub enum OnnxFault {
         domain: String,
         /// Its name.
         operator: String,
+    },
+    /// It sets an attribute to a number of parts that there cannot be, and by which runtimes divide.
+    #[error("sets {attribute} of operator {operator} to {found}")]
+    Parts {
+        /// The operator.
+        operator: String,
+        /// The attribute.
+        attribute: &'static str,
+        /// What it is set to.
+        found: i64,
     },
     /// One of the functions that it defines calls itself.
     #[error("defines function {function}, which calls itself")]
@@ -122,10 +144,15 @@ impl OnnxFault {
         match self {
             Self::SomethingElse { remedy, .. } => remedy,
             Self::Empty | Self::Broken { .. } => "copy the file again",
-            Self::Undecodable { .. } | Self::NoGraph | Self::NoIrVersion | Self::NoOpset => {
-                "export the model again, and check it with onnx.checker"
-            }
+            Self::Undecodable { .. }
+            | Self::NoGraph
+            | Self::NoIrVersion
+            | Self::NoOpset
+            | Self::Parts { .. }
+            | Self::Tensor { .. } => "export the model again, and check it with onnx.checker",
             Self::TooManyParts { .. }
+            | Self::TooManyNodes { .. }
+            | Self::TooManyTensors { .. }
             | Self::TooDeep { .. }
             | Self::Recursion { .. }
             | Self::TooManyUnfolded { .. }
@@ -135,7 +162,6 @@ impl OnnxFault {
                  converter)"
             }
             Self::UnknownDomain { .. } => "export the model without custom operators",
-            Self::Tensor { .. } => "export the model again, and check it with onnx.checker",
             Self::External { .. } => "save the weights beside the model, in the version's own folder",
         }
     }

@@ -8,10 +8,8 @@ use std::collections::HashMap;
 use super::domain_name;
 use super::fault::OnnxFault;
 use super::schema::{FunctionProto, GraphProto, ModelProto, NodeProto};
+use super::walk::NODES_MAX;
 
-/// The most nodes that a model may have when all its functions are unfolded. Models of PyTorch's
-/// exporter, which makes a function of each operator, have some ten thousand.
-const UNFOLDED_MAX: usize = 1_000_000;
 /// The deepest that calls and the graphs around them may lie in each other.
 const CALLS_DEEP_MAX: usize = 64;
 
@@ -134,8 +132,8 @@ impl Unfolded {
     fn with(self, call: &Call, called: Self) -> Result<Self, OnnxFault> {
         let nodes = self.nodes.saturating_add(called.nodes);
         let depth = self.depth.max(call.depth + 1 + called.depth);
-        if nodes > UNFOLDED_MAX {
-            return Err(OnnxFault::TooManyUnfolded { limit: UNFOLDED_MAX });
+        if nodes > NODES_MAX {
+            return Err(OnnxFault::TooManyUnfolded { limit: NODES_MAX });
         }
         if depth > CALLS_DEEP_MAX {
             return Err(OnnxFault::CallsTooDeep { limit: CALLS_DEEP_MAX });

@@ -111,6 +111,19 @@ fn an_operator_of_an_unknown_domain_is_named_unless_the_model_defines_it() {
 }
 
 #[test]
+fn a_number_of_parts_is_at_least_one() {
+    let with_group = |i| {
+        let mut model = model();
+        let group = AttributeProto { name: "group".into(), i: Some(i), ..AttributeProto::default() };
+        graph(&mut model).node[0].attribute = vec![group];
+        look(&encode(&model)).map_err(|fault| fault.to_string())
+    };
+    assert!(with_group(1).is_ok());
+    assert_eq!(with_group(0), Err("sets group of operator Mul to 0".into()));
+    assert!(with_group(-1).is_err());
+}
+
+#[test]
 fn tensors_hold_what_their_dimensions_call_for() {
     let fault = |tensor: TensorProto| match refused(&with_tensor(tensor)) {
         OnnxFault::Tensor { name, fault } => {
@@ -204,6 +217,20 @@ fn nesting_and_parts_are_bounded() {
     let mut bytes = Vec::new();
     field(&mut bytes, 7, &graph);
     assert!(matches!(look(&bytes.into()), Err(OnnxFault::TooManyParts { .. })));
+}
+
+#[test]
+fn nodes_and_tensors_are_bounded() {
+    let of = |nodes, tensors| {
+        let mut model = model();
+        graph(&mut model).node = vec![sample::node("Mul", &["X", "X"], &["Y"]); nodes];
+        graph(&mut model).initializer = vec![sample::weights(); tensors];
+        look(&encode(&model)).map(drop)
+    };
+    assert_eq!(of(100_000, 1), Ok(()));
+    assert_eq!(of(100_001, 1), Err(OnnxFault::TooManyNodes { limit: 100_000 }));
+    assert_eq!(of(1, 100_000), Ok(()));
+    assert_eq!(of(1, 100_001), Err(OnnxFault::TooManyTensors { limit: 100_000 }));
 }
 
 proptest! {

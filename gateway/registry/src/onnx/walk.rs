@@ -22,12 +22,24 @@ pub(super) const DOMAINS: [&str; 11] = [
     "org.pytorch.aten",
 ];
 
+/// The most nodes, and the most tensors of a graph, that a model may have in all. ONNX Runtime takes time
+/// with the square of either: 100 000 take it up to half a minute, a million hours. The largest language
+/// models have some ten thousand.
+pub(super) const NODES_MAX: usize = 100_000;
+const TENSORS_MAX: usize = 100_000;
+
+/// Attributes that say into how many parts something falls. ONNX Runtime 1.31 divides by these before
+/// it looks at them (`ConvTranspose`, `Attention`): a zero ends the process on loading.
+const PARTS: [&str; 3] = ["group", "q_num_heads", "kv_num_heads"];
+
 /// What the walk has seen.
 pub(super) struct Walk<'a> {
     pub(super) operators: BTreeSet<Operator>,
     pub(super) external: BTreeMap<String, u64>,
     /// Operators that the model defines itself.
     functions: BTreeSet<(&'a str, &'a str)>,
+    nodes: usize,
+    tensors: usize,
     /// Graphs that are still to be walked.
     open: Vec<&'a GraphProto>,
 }
@@ -40,6 +52,8 @@ impl<'a> Walk<'a> {
             operators: BTreeSet::new(),
             external: BTreeMap::new(),
             functions: functions.collect(),
+            nodes: 0,
+            tensors: 0,
             open: vec![graph],
         };
         for training in &model.training_info {
@@ -62,6 +76,10 @@ impl<'a> Walk<'a> {
     }
 
     fn graph(&mut self, graph: &'a GraphProto) -> Result<(), OnnxFault> {
+        self.tensors += graph.initializer.len() + graph.sparse_initializer.len();
+        if self.tensors > TENSORS_MAX {
+            return Err(OnnxFault::TooManyTensors { limit: TENSORS_MAX });
+        }
         for initializer in &graph.initializer {
             let external = tensor::check(initializer)?;
             self.external(external);
@@ -74,6 +92,10 @@ impl<'a> Walk<'a> {
     }
 
     fn nodes(&mut self, nodes: &'a [NodeProto]) -> Result<(), OnnxFault> {
+        self.nodes += nodes.len();
+        if self.nodes > NODES_MAX {
+            return Err(OnnxFault::TooManyNodes { limit: NODES_MAX });
+        }
         for node in nodes {
             let domain = domain_name(&node.domain);
             let defined = self.functions.contains(&(domain, node.op_type.as_str()));
@@ -84,6 +106,7 @@ impl<'a> Walk<'a> {
                 });
             }
             if !defined {
+                check_parts(node)?;
                 let operator = Operator { domain: domain.to_owned(), name: node.op_type.clone() };
                 self.operators.insert(operator);
             }
@@ -113,4 +136,15 @@ impl<'a> Walk<'a> {
             *bytes_min = place.bytes_min.max(*bytes_min);
         }
     }
+}
+
+fn check_parts(node: &NodeProto) -> Result<(), OnnxFault> {
+    for attribute in &node.attribute {
+        let known = PARTS.iter().find(|&&name| name == attribute.name);
+        if let (Some(&name), Some(found @ ..=0)) = (known, attribute.i) {
+            let operator = crate::problem::one_line(&node.op_type);
+            return Err(OnnxFault::Parts { operator, attribute: name, found });
+        }
+    }
+    Ok(())
 }
