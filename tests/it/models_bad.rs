@@ -155,3 +155,22 @@ fn a_bad_version_beside_a_good_one() {
     assert_eq!((second.status, second.error().1.as_str()), (503, "NOT_READY"));
     assert!(second.error().0.contains("the third row"), "{}", second.text());
 }
+
+/// Names in a card for tensors that a version does not have are told, and do not keep it from serving.
+#[test]
+fn names_for_other_tensors_are_warnings() {
+    let card = "[inputs.indexes]\nfeatures = [\"row\"]\n[outputs.values]\nlabels = [\"a\"]\n[outputs.probabilities]\nlabels = [\"a\"]\n";
+    let registry = TestRegistry::new()
+        .made("names", "gather")
+        .file("names/1/golden.json", golden(30.0))
+        .file("names/model.toml", card);
+    let said = Pointsman::new([std::ffi::OsStr::new("check"), registry.path().as_os_str()]).run();
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    let gateway = Start::over(registry.path()).start();
+    assert_eq!(ask(&gateway, "names").status, 200);
+    for warning in ["inputs.indexes is no input of this version", "outputs.probabilities is no output"] {
+        assert!(said.stdout.contains(warning), "{}", said.stdout);
+        assert!(gateway.stderr().contains(warning), "{}", gateway.stderr());
+    }
+    assert!(!said.stdout.contains("outputs.values"), "{}", said.stdout);
+}

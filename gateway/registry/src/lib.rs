@@ -45,6 +45,7 @@ mod stamp;
 mod table;
 mod tolerance;
 mod triton;
+mod unmatched;
 mod version;
 mod wanted;
 
@@ -65,6 +66,7 @@ pub use settling::Settling;
 pub use stamp::Stamp;
 pub use tolerance::Tolerance;
 pub use triton::{DynamicBatching, TritonConfig, VersionPolicy};
+pub use unmatched::unmatched;
 pub use version::{ReadError, RegistryError, VersionFiles};
 pub use wanted::{Wanted, serving};
 

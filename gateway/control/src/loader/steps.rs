@@ -8,7 +8,7 @@ use pointsman_core::{
     VersionNumber, WarmUpInputs,
 };
 use pointsman_predict::{Metrics, Supervisor, Version, VersionSpec};
-use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare};
+use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare, unmatched};
 
 use super::batching::{self, Found, Rules};
 use super::fault::{Gate, LoadFault};
@@ -88,6 +88,8 @@ impl Loaded {
         let signature = self.loaded.signature();
         let golden = self.files.golden.as_ref();
         let mut findings = Findings::default();
+        let unmatched = unmatched(&job.model, &job.settings, signature);
+        findings.warnings.extend(unmatched.iter().map(ToString::to_string));
         if let Some(golden) = golden.filter(|_| self.computes) {
             for (index, case) in golden.cases.iter().enumerate() {
                 check_case(&mut runner, signature, golden, case).map_err(|fault| fault.of(index, case))?;
