@@ -40,7 +40,7 @@ pub(crate) const HELP: &str = "\
 The gateway is started over copies of the model's versions 1, 2, 3, ..., each of which answers otherwise. Every \
 answer is compared, bit by bit, with what the version that it names answered before; and that version has to have \
 been the default one while the request was under way. Latencies count from when a request was due. Those \
-during swaps are of requests that overlap the time between a swap's call and its final answer.
+during swaps are of requests that were due between a swap's call and 50 ms after its final answer.
 
 Exit code 0: every figure held; 1: one was missed; 2: nothing could be measured.
 

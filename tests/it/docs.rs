@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use pointsman_core::Code;
-use pointsman_tests::{Start, binary, get, repository, wait_for};
+use pointsman_tests::{Start, binary, get, post, repository, wait_for};
 use pointsman_wire::status::status;
 
 const README: &str = "README.md";
@@ -97,6 +97,8 @@ fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
     let gateway = Start::over(repository().join("models")).start();
+    // A family is there from its first sample on.
+    assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let exposed = get(gateway.metrics, "/metrics").text();
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;

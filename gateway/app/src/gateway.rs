@@ -123,7 +123,10 @@ impl Gateway {
             if model.versions.is_empty() && model.unavailable.is_empty() {
                 index.push(entry(None, IndexState::Unavailable, &model.problem));
             }
-            index.extend(model.versions.keys().map(|&v| entry(Some(v), IndexState::Ready, "")));
+            index.extend(model.versions.keys().map(|&version| {
+                let held = model.held.get(&version).map_or("", String::as_str);
+                entry(Some(version), IndexState::Ready, held)
+            }));
             index.extend(model.unavailable.iter().map(|(&version, unavailable)| {
                 let state = match unavailable.standing {
                     Standing::Loading => IndexState::Loading,

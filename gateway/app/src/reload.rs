@@ -54,6 +54,10 @@ impl Reload {
             "Times that the configuration was read again, by result: taken or kept (the old one)",
             reloads.clone(),
         );
+        for result in ["taken", "kept"] {
+            // So that both can be read before the first time.
+            let _ = reloads.get_or_create(&ResultLabels { result });
+        }
         Self { source, make_policy, log_level, reloads, running: RwLock::new(effective) }
     }
 

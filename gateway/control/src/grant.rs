@@ -132,6 +132,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
                 version.ok_or_else(|| Refusal::new("nothing serves that could be pinned; name a version"))?;
             known(model, version)?;
             new.clear(version);
+            new.wishes.unloaded = false;
             new.wishes.pinned = Some(version);
             new.serve(Some(version));
             Ok((new, BTreeSet::from([version])))
@@ -162,6 +163,15 @@ fn known(model: &Model, version: VersionNumber) -> Result<(), Refusal> {
     if found { Ok(()) } else { Err(Refusal::unknown(version)) }
 }
 
+/// A model that was unloaded as a whole is brought back before there is anything more to say about it.
+fn check_served(model: &Model) -> Result<(), Refusal> {
+    if model.committed.wishes.unloaded {
+        let reason = "the whole model is unloaded; `pointsman load` without a version brings it back";
+        return Err(Refusal::new(reason));
+    }
+    Ok(())
+}
+
 fn promote(model: &Model, version: VersionNumber, allow_breaking: bool, by: &str) -> Applied {
     known(model, version)?;
     if let Some(pinned) = model.committed.wishes.pinned.filter(|pinned| *pinned != version) {
@@ -179,12 +189,18 @@ fn promote(model: &Model, version: VersionNumber, allow_breaking: bool, by: &str
     }
     // Where the declaration would choose the same, it goes on counting: no word has to stand in its place.
     new.wishes.serve = None;
-    let declared = hypothetical(model, &new, &BTreeSet::from([version])).default;
-    if declared != Some(version) {
+    new.serve(Some(version));
+    let declares = match &model.declared.card.serve {
+        Some(Serve::Number(number)) => *number == version,
+        Some(Serve::Alias(alias)) => model.aliases().get(alias) == Some(&version),
+        Some(Serve::Latest) | None => {
+            hypothetical(model, &new, &BTreeSet::from([version])).default == Some(version)
+        }
+    };
+    if !declares {
         new.wishes.serve =
             Some(Override { value: Served::Version(version), over: model.declared.serve(), by: by.into() });
     }
-    new.serve(Some(version));
     Ok((new, BTreeSet::from([version])))
 }
 
@@ -227,11 +243,7 @@ fn place_before(model: &Model) -> Option<usize> {
 
 fn load(model: &Model, version: VersionNumber) -> Applied {
     known(model, version)?;
-    if model.committed.wishes.unloaded {
-        return Err(Refusal::new(
-            "the whole model is unloaded; `pointsman load` without a version brings it back",
-        ));
-    }
+    check_served(model)?;
     let mut new = model.committed.clone();
     if model.mark(version).is_some_and(|mark| mark.kind.keeps_out()) {
         new.clear(version);
@@ -273,6 +285,7 @@ fn move_alias(model: &Model, alias: &str, version: VersionNumber, allow_breaking
         return Err(Refusal { code: Code::BadRequest, reason });
     }
     known(model, version)?;
+    check_served(model)?;
     let mut new = model.committed.clone();
     if allow_breaking {
         new.wishes.breaking.insert(version);

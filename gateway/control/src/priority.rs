@@ -1,14 +1,18 @@
 //! The priority of threads that must not get in the way of those that serve.
 
-/// How far the priority of the calling thread is lowered: Linux keeps it for each thread. It then gets
-/// about a tenth of what a serving thread gets where both want a core, so that a load still ends on a
-/// machine that is busy all the time.
-const NICE: i32 = 10;
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 
-/// Lowers the priority of the calling thread, and of threads that it starts.
+/// Gives the calling thread, and threads that it starts, what the serving ones leave of the processors.
+///
+/// A thread of a merely lower nice value keeps its core for some milliseconds when a serving one wakes;
+/// one of the idle class gives way at once. The price is that a load takes long on a machine without any
+/// idle time.
 pub(crate) fn lower() {
-    let thread = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICE) {
-        tracing::warn!("the priority of a loading thread cannot be lowered: {error}");
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+        tracing::warn!("the priority of a loading thread cannot be lowered: {error:?}");
     }
 }

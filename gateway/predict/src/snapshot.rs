@@ -32,6 +32,9 @@ pub struct ServedModel {
     pub unavailable: BTreeMap<VersionNumber, Unavailable>,
     /// What was counted of versions that have served and do not any more, while it is kept.
     pub retired: BTreeMap<VersionNumber, Arc<Record>>,
+    /// Versions that serve those who name them, and wait for an operator's word to be more: each with the
+    /// reason.
+    pub held: BTreeMap<VersionNumber, String>,
     /// What is wrong with the model as a whole (its card, say); empty where nothing is.
     pub problem: String,
 }

@@ -127,7 +127,7 @@ impl Tally {
             return self.wrong.add(|| format!("{}, answered at {ended:.3} s by version {version}", named()));
         }
         if measured {
-            let during = state.timeline.overlaps(*due, *ended);
+            let during = state.timeline.covers(*due);
             let latencies = if during { &mut self.during } else { &mut self.steady };
             latencies.record(*protocol, ended.saturating_sub(*due));
         }

@@ -17,6 +17,10 @@ struct Swap {
     landed: bool,
 }
 
+/// How long after its final answer a swap is still felt: the version that left answers its last requests,
+/// frees its sessions and gives its memory back.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
 /// Swaps one after the other, beginning with a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Timeline {
@@ -65,10 +69,14 @@ impl Timeline {
         version == self.first
     }
 
-    /// Whether a swap was under way at some moment of this time.
-    pub(super) fn overlaps(&self, from: Duration, until: Duration) -> bool {
+    /// Whether a request that was due then counts as during a swap: from its call on, until what it left
+    /// behind is gone.
+    ///
+    /// By when a request was due and not by how long it took: of requests that merely overlap a swap the
+    /// slow ones are more, whatever made them slow.
+    pub(super) fn covers(&self, due: Duration) -> bool {
         // Swaps follow each other: of those that began by then, the last one ended last.
-        self.begun(until).next().is_some_and(|swap| swap.until.is_none_or(|end| end >= from))
+        self.begun(due).next().is_some_and(|swap| swap.until.is_none_or(|end| end + AFTERMATH >= due))
     }
 }
 
@@ -132,20 +140,23 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_during_a_swap_where_they_share_a_moment() {
-        for (from, until, during) in [
-            (0, 9, false),
-            (0, 10, true),
-            (15, 16, true),
-            (20, 25, true),
-            (21, 29, false),
-            (5, 45, true),
-            (41, 49, false),
-            (70, 71, true),
+    fn a_request_is_during_a_swap_by_when_it_was_due() {
+        for (due, during) in [
+            (9, false),
+            (10, true),
+            (15, true),
+            (20, true),
+            (21, false),
+            (29, false),
+            (35, true),
+            (49, false),
+            (70, true),
         ] {
-            assert_eq!(timeline().overlaps(at(from), at(until)), during, "{from} to {until}");
+            assert_eq!(timeline().covers(at(due)), during, "{due}");
         }
-        assert!(!Timeline::new(1).overlaps(at(0), at(100)));
+        assert!(timeline().covers(at(20) + AFTERMATH));
+        assert!(!timeline().covers(at(20) + AFTERMATH + Duration::from_nanos(1)));
+        assert!(!Timeline::new(1).covers(at(0)));
     }
 
     proptest! {

@@ -91,8 +91,15 @@ impl Tracked {
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
+            held: self.held(),
             problem: self.problem.clone(),
         }
+    }
+
+    /// Versions that are loaded and wait.
+    fn held(&self) -> BTreeMap<VersionNumber, String> {
+        let held = self.target.held.iter().filter(|(number, _)| self.versions.contains_key(number));
+        held.map(|(number, reason)| (*number, reason.clone())).collect()
     }
 
     /// Versions that are known and do not serve.

@@ -94,7 +94,7 @@ fn takes_away(happening: &Happening) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn something_serves_once_something_did_unless_somebody_said_otherwise(

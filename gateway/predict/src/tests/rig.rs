@@ -205,6 +205,7 @@ pub(super) fn served(version: Arc<Version>) -> ServedModel {
         versions: BTreeMap::from([(number, version)]),
         unavailable: BTreeMap::new(),
         retired: BTreeMap::new(),
+        held: BTreeMap::new(),
         problem: String::new(),
     }
 }
