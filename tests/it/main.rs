@@ -25,6 +25,7 @@ mod models_bad_kinds;
 mod passthrough;
 mod smoke;
 mod storm;
+mod swap_load;
 mod swaps;
 mod tidy;
 mod traces;

@@ -23,7 +23,7 @@ pub use connection::Connection;
 pub use gateway::{Gateway, Start};
 pub use http::{Answer, get, post, raw, request};
 pub use onnx::OnnxModel;
-pub use paths::{binary, fixture, fixtures, onnxruntime_library, repository, test_model};
+pub use paths::{binary, fixture, fixtures, load_tester, onnxruntime_library, repository, test_model};
 pub use process::{Process, Stopped};
 pub use registry::TestRegistry;
 pub use traffic::Traffic;

@@ -24,6 +24,17 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// The load tester's binary, which lies beside the one under test.
+///
+/// # Panics
+/// Where it was not built.
+#[must_use]
+pub fn load_tester() -> PathBuf {
+    let tester = binary().with_file_name("pointsman-loadtest");
+    assert!(tester.exists(), "{} is not there: run `cargo build --workspace --bins`", tester.display());
+    tester
+}
+
 /// The folder of the fixture models.
 #[must_use]
 pub fn fixtures() -> PathBuf {
