@@ -198,7 +198,7 @@ fn second_versions_are_refused_under_load(cases: &[&BadModel]) {
             }
             std::fs::remove_dir_all(&version).expect("the version");
             // One that is loaded and held stays when its folder goes: it leaves when told so.
-            post(gateway.admin, "/models/good/unload", r#"{"version": 2}"#);
+            let _ = post(gateway.admin, "/models/good/unload", r#"{"version": 2}"#);
             wait_for("version 2 to be forgotten", || (!is_listed(&gateway)).then_some(()));
             assert!(!asker.is_finished(), "a request failed beside {}", model.name);
         }

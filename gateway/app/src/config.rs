@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, every key with a default.
 //!
-//! [`Config::read`] refuses unknown keys and reports every problem at once, each with its key.
+//! [`Config::read_with_origins`] refuses unknown keys and reports every problem at once, each with its key.
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
 mod reader;

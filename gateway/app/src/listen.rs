@@ -77,7 +77,7 @@ impl Listener {
 
 /// What answers the requests of a listener.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
-    /// Whether requests are to carry their [`Caller`].
+    /// Whether requests are to carry their [`Caller`](crate::exchange::Caller).
     fn asks_for_callers(&self) -> bool {
         false
     }

@@ -23,17 +23,31 @@ pub enum Action {
     Wait(Option<Instant>),
 }
 
+/// What may be done at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct May {
+    /// Another load may begin.
+    pub load: bool,
+    /// More may be exposed: the journal can be written.
+    pub raise: bool,
+}
+
 /// What to do next for a model. Availability comes first: what serves is let go only when what is to
 /// follow is ready, or when somebody said so. Among the rest, memory is given back before more is taken.
 #[must_use]
-pub fn next_action(model: &Model, target: &Target, now: Instant, may_load: bool) -> Action {
+pub fn next_action(model: &Model, target: &Target, now: Instant, may: May) -> Action {
     let committed = &model.committed;
     let is_ready = |version: VersionNumber| model.ready(version).is_some();
-    if target.default != committed.default && target.default.is_some_and(is_ready) {
+    // After a start, what was committed comes first: what is new is held against it.
+    let comes = |version: VersionNumber| {
+        !is_ready(version) && needs_load_or_loads(model, target, version) && model.failure(version).is_none()
+    };
+    let may = May { raise: may.raise && !committed.default.is_some_and(comes), ..may };
+    if may.raise && target.default != committed.default && target.default.is_some_and(is_ready) {
         return Action::Serve(target.default);
     }
     for (alias, version) in &target.aliases {
-        if committed.aliases.get(alias) != Some(version) && is_ready(*version) {
+        if may.raise && committed.aliases.get(alias) != Some(version) && is_ready(*version) {
             return Action::Alias(alias.clone(), Some(*version));
         }
     }
@@ -55,7 +69,9 @@ pub fn next_action(model: &Model, target: &Target, now: Instant, may_load: bool)
             return Action::Unload(version);
         }
     }
-    if may_load && let Some(version) = to_load(model, target, now) {
+    if may.load
+        && let Some(version) = to_load(model, target, now)
+    {
         return Action::Load(version);
     }
     Action::Wait(wake_at(model, target, now))
@@ -72,6 +88,12 @@ fn to_load(model: &Model, target: &Target, now: Instant) -> Option<VersionNumber
         (promised, Some(*version) == target.default, *version)
     };
     target.load.iter().copied().filter(due).max_by_key(urgency)
+}
+
+/// Whether the version is wanted, and on its way or about to be.
+fn needs_load_or_loads(model: &Model, target: &Target, version: VersionNumber) -> bool {
+    let loads = model.versions.get(&version).is_some_and(|state| state.loading.is_some());
+    target.load.contains(&version) && (loads || needs_load(model, target, version))
 }
 
 /// Whether the version is not loaded, or its folder now holds something else that is to take its place.

@@ -225,3 +225,41 @@ impl Supervisor for Watchman {
         let _ = self.sender.send(Event::Gone(self.load.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn no_more_wishes_wait_than_may_and_each_is_answered() {
+        let (sender, events) = channel();
+        let handle = Handle { sender, board: Reader::default(), waiting: Arc::default() };
+        let (replies, answers) = channel();
+        let wish = |handle: &Handle| {
+            let replies = replies.clone();
+            let model = ModelName::new("iris").expect("a name");
+            handle.wish(model, Wish::Rollback, "ada".into(), false, move |granted| {
+                replies
+                    .send(granted.map(|granted| granted.outcome).map_err(|refusal| refusal.code))
+                    .expect("is heard");
+            });
+        };
+        for _ in 0..WAITING_MAX {
+            wish(&handle);
+        }
+        assert!(answers.try_recv().is_err(), "they wait");
+        wish(&handle);
+        assert_eq!(answers.try_recv(), Ok(Err(Code::Overloaded)));
+        // One that is answered leaves its place to another.
+        events.recv().expect("a wish").refuse();
+        assert_eq!(answers.try_recv(), Ok(Err(Code::ShuttingDown)));
+        wish(&handle);
+        assert!(answers.try_recv().is_err());
+        // Nobody is there any more: who comes is told at once.
+        drop(events);
+        wish(&handle);
+        assert_eq!(answers.try_iter().last(), Some(Err(Code::ShuttingDown)));
+    }
+}

@@ -1,6 +1,6 @@
 //! Whether a wish can be granted, and what it makes of what is committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pointsman_core::{Code, VersionNumber, VersionSelector};
 use pointsman_registry::{FolderState, Serve};
@@ -131,6 +131,9 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             let version =
                 version.ok_or_else(|| Refusal::new("nothing serves that could be pinned; name a version"))?;
             known(model, version)?;
+            if let Some(reason) = breaking(model, version, model.committed.default) {
+                return Err(Refusal::new(reason));
+            }
             new.clear(version);
             new.wishes.unloaded = false;
             new.wishes.pinned = Some(version);
@@ -272,9 +275,19 @@ fn unload(model: &Model, version: VersionNumber, by: &str) -> Applied {
     new.marks.insert(version, withdrawn);
     if new.default == Some(version) {
         let next = hypothetical(model, &new, &BTreeSet::new()).default;
-        new.serve(next.filter(|next| *next != version && model.ready(*next).is_some()));
+        let next = next.filter(|next| *next != version && model.ready(*next).is_some());
+        new.serve(next.or_else(|| stand_in(model, &new.marks)));
     }
     Ok((new, BTreeSet::new()))
+}
+
+/// The version that may serve while the one that should is not ready: the last default that is loaded
+/// and has no mark.
+fn stand_in(model: &Model, marks: &BTreeMap<VersionNumber, Mark>) -> Option<VersionNumber> {
+    let usable = |version: &&VersionNumber| {
+        model.ready(**version).is_some() && !marks.contains_key(version) && !model.has_tombstone(**version)
+    };
+    model.committed.history.iter().rev().find(usable).copied()
 }
 
 fn move_alias(model: &Model, alias: &str, version: VersionNumber, allow_breaking: bool, by: &str) -> Applied {
@@ -287,6 +300,9 @@ fn move_alias(model: &Model, alias: &str, version: VersionNumber, allow_breaking
     known(model, version)?;
     check_served(model)?;
     let mut new = model.committed.clone();
+    if model.mark(version).is_some_and(|mark| mark.kind.keeps_out()) {
+        new.clear(version);
+    }
     if allow_breaking {
         new.wishes.breaking.insert(version);
     } else if let Some(reason) = breaking(model, version, model.committed.aliases.get(alias).copied()) {

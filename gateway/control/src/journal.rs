@@ -213,7 +213,11 @@ impl Journal {
         transaction.commit()?;
         self.since_compaction += 1;
         if self.since_compaction > COMPACT_EVERY {
-            self.compact()?;
+            self.since_compaction = 0;
+            // What was to be written is; space is given back another time.
+            if let Err(error) = self.compact() {
+                tracing::warn!("the journal cannot be made smaller: {error}");
+            }
         }
         Ok(())
     }

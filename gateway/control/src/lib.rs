@@ -8,7 +8,7 @@
 //!
 //! What is decided is decided by functions of their arguments, time included: [`target`] says what
 //! should serve, [`next_action`] what to do next, [`grant`] what comes of a wish. One [`Reconciler`]
-//! takes one [`Event`](event) after the other, holds the one publisher of snapshots and the one journal.
+//! takes one event after the other, holds the one publisher of snapshots and the one journal.
 //! The order of a load is in the types of [`loader`]: only a warm version can be started.
 
 mod action;
@@ -34,7 +34,7 @@ mod tests;
 mod watching;
 mod wish;
 
-pub use action::{Action, next_action};
+pub use action::{Action, May, next_action};
 pub use board::{ModelStatus, VersionStatus};
 pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;

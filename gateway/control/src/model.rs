@@ -82,6 +82,8 @@ pub struct Failure {
     pub stamp: Stamp,
     /// Tries that failed in a row and count against it.
     pub attempts: u32,
+    /// All tries that failed in a row: the next one waits the longer the more they are.
+    pub tries: u32,
     /// When it is tried again by itself; never where nothing stands.
     pub retry_at: Option<Instant>,
     /// The gate that it failed at.
@@ -203,7 +205,7 @@ impl Model {
     /// Whether what is written over a version that serves takes its place by itself.
     #[must_use]
     pub fn takes_overwritten(&self) -> bool {
-        self.declared.card.on_new != Some(OnNew::Hold) && !self.committed.wishes.frozen
+        self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen
     }
 
     /// Whether callers were told that the version is there: it is the default, or an alias names it.

@@ -14,14 +14,15 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_core::{ModelName, VersionNumber};
+use pointsman_core::{Code, ModelName, VersionNumber};
 use pointsman_predict::{Metrics as PredictMetrics, Publisher, Record, Version};
 use pointsman_registry::{Problem, Registry};
 
-use crate::action::{Action, next_action};
+use crate::action::{Action, May, next_action};
 use crate::board;
 use crate::committed::Committed;
 use crate::event::{Event, Handle, Load};
+use crate::grant::Refusal;
 use crate::journal::{Entry, Journal, What};
 use crate::loading::Loading;
 use crate::metrics::Metrics;
@@ -169,7 +170,8 @@ impl Reconciler {
                     Ok(event) => Some(event),
                     Err(RecvTimeoutError::Disconnected) => None,
                     Err(RecvTimeoutError::Timeout) => {
-                        wake = self.supervised(|this| this.converge(Instant::now())).flatten();
+                        let converged = self.supervised(|this| this.converge(Instant::now()));
+                        wake = converged.unwrap_or(Some(Instant::now() + JOURNAL_RETRY));
                         continue;
                     }
                 },
@@ -240,7 +242,8 @@ impl Reconciler {
     }
 
     fn decide(&mut self, name: &ModelName, now: Instant) -> Action {
-        let free = self.loading.is_free();
+        let raise = self.owed.is_empty() && self.journal_rests_until.is_none();
+        let may = May { load: self.loading.is_free() && raise, raise };
         let Some(tracked) = self.models.get_mut(name).filter(|tracked| tracked.usable) else {
             return Action::Wait(None);
         };
@@ -251,7 +254,7 @@ impl Reconciler {
             tracked.target = target;
             tracked.changed = true;
         }
-        next_action(&tracked.model, &tracked.target, now, free)
+        next_action(&tracked.model, &tracked.target, now, may)
     }
 
     /// Ends the first pass once everything is loaded that can be; gives when that has to be asked again.
@@ -299,6 +302,12 @@ impl Reconciler {
 
     /// Publishes that nothing serves. Workers answer what is queued and free their sessions.
     fn withdraw_all(&mut self) {
+        self.journal_rests_until = None;
+        self.write_owed(Instant::now());
+        let stopping = || Refusal { code: Code::ShuttingDown, reason: "the gateway is shutting down".into() };
+        for pending in self.models.values_mut().flat_map(|tracked| tracked.pending.drain(..)) {
+            pending.end(&stopping());
+        }
         self.models.clear();
         self.published.withdraw_all();
         // Nobody may wait for an answer that never comes.

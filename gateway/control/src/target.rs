@@ -145,7 +145,7 @@ fn default(
                 return (Some(version), format!("promoted by {by} over serve = {declared}"));
             }
             Served::RolledBack { to, from } if stands(&to) => {
-                let newer = candidates.iter().copied().filter(|version| *version > from);
+                let newer = candidates.iter().copied().filter(|version| *version >= from);
                 return match newer.max().filter(|_| follows_latest(model)) {
                     Some(version) => passes(model, version, current, target, &declared),
                     None => (Some(to), format!("rolled back by {by} over serve = {declared}")),
@@ -191,7 +191,10 @@ fn latest(
         .copied()
         .filter(|version| specific.is_none_or(|numbers| numbers.contains(version)))
         .collect();
-    if let Some(current) = current.filter(|_| !follows_latest(model)) {
+    // Where the one that served is gone, one that served before it takes no promotion.
+    let served =
+        || model.committed.history.iter().rev().find(|version| candidates.contains(version)).copied();
+    if let Some(current) = current.or_else(served).filter(|_| !follows_latest(model)) {
         for version in eligible.iter().filter(|version| **version > current) {
             let promote = "`pointsman promote` lets it serve";
             target

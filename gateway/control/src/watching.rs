@@ -1,11 +1,12 @@
 //! The thread that looks at the registry: when files change, when somebody asks, and every now and then.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_registry::{Registry, Settling, Watch};
+use pointsman_registry::{Registry, RegistryError, Scan, Settling, Watch};
 
 use crate::event::Event;
 use crate::priority;
@@ -87,7 +88,7 @@ fn watch(
             // Before the look, so that nothing falls between the two.
             watch = start_watch(registry, move || drop(wake.send(Call::Changed)), &mut told);
         }
-        let mut look = registry.scan();
+        let mut look = scan(registry);
         let mut next = Instant::now() + policy.poll;
         if let Ok(scan) = &mut look {
             let settled = settling.settle(scan, Instant::now(), SystemTime::now(), policy.settle);
@@ -101,6 +102,14 @@ fn watch(
             None => return,
         }
     }
+}
+
+/// Looks at the registry. A panic is a bug that costs one look.
+fn scan(registry: &dyn Registry) -> Result<Scan, RegistryError> {
+    catch_unwind(AssertUnwindSafe(|| registry.scan())).unwrap_or_else(|_| {
+        let reason = "looking at it panicked; this is a bug of the gateway".into();
+        Err(RegistryError { place: "as a whole".into(), reason })
+    })
 }
 
 /// Asks for file events; says once, and again after they came, that there are none.

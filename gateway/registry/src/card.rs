@@ -116,7 +116,7 @@ impl Card {
             description: keys.text("description"),
             owner: keys.text("owner"),
             serve: keys.take("serve", "give \"latest\", a version's number or an alias", serve),
-            on_new: keys.word("on_new", &[("serve", OnNew::Serve), ("hold", OnNew::Hold)]),
+            on_new: keys.take("on_new", "give \"serve\" or \"hold\" (\"rollout:NAME\" is reserved)", on_new),
             load: keys.take("load", "give \"serving\", \"all\" or a list of versions' numbers", load),
             engine: keys.word("engine", &words(EngineChoice::ALL, EngineChoice::name)),
             workers: keys.count("workers", WORKERS_MAX),
@@ -211,6 +211,14 @@ fn serve(value: &Value) -> Option<Serve> {
         Some("latest") => Some(Serve::Latest),
         Some(alias) => is_alias(alias).then(|| Serve::Alias(alias.to_owned())),
         None => number(value).map(Serve::Number),
+    }
+}
+
+fn on_new(value: &Value) -> Option<OnNew> {
+    match value.as_str()? {
+        "serve" => Some(OnNew::Serve),
+        "hold" => Some(OnNew::Hold),
+        _ => None,
     }
 }
 
@@ -317,7 +325,7 @@ mod tests {
         assert_eq!(
             problems(text),
             [
-                "iris/model.toml: key on_new = \"maybe\"; give one of \"serve\", \"hold\"",
+                "iris/model.toml: key on_new = \"maybe\"; give \"serve\" or \"hold\" (\"rollout:NAME\" is reserved)",
                 "iris/model.toml: key workers = 0; give a whole number from 1 to 1024",
                 "iris/model.toml: key queue_max = 1.5; give a whole number from 1 to 1000000",
                 "iris/model.toml: key batch_rtol = -1; give a number from 0 on",

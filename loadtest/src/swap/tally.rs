@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn latencies_count_from_due_and_go_by_the_window() {
-        let mut waited = record(190, 210, Verdict::Whole { version: 2 });
-        waited.due = at(180);
+        let mut waited = record(215, 231, Verdict::Whole { version: 2 });
+        waited.due = at(201);
         let tally = judged(&[
             record(150, 155, Verdict::Whole { version: 1 }),
             waited,
-            record(310, 320, Verdict::Whole { version: 2 }),
+            record(400, 410, Verdict::Whole { version: 2 }),
         ]);
         let steady = tally.steady.all().expect("same bounds");
         let during = tally.during.all().expect("same bounds");

@@ -58,6 +58,8 @@ gates! {
     Latency = "latency",
     /// The system has threads for it.
     Threads = "threads",
+    /// Callers of what it was before can use it.
+    Signature = "signature",
     /// That it may be reached is written in the journal.
     Journal = "journal",
 }
@@ -147,6 +149,15 @@ pub enum LoadFault {
         "its threads cannot be started: {0}; raise the limit of processes (ulimit -u), or lower `workers`"
     )]
     Threads(String),
+    /// Its folder is not the one any more that was to be loaded.
+    #[error("its folder changed after it was looked at; it is looked at again")]
+    Moved,
+    /// What was written over a version would break its callers.
+    #[error(
+        "what was written over it would break its callers: {}; give it a number of its own, or set breaking = \"allow\"",
+        .0.join(", ")
+    )]
+    Breaking(Vec<String>),
     /// It passed, and that could not be written.
     #[error("it passed its gates and is not let in: {0}")]
     NotJournalled(String),
@@ -198,6 +209,8 @@ impl LoadFault {
             Self::Latency(_) => Gate::Latency,
             Self::Threads(_) => Gate::Threads,
             Self::NotJournalled(_) => Gate::Journal,
+            Self::Moved => Gate::Registry,
+            Self::Breaking(_) => Gate::Signature,
         }
     }
 
@@ -208,7 +221,7 @@ impl LoadFault {
         match self {
             Self::Read(error) => error.is_incomplete(),
             Self::Tried(refusal) => refusal.incomplete,
-            Self::ChangedAfterTrial => true,
+            Self::ChangedAfterTrial | Self::Moved => true,
             _ => false,
         }
     }
@@ -217,7 +230,7 @@ impl LoadFault {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Memory(_) | Self::Threads(_) | Self::NotJournalled(_) => true,
+            Self::Memory(_) | Self::Threads(_) | Self::NotJournalled(_) | Self::Moved => true,
             Self::Tried(refusal) => refusal.transient,
             _ => false,
         }

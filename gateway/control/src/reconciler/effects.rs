@@ -41,8 +41,9 @@ impl Reconciler {
         let from = tracked.model.committed.default;
         let mut new = tracked.model.committed.clone();
         new.serve(to);
-        let led_back =
-            from.is_some_and(|from| tracked.model.is_withdrawn(from) || tracked.model.mark(from).is_some());
+        // Back to one that served before, or to nothing: the only swaps that expose no more than was.
+        let led_back = from.is_some_and(|from| tracked.model.is_withdrawn(from))
+            && to.is_none_or(|to| tracked.model.committed.history.contains(&to));
         let entry = Entry {
             what: if led_back { What::Rollback } else { What::Swap },
             model: Some(name.clone()),
@@ -169,15 +170,23 @@ impl Reconciler {
 
     /// Writes what has taken effect, now or as soon as it can be.
     pub(super) fn lowered(&mut self, entry: Entry) {
-        let committed = entry.model.as_ref().and_then(|name| self.models.get(name));
-        let committed = committed.map(|tracked| tracked.model.committed.clone());
+        let committed = entry.model.as_ref().and_then(|name| self.committed(name));
         if !self.owed.is_empty() || self.write(committed.as_ref(), &entry).is_err() {
-            self.owed.push_back(entry);
-            if self.owed.len() > OWED_MAX {
-                self.owed.pop_front();
+            // Past the limit entries are lost, and never the last of a model: it brings what is committed.
+            if self.owed.len() >= OWED_MAX
+                && let Some(same) = self.owed.iter().position(|owed| owed.model == entry.model)
+            {
+                self.owed.remove(same);
             }
+            self.owed.push_back(entry);
             self.metrics.owed(self.owed.len());
         }
+    }
+
+    /// What is committed of a model, whether the registry shows it or not.
+    fn committed(&self, name: &ModelName) -> Option<Committed> {
+        let tracked = self.models.get(name).map(|tracked| &tracked.model.committed);
+        tracked.or_else(|| self.unseen.get(name)).cloned()
     }
 
     /// Writes what is only to be known; it is lost where the journal cannot be written.
@@ -203,8 +212,7 @@ impl Reconciler {
         }
         self.journal_rests_until = None;
         while let Some(entry) = self.owed.pop_front() {
-            let tracked = entry.model.as_ref().and_then(|name| self.models.get(name));
-            let committed = tracked.map(|tracked| tracked.model.committed.clone());
+            let committed = entry.model.as_ref().and_then(|name| self.committed(name));
             if self.write(committed.as_ref(), &entry).is_err() {
                 self.owed.push_front(entry);
                 break;

@@ -118,10 +118,13 @@ impl Tracked {
         self.usable && self.model.found.values().any(unsettled)
     }
 
-    /// Whether anything of it is loaded, on its way or waited for.
+    /// Whether anything of it is loaded, on its way, waited for or still read.
     pub(super) fn is_alive(&self) -> bool {
         let busy = |state: &crate::model::VersionState| state.ready.is_some() || state.loading.is_some();
-        self.model.versions.values().any(busy) || !self.pending.is_empty() || !self.leaving.is_empty()
+        self.model.versions.values().any(busy)
+            || !self.pending.is_empty()
+            || !self.leaving.is_empty()
+            || !self.retired.is_empty()
     }
 
     /// Says once what the owner should know.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_core::{ModelName, VersionNumber};
-use pointsman_registry::Stamp;
+use pointsman_core::{BreakingPolicy, ModelName, VersionNumber};
+use pointsman_registry::{FolderState, Stamp};
 
 use super::Reconciler;
 use crate::committed::MarkKind;
@@ -14,6 +14,7 @@ use crate::journal::{Entry, What};
 use crate::loader::{Beside, LoadFault, LoadJob, Warm};
 use crate::loading::Order;
 use crate::model::{Failure, Ready};
+use crate::signature::{Change, compare};
 use crate::wish::Wish;
 
 /// How long the first new try waits; each further one twice as long as the one before.
@@ -56,8 +57,31 @@ impl Reconciler {
         let gate = result.as_ref().err().map(LoadFault::gate);
         self.metrics.loaded(&load.model, gate, took);
         match result {
-            Ok(warm) => self.arrived(load, warm, took),
+            Ok(warm) => match self.admit(&load, stamp, &warm) {
+                Ok(()) => self.arrived(load, warm, took),
+                Err(fault) => self.failed(&load, stamp, &fault, took),
+            },
             Err(fault) => self.failed(&load, stamp, &fault, took),
+        }
+    }
+
+    /// Holds what was read against what was ordered, and against what it would replace.
+    fn admit(&mut self, load: &Load, ordered: Stamp, warm: &Warm) -> Result<(), LoadFault> {
+        let Some(tracked) = self.models.get(&load.model) else { return Ok(()) };
+        let model = &tracked.model;
+        let seen = model.found.get(&load.number);
+        let settled =
+            seen.is_some_and(|found| found.stamp == warm.stamp() && found.folder == FolderState::Complete);
+        if warm.stamp() != ordered && !settled {
+            // It began to change after it was looked at: nobody has judged what was read.
+            self.watching.look();
+            return Err(LoadFault::Moved);
+        }
+        let allowed = model.declared.breaking == BreakingPolicy::Allow
+            || model.committed.wishes.breaking.contains(&load.number);
+        match model.ready(load.number).map(|ready| compare(&ready.signature, warm.signature())) {
+            Some(Change::Breaking(differences)) if !allowed => Err(LoadFault::Breaking(differences)),
+            _ => Ok(()),
         }
     }
 
@@ -85,8 +109,12 @@ impl Reconciler {
             took: Some(took),
             at: SystemTime::now(),
         };
+        // What was committed before a start may be reached again whatever becomes of the journal.
+        let promised = from.is_none() && tracked.model.is_reached(*number);
         let committed = tracked.model.committed.clone();
-        if let Err(refusal) = self.raise(&committed, &entry) {
+        if promised {
+            self.note(entry);
+        } else if let Err(refusal) = self.raise(&committed, &entry) {
             let fault = LoadFault::NotJournalled(refusal.reason);
             return self.failed(&load, stamp, &fault, took);
         }
@@ -124,15 +152,22 @@ impl Reconciler {
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
         let state = tracked.model.versions.entry(load.number).or_default();
         let before = state.failure.take().filter(|failure| failure.stamp == stamp);
-        let before = before.map_or(0, |failure| failure.attempts);
-        let attempts = if fault.is_transient() { before } else { before + 1 };
+        let (attempts, tries) = before.as_ref().map_or((0, 0), |before| (before.attempts, before.tries));
+        let attempts = if fault.is_transient() { attempts } else { attempts + 1 };
         let quarantined = attempts >= attempts_max;
-        let delay = RETRY_FIRST.saturating_mul(1 << before.min(16)).min(RETRY_MAX);
+        let delay = RETRY_FIRST.saturating_mul(1 << tries.min(16)).min(RETRY_MAX);
         let retry_at = (!quarantined).then(|| Instant::now() + delay);
         let reason = fault.to_string();
+        let again = before.is_some_and(|before| before.gate == fault.gate() && before.attempts == attempts);
         tracing::warn!(model = %load.model, version = load.number.get(), gate = fault.gate().name(), attempts, "not served: {reason}");
-        state.failure =
-            Some(Failure { stamp, attempts, retry_at, gate: fault.gate(), reason: reason.clone() });
+        state.failure = Some(Failure {
+            stamp,
+            attempts,
+            tries: tries + 1,
+            retry_at,
+            gate: fault.gate(),
+            reason: reason.clone(),
+        });
         tracked.changed = true;
         if quarantined && !fault.is_incomplete() {
             let told = format!(
@@ -155,7 +190,11 @@ impl Reconciler {
             took: Some(took),
             at: SystemTime::now(),
         };
-        if quarantined { self.lowered(entry) } else { self.note(entry) }
+        if quarantined {
+            self.lowered(entry);
+        } else if !again {
+            self.note(entry);
+        }
     }
 
     /// The last worker of a version has ended: its memory goes back to the system.

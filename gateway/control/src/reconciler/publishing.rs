@@ -79,8 +79,10 @@ impl Tracked {
         let committed = &self.model.committed;
         let is_ready = |version: &VersionNumber| self.versions.contains_key(version);
         // Callers are told what they wait for where nothing serves.
-        let default = committed.default.filter(is_ready).or(self.target.default).or(committed.default);
+        let coming = self.target.default.filter(|version| !is_ready(version));
+        let default = committed.default.filter(is_ready).or(coming).or(committed.default);
         let mut aliases = self.target.aliases.clone();
+        aliases.retain(|_, version| !is_ready(version));
         aliases.extend(
             committed.aliases.iter().filter(|(_, version)| is_ready(version)).map(|(a, v)| (a.clone(), *v)),
         );

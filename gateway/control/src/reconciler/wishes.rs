@@ -25,6 +25,15 @@ pub(super) struct Pending {
     replies: Vec<Reply<Granted>>,
 }
 
+impl Pending {
+    /// Answers that it comes to nothing.
+    pub(super) fn end(self, refusal: &Refusal) {
+        for reply in self.replies {
+            reply(Err(refusal.clone()));
+        }
+    }
+}
+
 impl Reconciler {
     pub(super) fn wished(&mut self, wished: Wished) {
         let Wished { model: name, wish, by, dry_run, reply } = wished;
@@ -44,6 +53,8 @@ impl Reconciler {
         let after_look = (looks || !self.looks_answered_once()).then(|| self.watching.look());
         let tracked = self.models.entry(name.clone()).or_default();
         if let Some(same) = tracked.pending.iter_mut().find(|pending| pending.wish == wish) {
+            // What this caller wrote before is to be seen, too.
+            same.after_look = same.after_look.max(after_look);
             same.replies.push(reply);
             return;
         }
@@ -202,15 +213,13 @@ impl Reconciler {
             model: Some(name.clone()),
             version: pending.wish.version(),
             from: None,
-            by: pending.by,
+            by: pending.by.clone(),
             why: format!("{}: {}: {}", pending.wish, refusal.code.name(), refusal.reason),
             took: Some(pending.since.elapsed()),
             at: SystemTime::now(),
         };
         self.note(entry);
-        for reply in pending.replies {
-            reply(Err(refusal.clone()));
-        }
+        pending.end(refusal);
     }
 
     /// What would come of a wish.

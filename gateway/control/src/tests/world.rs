@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pointsman_core::{Datatype, Dim, Signature, TensorSpec, VersionNumber};
 use pointsman_registry::{Card, FolderState, Stamp};
 
-use crate::action::{Action, next_action};
+use crate::action::{Action, May, next_action};
 use crate::grant::{Grant, Refusal, grant};
 use crate::loader::Gate;
 use crate::model::{Declared, Failure, Found, Model, Ready};
@@ -100,7 +100,7 @@ impl World {
     /// The next step, without taking it.
     pub(super) fn next(&self) -> Action {
         let free = self.model.versions.values().all(|state| state.loading.is_none());
-        next_action(&self.model, &self.target(), self.now, free)
+        next_action(&self.model, &self.target(), self.now, May { load: free, raise: true })
     }
 
     /// Takes steps until there is nothing to do but wait.
@@ -179,7 +179,8 @@ impl World {
             let attempts = state.failure.take().filter(|f| f.stamp == stamp).map_or(1, |f| f.attempts + 1);
             let retry_at = (attempts < 3).then(|| self.now + Duration::from_secs(1 << attempts));
             let reason = "it is bad".into();
-            state.failure = Some(Failure { stamp, attempts, retry_at, gate: Gate::Engine, reason });
+            state.failure =
+                Some(Failure { stamp, attempts, tries: attempts, retry_at, gate: Gate::Engine, reason });
         }
         Some(number)
     }
