@@ -193,6 +193,28 @@ fn what_vanishes_from_the_registry_goes_on_serving_and_a_tombstone_ends_it() {
 }
 
 #[test]
+fn a_card_that_vanishes_or_is_cut_off_changes_nothing() {
+    let registry = iris("serve = 1\n[aliases]\nbest = 2\n", &[1, 2, 3]);
+    let config = CONFIG.replace("settle = \"0s\"", "settle = \"1s\"");
+    let gateway = Start::over(registry.path()).config(&config).start();
+    let card = registry.join("iris/model.toml");
+    let whole = std::fs::read(&card).expect("a card");
+    let best = || post(gateway.http, "/v2/models/iris@best/infer", BODY).status;
+    std::fs::remove_file(&card).expect("removed");
+    // A look that has seen the registry without it.
+    assert_eq!(wish(&gateway, "/models/iris/load", json!({"version": 3})).0, 200);
+    assert_eq!((answering(&gateway), best()), ("1".to_owned(), 200));
+    std::fs::write(&card, "load = \"all\"\n").expect("written");
+    assert_eq!(wish(&gateway, "/models/iris/load", json!({"version": 2})).0, 200);
+    assert_eq!((answering(&gateway), best()), ("1".to_owned(), 200));
+    std::fs::write(&card, &whole).expect("written");
+    // One that stays counts.
+    std::fs::write(&card, "serve = 2\n").expect("written");
+    wait_for_default(&gateway, 2);
+    assert_eq!(best(), 404);
+}
+
+#[test]
 fn what_is_written_over_a_serving_version_takes_its_place_or_is_refused() {
     let registry = iris("", &[1]);
     let gateway = Start::over(registry.path()).config(CONFIG).start();

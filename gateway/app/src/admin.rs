@@ -110,8 +110,9 @@ impl Admin {
 
 /// Who says so: the header, or that nobody did.
 pub(crate) fn operator(headers: &HeaderMap) -> String {
-    let said = headers.get(OPERATOR).and_then(|value| value.to_str().ok()).filter(|said| !said.is_empty());
-    said.map_or_else(|| "somebody on this host".into(), pointsman_core::shown)
+    let said = headers.get(OPERATOR).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let said = said.filter(|said| !said.is_empty());
+    said.map_or_else(|| "somebody on this host".into(), |said| pointsman_core::shown(&said))
 }
 
 /// Refuses what a web page could make a browser send: a request under another host's name, or from

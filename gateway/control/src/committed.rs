@@ -69,6 +69,8 @@ pub enum Served {
         to: VersionNumber,
         /// The one that was left.
         from: VersionNumber,
+        /// The highest that was known then: what is above it is new.
+        above: VersionNumber,
     },
 }
 
@@ -143,7 +145,7 @@ mod tests {
         committed.aliases.insert("champion".into(), version(3));
         committed.wishes.load.insert(version(7));
         committed.wishes.serve = Some(Override {
-            value: Served::RolledBack { to: version(3), from: version(4) },
+            value: Served::RolledBack { to: version(3), from: version(4), above: version(5) },
             over: "latest".into(),
             by: "ada".into(),
         });

@@ -110,7 +110,10 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             new.marks.retain(|_, mark| mark.kind != MarkKind::Quarantined);
             let target = hypothetical(model, &new, &BTreeSet::new());
             if target.default.is_none() {
-                let reason = format!("no version of it can serve: {}", target.why);
+                let reason = format!(
+                    "no version of it can serve ({}); `pointsman promote` lets one by its number",
+                    target.why
+                );
                 return Err(Refusal::new(reason));
             }
             Ok((new, target.default.into_iter().collect()))
@@ -219,8 +222,10 @@ fn rollback(model: &Model, by: &str) -> Applied {
     new.default = Some(to);
     new.wishes.pinned = None;
     new.wishes.breaking.remove(&from);
+    let known = model.found.keys().chain(model.versions.keys()).copied();
+    let above = known.max().map_or(from, |highest| highest.max(from));
     new.wishes.serve = Some(Override {
-        value: Served::RolledBack { to, from },
+        value: Served::RolledBack { to, from, above },
         over: model.declared.serve(),
         by: by.into(),
     });

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{Code, ModelName, VersionNumber};
 use pointsman_predict::{Metrics as PredictMetrics, Publisher, Record, Version};
-use pointsman_registry::{Problem, Registry};
+use pointsman_registry::{Card, Problem, Registry, TritonConfig};
 
 use crate::action::{Action, May, next_action};
 use crate::board;
@@ -26,7 +26,7 @@ use crate::grant::Refusal;
 use crate::journal::{Entry, Journal, What};
 use crate::loading::Loading;
 use crate::metrics::Metrics;
-use crate::model::Model;
+use crate::model::{Declared, Model};
 use crate::policy::Policy;
 use crate::target::{Target, target};
 use crate::watching::Watching;
@@ -98,6 +98,10 @@ struct Tracked {
     model: Model,
     /// Whether the registry ever said how it is to be served.
     usable: bool,
+    /// What the registry said about it that counts.
+    said: (Card, Option<TritonConfig>),
+    /// A card that may yet change, and since when it has been as it is.
+    settling: Option<(Declared, Instant)>,
     /// What keeps it from being served, on one line.
     problem: String,
     /// What was said about it last, so that it is said once.
@@ -236,6 +240,7 @@ impl Reconciler {
         }
         self.publish();
         wake = earlier(wake, self.end_first_pass(now));
+        wake = earlier(wake, self.look_at_cards(now));
         let retired = self.models.values().flat_map(|tracked| tracked.retired.values());
         let retired = retired.map(|retired| retired.until).min();
         earlier(wake, retired)
@@ -271,6 +276,19 @@ impl Reconciler {
         if let Some(first_pass) = self.first_pass.take() {
             first_pass(Ok(self.no_models.clone()));
         }
+        None
+    }
+
+    /// Has the registry looked at when a changed card may count; gives when the next one may.
+    fn look_at_cards(&mut self, now: Instant) -> Option<Instant> {
+        let settle = self.policy.watch.settle;
+        let due =
+            self.models.values().filter_map(|tracked| Some(tracked.settling.as_ref()?.1 + settle)).min()?;
+        if due > now {
+            return Some(due);
+        }
+        self.watching.look();
+        // The look itself is the next event.
         None
     }
 

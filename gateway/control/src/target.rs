@@ -144,8 +144,9 @@ fn default(
             Served::Version(version) if stands(&version) => {
                 return (Some(version), format!("promoted by {by} over serve = {declared}"));
             }
-            Served::RolledBack { to, from } if stands(&to) => {
-                let newer = candidates.iter().copied().filter(|version| *version >= from);
+            Served::RolledBack { to, from, above } if stands(&to) => {
+                // What is marked is no candidate: the one that was left is again once it is another.
+                let newer = candidates.iter().copied().filter(|v| *v > above || *v == from);
                 return match newer.max().filter(|_| follows_latest(model)) {
                     Some(version) => passes(model, version, current, target, &declared),
                     None => (Some(to), format!("rolled back by {by} over serve = {declared}")),
@@ -204,7 +205,7 @@ fn latest(
         }
         return (Some(current), "on_new = \"hold\"".into());
     }
-    let breaks = |version: &VersionNumber| breaking(model, *version, current);
+    let breaks = |version: &VersionNumber| breaking(model, *version, model.committed.default);
     eligible.retain(|version| match breaks(version) {
         Some(reason) => {
             target.hold_loaded(*version, reason);
@@ -230,7 +231,7 @@ fn passes(
     target: &mut Target,
     declared: &str,
 ) -> (Option<VersionNumber>, String) {
-    match breaking(model, version, current) {
+    match breaking(model, version, model.committed.default) {
         Some(reason) => {
             target.hold_loaded(version, reason);
             (current, format!("serve = {declared} would break callers"))

@@ -13,6 +13,9 @@ use crate::priority;
 
 /// How long further events are waited for after the first: copies come in bursts.
 const BURST: Duration = Duration::from_millis(50);
+/// The shortest and the longest time between two looks where no event comes, whatever is configured.
+const POLL_MIN: Duration = Duration::from_millis(100);
+const POLL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a burst may hold a look up.
 const BURST_MAX: Duration = Duration::from_millis(500);
 
@@ -89,7 +92,7 @@ fn watch(
             watch = start_watch(registry, move || drop(wake.send(Call::Changed)), &mut told);
         }
         let mut look = scan(registry);
-        let mut next = Instant::now() + policy.poll;
+        let mut next = Instant::now() + policy.poll.clamp(POLL_MIN, POLL_MAX);
         if let Ok(scan) = &mut look {
             let settled = settling.settle(scan, Instant::now(), SystemTime::now(), policy.settle);
             next = settled.map_or(next, |settled| settled.min(next));

@@ -72,7 +72,7 @@ async fn exchange(
     for (name, value) in headers {
         request.headers_mut().insert(name, HeaderValue::try_from(value).map_err(|e| e.to_string())?);
     }
-    if let Some(operator) = operator.and_then(|name| HeaderValue::from_str(name).ok()) {
+    if let Some(operator) = operator.and_then(|name| HeaderValue::from_bytes(name.as_bytes()).ok()) {
         request.headers_mut().insert(OPERATOR, operator);
     }
     let response = sender.send_request(request).await.map_err(failed)?;

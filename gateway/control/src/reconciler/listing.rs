@@ -2,9 +2,10 @@
 //! tombstone, a changed card or a wish takes a version away.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use pointsman_core::ModelName;
-use pointsman_registry::{FolderState, ModelListing, Problem, RegistryError, Scan};
+use pointsman_registry::{Card, FolderState, ModelListing, Problem, RegistryError, Scan};
 
 use super::{Reconciler, Tracked};
 use crate::model::{Declared, Found};
@@ -72,6 +73,12 @@ impl Reconciler {
 
 impl Tracked {
     fn listed(&mut self, mut listing: ModelListing, policy: &Policy) {
+        // A card that vanishes, or is empty, takes nothing back of what it said.
+        let says = (listing.card.clone(), listing.config.clone());
+        let vanished = says == (Card::default(), None);
+        if vanished {
+            (listing.card, listing.config) = self.said.clone();
+        }
         if let Some(configured) = policy.models.get(&listing.name) {
             listing.card = configured.clone().over(listing.card);
         }
@@ -88,16 +95,40 @@ impl Tracked {
         let problems: Vec<String> = listing.problems.iter().map(Problem::to_string).collect();
         let declared = Declared::of(&listing, policy.loader.gates.breaking);
         // A card that makes no sense says nothing: the last one that did goes on counting.
-        if problems.is_empty() {
+        if problems.is_empty() && self.card_settles(&declared, policy.watch.settle) {
+            let model = &mut self.model;
             self.changed |= declared != model.declared || !self.usable;
             model.declared = declared;
             self.usable = true;
+            if !vanished {
+                self.said = says;
+            }
         }
         let wanted = if problems.is_empty() { listing.wanted().problems } else { Vec::new() };
         let problem = problems.into_iter().chain(wanted.iter().map(Problem::to_string));
         let problem = problem.collect::<Vec<_>>().join(" | ");
         self.changed |= problem != self.problem;
         self.problem = problem;
+    }
+
+    /// Whether a card counts: the first one does at once; another one has to be the same for the settle
+    /// time, as a cut-off file is a card as well.
+    fn card_settles(&mut self, declared: &Declared, settle: Duration) -> bool {
+        if !self.usable || *declared == self.model.declared {
+            self.settling = None;
+            return true;
+        }
+        let now = Instant::now();
+        let since = match &self.settling {
+            Some((seen, since)) if seen == declared => *since,
+            _ => now,
+        };
+        if now.saturating_duration_since(since) >= settle {
+            self.settling = None;
+            return true;
+        }
+        self.settling = Some((declared.clone(), since));
+        false
     }
 
     /// The registry does not show it any more.

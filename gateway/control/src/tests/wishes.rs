@@ -66,6 +66,30 @@ fn a_rollback_leads_to_the_one_before_and_holds_until_something_newer_comes() {
 }
 
 #[test]
+fn a_rollback_after_promotions_leads_to_the_one_before_the_last() {
+    let mut world = three();
+    world.promote(1).expect("is granted");
+    world.promote(2).expect("is granted");
+    world.wish(Wish::Rollback).expect("is granted");
+    assert_eq!(world.serves(), Some(1), "and not to the highest, which was there already");
+    world.put(4, GOOD);
+    world.settle();
+    assert_eq!(world.serves(), Some(4));
+}
+
+#[test]
+fn a_version_that_breaks_callers_does_not_take_over_when_the_one_that_serves_leaves() {
+    let breaking = Content { breaks: true, ..GOOD };
+    let mut world = World::new("load = \"all\"", &[(1, GOOD), (2, GOOD)]);
+    world.settle();
+    world.put(3, breaking);
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+    world.wish(Wish::Unload { version: Some(version(2)) }).expect("is granted");
+    assert_eq!(world.serves(), Some(1));
+}
+
+#[test]
 fn a_version_that_was_rolled_back_is_latest_again_when_promoted_or_changed() {
     let mut world = World::new("", &[(1, GOOD)]);
     world.settle();
