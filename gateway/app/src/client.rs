@@ -13,9 +13,26 @@ pub(crate) use self::models::models;
 pub(crate) use self::predict::predict;
 pub(crate) use self::wish::{Wished, wish};
 
+use ::http::Method;
+use bytes::Bytes;
 use serde_json::Value;
 
+use self::call::call_as;
 use crate::End;
+use crate::cli::AdminClient;
+
+/// Asks the admin listener, for a command that shows the answer as a table. Gives how the command ends
+/// where there is none to show: it was refused, or printed as it came for `--json`.
+fn answer(client: &AdminClient, method: Method, path: &str) -> Result<Value, End> {
+    let url = &client.admin_url;
+    let answer = call_as(None, method, url, path, Bytes::new()).map_err(|problem| refused(&problem))?;
+    if client.json {
+        print_raw(&answer);
+        return Err(End::Done);
+    }
+    serde_json::from_slice(&answer)
+        .map_err(|e| refused(&format!("{url} answered something that is not JSON: {e}")))
+}
 
 fn refused(problem: &str) -> End {
     eprintln!("pointsman: {problem}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pointsman_core::{Code, VersionNumber, VersionSelector};
 use pointsman_registry::{FolderState, Serve};
 
-use crate::committed::{Committed, Mark, MarkKind, Override, Served};
+use crate::committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 use crate::model::Model;
 use crate::target::{Target, breaking, target};
 use crate::wish::Wish;
@@ -152,7 +152,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             Ok((new, BTreeSet::new()))
         }
         Wish::Reset => {
-            new.wishes = crate::committed::Wishes::default();
+            new.wishes = Wishes::default();
             Ok((new, BTreeSet::new()))
         }
     }

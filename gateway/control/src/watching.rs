@@ -13,11 +13,11 @@ use crate::priority;
 
 /// How long further events are waited for after the first: copies come in bursts.
 const BURST: Duration = Duration::from_millis(50);
+/// How long a burst may hold a look up.
+const BURST_MAX: Duration = Duration::from_millis(500);
 /// The shortest and the longest time between two looks where no event comes, whatever is configured.
 const POLL_MIN: Duration = Duration::from_millis(100);
 const POLL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a burst may hold a look up.
-const BURST_MAX: Duration = Duration::from_millis(500);
 
 /// When the registry is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ enum Call {
     Follow(WatchPolicy),
 }
 
-/// The watching thread; it ends when this is dropped.
+/// The watching thread; it ends once nobody takes its looks any more.
 pub(crate) struct Watching {
     calls: Sender<Call>,
     asked: u64,

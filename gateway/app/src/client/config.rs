@@ -1,11 +1,9 @@
 //! `pointsman config`.
 
 use ::http::Method;
-use bytes::Bytes;
 use serde_json::Value;
 
-use super::call::call_as;
-use super::{cell, list, print_raw, refused};
+use super::{answer, cell, list};
 use crate::End;
 use crate::cli;
 use crate::table::lay_out;
@@ -14,15 +12,10 @@ use crate::table::lay_out;
 pub(crate) fn config(arguments: &cli::ShowConfig) -> End {
     let (method, path) =
         if arguments.reload { (Method::POST, "/config/reload") } else { (Method::GET, "/config") };
-    let answer = match call_as(None, method, &arguments.client.admin_url, path, Bytes::new()) {
+    let answer = match answer(&arguments.client, method, path) {
         Ok(answer) => answer,
-        Err(problem) => return refused(&problem),
+        Err(end) => return end,
     };
-    if arguments.client.json {
-        print_raw(&answer);
-        return End::Done;
-    }
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     if arguments.reload {
         let names = |key: &str| list(&answer[key]).iter().map(cell).collect::<Vec<_>>().join(", ");
         let (changed, later) = (names("changed"), names("restart_needed"));

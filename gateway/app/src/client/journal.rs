@@ -1,11 +1,9 @@
 //! `pointsman journal`.
 
 use ::http::Method;
-use bytes::Bytes;
 use serde_json::Value;
 
-use super::call::call;
-use super::{cell, list, print_raw, refused};
+use super::{answer, cell, list};
 use crate::End;
 use crate::cli;
 use crate::table::lay_out;
@@ -16,15 +14,10 @@ pub(crate) fn journal(arguments: &cli::Journal) -> End {
     if let Some(model) = &arguments.model {
         path.push_str(&format!("&model={model}"));
     }
-    let answer = match call(Method::GET, &arguments.client.admin_url, &path, Bytes::new()) {
+    let answer = match answer(&arguments.client, Method::GET, &path) {
         Ok(answer) => answer,
-        Err(problem) => return refused(&problem),
+        Err(end) => return end,
     };
-    if arguments.client.json {
-        print_raw(&answer);
-        return End::Done;
-    }
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let row = |entry: &Value| {
         let took = entry["took_ms"].as_f64().map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let version = match (cell(&entry["from"]), cell(&entry["version"])) {

@@ -1,29 +1,18 @@
 //! `pointsman models`.
 
 use ::http::Method;
-use bytes::Bytes;
 use serde_json::Value;
 
-use super::call::call;
-use super::{cell, list, print_raw, refused};
+use super::{answer, cell, list};
 use crate::End;
 use crate::cli;
 use crate::table::lay_out;
 
 /// `pointsman models`.
 pub(crate) fn models(arguments: &cli::AdminClient) -> End {
-    let url = &arguments.admin_url;
-    let answer = match call(Method::GET, url, "/models", Bytes::new()) {
+    let answer = match answer(arguments, Method::GET, "/models") {
         Ok(answer) => answer,
-        Err(problem) => return refused(&problem),
-    };
-    if arguments.json {
-        print_raw(&answer);
-        return End::Done;
-    }
-    let answer: Value = match serde_json::from_slice(&answer) {
-        Ok(answer) => answer,
-        Err(e) => return refused(&format!("{url} answered something that is not JSON: {e}")),
+        Err(end) => return end,
     };
     let rows: Vec<Vec<String>> = list(&answer["models"]).iter().flat_map(rows).collect();
     print!("{}", lay_out(&["MODEL", "VERSION", "STATE", "ENGINE", "ANSWERED", ""], &rows));

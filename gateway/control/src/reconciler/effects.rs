@@ -14,7 +14,7 @@ use crate::event::Load;
 use crate::grant::Refusal;
 use crate::journal::{Entry, JournalError, What};
 
-/// The most entries that are owed; past it the oldest notes are lost, and what is committed is not.
+/// The most entries that are owed; past it one gives way to a later one, and what is committed is kept.
 const OWED_MAX: usize = 1000;
 
 impl From<JournalError> for Refusal {
