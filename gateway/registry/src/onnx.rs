@@ -9,6 +9,7 @@ mod division;
 mod external;
 mod fault;
 mod functions;
+mod heads;
 mod outline;
 pub(crate) mod schema;
 mod sniff;
@@ -57,8 +58,8 @@ pub struct OnnxSummary {
     pub declared: Signature,
     /// Files beside it that hold weights, and the bytes that each must at least have.
     pub external: BTreeMap<String, u64>,
-    /// Nodes that divide integers in a way that a request can make fatal: the smallest integer by -1
-    /// ends the process in ONNX Runtime. At most 100, each by its name or as `Div #3`, with the names
+    /// Nodes that divide integers in a way that a request can make fatal: the smallest integer by -1, or a number
+    /// of heads by 0, ends the process in ONNX Runtime. Of either at most 100, each by its name or as `Div #3`, with the names
     /// of the nodes around it.
     pub integer_division: Vec<String>,
 }
@@ -99,15 +100,17 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
     let functions = Functions::of(&model, graph)?;
     // Most models divide nothing, and need no second pass.
     let divides = walk.uses("Div") || walk.uses("Mod");
-    let integer_division =
+    let mut integer_division =
         if divides { division::of_requests(graph, &functions, ir_version) } else { Vec::new() };
+    let declared = declared::signature(graph);
+    integer_division.extend(heads::of_requests(graph, &declared.inputs));
 
     Ok(OnnxSummary {
         ir_version,
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         opsets,
         operators: walk.operators,
-        declared: declared::signature(graph),
+        declared,
         external: walk.external,
         integer_division,
     })

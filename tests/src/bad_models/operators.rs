@@ -62,7 +62,16 @@ fn machine(vectors: &[i64]) -> Vec<u8> {
 fn attention(heads: i64) -> Vec<u8> {
     let attributes = [int("q_num_heads", heads), int("kv_num_heads", heads)];
     let node = set(node("Attention", &["x", "x", "x"], &["y"]), attributes);
-    let graph = body([node], [info("x", FLOAT, &[1, 2, 4])], [loose("y", FLOAT)]);
+    with_attention(body([node], [info("x", FLOAT, &[1, 2, 4])], [loose("y", FLOAT)]))
+}
+
+/// An attention whose number of heads a request decides.
+fn open_attention() -> Vec<u8> {
+    let node = node("Attention", &["x", "x", "x"], &["y"]);
+    with_attention(body([node], [info("x", FLOAT, &[1, -1, 2, 4])], [loose("y", FLOAT)]))
+}
+
+fn with_attention(graph: Message) -> Vec<u8> {
     Message::new().number(1, 10).with(7, graph).with(8, opset("", 23)).bytes()
 }
 
@@ -195,6 +204,11 @@ fn of_divisions() -> Vec<BadModel> {
         BadModel::new("division-of-constants", quotient(&[i64::MIN], &[-1]), refused),
         BadModel::new("division-by-constant-0", quotient(&[1], &[0]), Expected::engine("Div")),
         BadModel::new("division-of-a-request", division.bytes(), refused),
+        BadModel::new(
+            "attention-with-heads-of-a-request",
+            open_attention(),
+            Expected::Refused { gate: "integer_division", words: "(Attention #0)" },
+        ),
     ]
 }
 

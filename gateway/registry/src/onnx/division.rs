@@ -35,7 +35,7 @@ use super::walk::DOMAINS;
 use crate::problem::one_line;
 
 /// The most nodes that are named.
-const NAMED_MAX: usize = 100;
+pub(super) const NAMED_MAX: usize = 100;
 /// From this form of the file on, a request may replace an initializer that is an input as well.
 const IR_VERSION_WITH_DEFAULTS: i64 = 4;
 
@@ -267,6 +267,6 @@ fn declared(info: &ValueInfoProto) -> Option<i32> {
 }
 
 /// What a node is called in messages.
-fn label(node: &NodeProto, index: usize) -> String {
+pub(super) fn label(node: &NodeProto, index: usize) -> String {
     if node.name.is_empty() { format!("{} #{index}", one_line(&node.op_type)) } else { one_line(&node.name) }
 }
