@@ -17,7 +17,7 @@ use ::http::Method;
 use bytes::Bytes;
 use serde_json::Value;
 
-use self::call::call_as;
+use self::call::{Failed, call_as};
 use crate::End;
 use crate::cli::AdminClient;
 
@@ -25,13 +25,22 @@ use crate::cli::AdminClient;
 /// where there is none to show: it was refused, or printed as it came for `--json`.
 fn answer(client: &AdminClient, method: Method, path: &str) -> Result<Value, End> {
     let url = &client.admin_url;
-    let answer = call_as(None, method, url, path, Bytes::new()).map_err(|problem| refused(&problem))?;
+    let answer = call_as(None, method, url, path, Bytes::new()).map_err(|e| failed(&e, client.json))?;
     if client.json {
         print_raw(&answer);
         return Err(End::Done);
     }
     serde_json::from_slice(&answer)
         .map_err(|e| refused(&format!("{url} answered something that is not JSON: {e}")))
+}
+
+/// Says why a call gave nothing; with `--json` as JSON, on standard output like an answer.
+fn failed(failed: &Failed, as_json: bool) -> End {
+    if as_json {
+        println!("{}", failed.json());
+        return End::Refused;
+    }
+    refused(&failed.line)
 }
 
 fn refused(problem: &str) -> End {

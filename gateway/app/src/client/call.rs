@@ -4,7 +4,7 @@ use ::http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::admin::OPERATOR;
@@ -12,8 +12,33 @@ use crate::admin::OPERATOR;
 /// The largest answer that a command reads.
 const ANSWER_MAX: usize = 1 << 30;
 
+/// Why a call gave nothing.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// A line for people.
+    pub(super) line: String,
+    /// What the gateway said, as it came: `{"error": ..., "code": ...}`.
+    answer: Option<Bytes>,
+}
+
+impl From<String> for Failed {
+    fn from(line: String) -> Self {
+        Self { line, answer: None }
+    }
+}
+
+impl Failed {
+    /// As a gateway would say it.
+    pub(super) fn json(&self) -> String {
+        match &self.answer {
+            Some(answer) => String::from_utf8_lossy(answer).into_owned(),
+            None => json!({"error": self.line}).to_string(),
+        }
+    }
+}
+
 /// One call to a gateway; its answer, or a line that says what went wrong.
-pub(super) fn call(method: Method, url: &str, path: &str, body: Bytes) -> Result<Bytes, String> {
+pub(super) fn call(method: Method, url: &str, path: &str, body: Bytes) -> Result<Bytes, Failed> {
     call_as(None, method, url, path, body)
 }
 
@@ -24,7 +49,7 @@ pub(super) fn call_as(
     url: &str,
     path: &str,
     body: Bytes,
-) -> Result<Bytes, String> {
+) -> Result<Bytes, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -36,10 +61,9 @@ pub(super) fn call_as(
     let said = serde_json::from_slice(&answer)
         .ok()
         .and_then(|json: Value| json["error"].as_str().map(str::to_owned));
-    Err(format!(
-        "{url} answered {status}: {}",
-        said.unwrap_or_else(|| String::from_utf8_lossy(&answer).into())
-    ))
+    let is_json = said.is_some();
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(&answer).into());
+    Err(Failed { line: format!("{url} answered {status}: {said}"), answer: is_json.then_some(answer) })
 }
 
 async fn exchange(

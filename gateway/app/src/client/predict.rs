@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::call::call;
-use super::{list, print_raw, refused};
+use super::{failed, list, print_raw, refused};
 use crate::End;
 use crate::cli;
 
@@ -25,7 +25,7 @@ pub(crate) fn predict(arguments: &cli::Predict) -> End {
     path.push_str("/infer");
     let answer = match call(Method::POST, &arguments.url, &path, input) {
         Ok(answer) => answer,
-        Err(problem) => return refused(&problem),
+        Err(e) => return failed(&e, arguments.json),
     };
     // An answer may hold the tokens NaN and Infinity, which are no JSON: it is shown as it came.
     let read = serde_json::from_slice::<Value>(&answer).ok();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::call::call_as;
-use super::{cell, list, print_raw, refused};
+use super::{cell, failed, list, print_raw};
 use crate::End;
 use crate::cli::{self, How};
 
@@ -49,7 +49,7 @@ pub(crate) fn wish(mut wished: Wished<'_>) -> End {
     let answer = call_as(operator.as_deref(), Method::POST, &client.admin_url, &path, body);
     let answer = match answer {
         Ok(answer) => answer,
-        Err(problem) => return refused(&problem),
+        Err(e) => return failed(&e, client.json),
     };
     if client.json {
         print_raw(&answer);
