@@ -125,6 +125,21 @@ impl<'p> Section<'p> {
         }
     }
 
+    /// Notes every key of a table that somebody else reads, those of tables below it too.
+    pub(super) fn note_table(&mut self, prefix: &str, table: &Table) {
+        for (key, value) in table {
+            let key = format!("{prefix}.{key}");
+            match value {
+                Value::Table(below) => self.note_table(&key, below),
+                value => {
+                    // Of all but tables, JSON and TOML write the same.
+                    let value = serde_json::to_string(value).ok();
+                    self.notes.effective.push(Effective { key, value, origin: Origin::File });
+                }
+            }
+        }
+    }
+
     /// Sets a number that has a least and a greatest value.
     pub(super) fn set_within<T>(&mut self, key: &'static str, target: &mut T, range: RangeInclusive<T>)
     where

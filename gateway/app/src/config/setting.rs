@@ -109,20 +109,25 @@ impl Setting for SocketAddr {
     }
 }
 
+/// The longest time that a key may say: moments that far ahead can still be counted with.
+const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 impl Setting for Duration {
-    const EXPECTED: &'static str = "a time with its unit, such as \"250ms\", \"5s\" or \"2m\"";
+    const EXPECTED: &'static str =
+        "a time with its unit, such as \"250ms\", \"5s\" or \"2m\", of a year at most";
 
     fn read(value: &Value) -> Option<Self> {
         let text = value.as_str()?;
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().ok()?;
-        match unit {
-            "ms" => Some(Self::from_millis(number)),
-            "s" => Some(Self::from_secs(number)),
-            "m" => Some(Self::from_secs(number.checked_mul(60)?)),
-            _ => None,
-        }
+        let time = match unit {
+            "ms" => Self::from_millis(number),
+            "s" => Self::from_secs(number),
+            "m" => Self::from_secs(number.checked_mul(60)?),
+            _ => return None,
+        };
+        Some(time).filter(|time| *time <= TIME_MAX)
     }
 
     fn show(&self) -> String {
@@ -259,7 +264,9 @@ mod tests {
         let text = |t: &str| Value::String(t.into());
         assert_eq!(Duration::read(&text("250ms")), Some(Duration::from_millis(250)));
         assert_eq!(Duration::read(&text("2m")), Some(Duration::from_secs(120)));
-        for bad in ["5", "s", "-1s", "1h", "1 s", "99999999999999999999s"] {
+        assert_eq!(Duration::read(&text("527040m")), Some(TIME_MAX));
+        for bad in ["5", "s", "-1s", "1h", "1 s", "99999999999999999999s", "527041m", "18446744073709551615s"]
+        {
             assert_eq!(Duration::read(&text(bad)), None, "{bad}");
         }
         assert_eq!(ByteSize::read(&text("64MiB")), Some(ByteSize(64 << 20)));
