@@ -32,3 +32,4 @@ mod traces;
 mod triton;
 mod v1_rest;
 mod v2_rest;
+mod wishes;

@@ -231,6 +231,12 @@ fn what_is_written_over_a_serving_version_takes_its_place_or_is_refused() {
     wait_for("the new content", || (digest(&gateway) != first && digest(&gateway).is_string()).then_some(()));
     traffic.wait_for_more(20);
     assert_eq!(traffic.stop().keys().collect::<Vec<_>>(), ["1"]);
+    // It is a swap like any other.
+    let entries = get(gateway.admin, "/journal?model=iris").json();
+    let entries = entries["entries"].as_array().expect("entries").clone();
+    let swap = entries.iter().rfind(|entry| entry["what"] == "swap").expect("is journalled");
+    assert_eq!((&swap["from"], &swap["version"]), (&json!(1), &json!(1)));
+    assert!(swap["why"].as_str().expect("says why").contains("written over"), "{swap}");
 }
 
 #[test]
@@ -328,6 +334,7 @@ fn the_configuration_is_read_again_and_a_bad_one_is_not_taken() {
         .expect("written");
     let answer = post(gateway.admin, "/config/reload", "").json();
     assert_eq!(answer["restart_needed"], json!(["limits.tensors_max"]), "{answer}");
+    assert_eq!(answer["changed"], json!(["model.iris.serve"]), "{answer}");
     wait_for_default(&gateway, 1);
     std::fs::write(&file, format!("{CONFIG}[model.iris]\nsreve = 2\n")).expect("written");
     gateway.signal("HUP");
@@ -340,6 +347,7 @@ fn the_configuration_is_read_again_and_a_bad_one_is_not_taken() {
         config["config"].as_array().expect("keys").iter().find(|key| key["key"] == name).cloned()
     };
     assert_eq!(key("registry.settle").expect("is there")["origin"], "file");
+    assert_eq!(key("model.iris.serve").expect("is there")["value"], "1");
     assert_eq!(key("listen.http").expect("is there")["origin"], "--http");
     assert_eq!(
         key("limits.tensors_max").expect("is there"),

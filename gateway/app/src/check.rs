@@ -83,7 +83,7 @@ fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Findi
         let mut settings = listing.settings();
         settings.workers = Some(loader.workers.workers);
         let model = listing.name.clone();
-        let job = LoadJob { model, number, settings, bytes: version.bytes, beside: None };
+        let job = LoadJob { model, number, settings, bytes: version.bytes, beside: None, quarantined: None };
         match loader.bring_up(&job) {
             Ok(warm) => {
                 let found = warm.findings().clone();
@@ -92,7 +92,7 @@ fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Findi
                 findings.push(Finding { findings: Some(found), ..finding(name, Some(number), None) });
                 findings.extend(warnings);
             }
-            Err(fault) => findings.push(finding(name, Some(number), Some(fault.to_string()))),
+            Err(failure) => findings.push(finding(name, Some(number), Some(failure.fault.to_string()))),
         }
     }
 }

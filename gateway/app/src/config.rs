@@ -98,6 +98,8 @@ pub(crate) struct Registry {
     pub(crate) previous_kept: Duration,
     /// Loads at the same time.
     pub(crate) loads_max: usize,
+    /// How long one may take before it counts as failed.
+    pub(crate) load_timeout: Duration,
     /// Failed tries in a row after which a version is left alone.
     pub(crate) attempts_max: u32,
 }
@@ -180,6 +182,7 @@ impl Default for Config {
                 poll: Duration::from_secs(5),
                 previous_kept: Duration::from_secs(600),
                 loads_max: 1,
+                load_timeout: Duration::from_secs(600),
                 attempts_max: 5,
             },
             model: BTreeMap::new(),
@@ -283,6 +286,7 @@ impl Registry {
         section.set("poll", &mut self.poll);
         section.set("previous_kept", &mut self.previous_kept);
         section.set_within("loads_max", &mut self.loads_max, 1..=64);
+        section.set("load_timeout", &mut self.load_timeout);
         section.set_within("attempts_max", &mut self.attempts_max, 1..=1000);
     }
 }
@@ -300,6 +304,7 @@ fn read_models(root: &mut Section<'_>) -> BTreeMap<ModelName, Card> {
             root.problem(&key, format!("expected a section [{key}] with keys of model.toml"));
             continue;
         };
+        root.note_table(&key, &table);
         match Card::from_table(&key, table) {
             Ok(card) => {
                 cards.insert(model, card);

@@ -1,18 +1,22 @@
 //! The control path as the listeners see it: wishes that are waited for.
 
+use std::sync::Arc;
+
 use pointsman_control::{Granted, Handle, Question, Refusal, Wish, Written};
 use pointsman_core::{ModelName, PredictError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The way to the reconciler.
 #[derive(Clone)]
 pub(crate) struct Control {
     handle: Handle,
+    /// Lets one question to the journal after the other be read.
+    questions: Arc<Semaphore>,
 }
 
 impl Control {
     pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle }
+        Self { handle, questions: Arc::new(Semaphore::new(1)) }
     }
 
     /// The handle itself.
@@ -45,16 +49,22 @@ impl Control {
     /// # Errors
     /// [`PredictError::Control`] where it cannot be read.
     pub(crate) async fn journal(&self, question: Question) -> Result<Vec<Written>, PredictError> {
-        let (reply, answer) = oneshot::channel();
-        self.handle.ask(question, move |entries| drop(reply.send(entries)));
-        answered(answer.await)
+        let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
+        let handle = self.handle.clone();
+        let read = tokio::task::spawn_blocking(move || handle.entries(&question)).await;
+        // A task that was thrown away says that the runtime is going down.
+        read.map_err(|_| PredictError::ShuttingDown)?.map_err(refused)
     }
+}
+
+fn refused(refusal: Refusal) -> PredictError {
+    PredictError::Control { code: refusal.code, reason: refusal.reason }
 }
 
 fn answered<T>(answer: Result<Result<T, Refusal>, oneshot::error::RecvError>) -> Result<T, PredictError> {
     match answer {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(refusal)) => Err(PredictError::Control { code: refusal.code, reason: refusal.reason }),
+        Ok(Err(refusal)) => Err(refused(refusal)),
         // The control thread is gone.
         Err(_) => Err(PredictError::ShuttingDown),
     }

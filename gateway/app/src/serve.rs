@@ -117,7 +117,12 @@ async fn serve(
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
     let make_policy = {
         let engines = engines.clone();
-        Box::new(move |config: &Config| control::policy(config, &registry, &engines))
+        let (models, library) = (config.models.clone(), config.onnxruntime_library.clone());
+        Box::new(move |config: &Config| {
+            // These two count from a start on, for a trial as well.
+            let (models, onnxruntime_library) = (models.clone(), library.clone());
+            control::policy(&Config { models, onnxruntime_library, ..config.clone() }, &registry, &engines)
+        })
     };
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
@@ -142,6 +147,7 @@ async fn serve(
     if let Some(file) = &ready_file {
         clear_ready_file(file)?;
     }
+    control.handle().drain();
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     wait_for_workers(gateway.predictor.metrics()).await;

@@ -43,7 +43,8 @@ pub fn next_action(model: &Model, target: &Target, now: Instant, may: May) -> Ac
         !is_ready(version) && needs_load_or_loads(model, target, version) && model.failure(version).is_none()
     };
     let may = May { raise: may.raise && !committed.default.is_some_and(comes), ..may };
-    if may.raise && target.default != committed.default && target.default.is_some_and(is_ready) {
+    let may_serve = may.raise || model.leads_back(target.default);
+    if may_serve && target.default != committed.default && target.default.is_some_and(is_ready) {
         return Action::Serve(target.default);
     }
     for (alias, version) in &target.aliases {
@@ -57,7 +58,8 @@ pub fn next_action(model: &Model, target: &Target, now: Instant, may: May) -> Ac
     }
     let ready = || model.versions.iter().filter(|(_, state)| state.ready.is_some());
     for (&version, state) in ready() {
-        if model.is_withdrawn(version) {
+        // What somebody asks for at this moment waits, loaded, for the rest of what is asked for.
+        if model.is_withdrawn(version) && !target.asked.contains(&version) {
             if committed.default == Some(version) {
                 return Action::Serve(None);
             }

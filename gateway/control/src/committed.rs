@@ -1,8 +1,9 @@
 //! What is committed of a model: it is what serves again after the process was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use pointsman_core::VersionNumber;
+use pointsman_core::{Signature, VersionNumber};
 use pointsman_registry::Stamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +11,13 @@ use serde::{Deserialize, Serialize};
 const HISTORY_MAX: usize = 16;
 
 /// What the journal keeps of a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Committed {
     /// The version that answers callers that name none.
     pub default: Option<VersionNumber>,
+    /// What it takes and gives: what its callers were promised, also when its folder is gone.
+    pub signature: Option<Arc<Signature>>,
     /// What each alias stands for.
     pub aliases: BTreeMap<String, VersionNumber>,
     /// The defaults before this one, the oldest first.

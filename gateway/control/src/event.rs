@@ -6,17 +6,16 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use pointsman_core::{Code, ModelName, VersionNumber};
-use pointsman_predict::Supervisor;
 use pointsman_registry::{RegistryError, Scan, Stamp};
 
 use crate::board::Reader;
 use crate::grant::Refusal;
-use crate::journal::{Question, Written};
-use crate::loader::{LoadFault, Warm};
+use crate::journal::{JournalReader, Question, Written};
+use crate::loader::{LoadFailure, Warm};
 use crate::policy::Policy;
 use crate::wish::Wish;
 
-/// The most wishes and questions that may wait for an answer.
+/// The most wishes that may wait for an answer.
 const WAITING_MAX: usize = 512;
 
 /// The one who is answered.
@@ -35,14 +34,14 @@ pub(crate) enum Event {
     Loaded(Box<Loaded>),
     /// An operator wishes something.
     Wished(Box<Wished>),
-    /// Somebody asks what the journal says.
-    Asked { question: Question, reply: Reply<Vec<Written>> },
     /// The configuration was read again.
     Configured(Box<Policy>),
     /// The last worker of a version has ended, and its memory is free.
     Gone(Load),
     /// The sessions of a version keep panicking.
     Crashing { load: Load, crashes: u32 },
+    /// The gateway is asked to stop, and still answers.
+    Draining,
     /// The gateway stops.
     Stop,
 }
@@ -61,7 +60,7 @@ pub(crate) struct Loaded {
     pub(crate) load: Load,
     /// The folder as it was when the load was asked for.
     pub(crate) stamp: Stamp,
-    pub(crate) result: Result<Warm, LoadFault>,
+    pub(crate) result: Result<Warm, LoadFailure>,
     pub(crate) took: Duration,
 }
 
@@ -116,6 +115,7 @@ impl Outcome {
 pub struct Handle {
     pub(crate) sender: Sender<Event>,
     pub(crate) board: Reader,
+    pub(crate) journal: JournalReader,
     pub(crate) waiting: Arc<AtomicUsize>,
 }
 
@@ -136,16 +136,26 @@ impl Handle {
         dry_run: bool,
         reply: impl FnOnce(Result<Granted, Refusal>) + Send + 'static,
     ) {
-        self.send(reply, |reply| Event::Wished(Box::new(Wished { model, wish, by, dry_run, reply })));
+        let Some(place) = Place::take(&self.waiting) else {
+            let reason = format!("{WAITING_MAX} wishes are waiting already; try again later");
+            return reply(Err(Refusal { code: Code::Overloaded, reason }));
+        };
+        let reply: Reply<Granted> = Box::new(move |granted| {
+            drop(place);
+            reply(granted);
+        });
+        let wished = Wished { model, wish, by, dry_run, reply };
+        if let Err(unsent) = self.sender.send(Event::Wished(Box::new(wished))) {
+            unsent.0.refuse();
+        }
     }
 
-    /// Asks what the journal says.
-    pub fn ask(
-        &self,
-        question: Question,
-        reply: impl FnOnce(Result<Vec<Written>, Refusal>) + Send + 'static,
-    ) {
-        self.send(reply, |reply| Event::Asked { question, reply });
+    /// The last entries of the journal that are asked for, the oldest first. Blocks while they are read.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn entries(&self, question: &Question) -> Result<Vec<Written>, Refusal> {
+        Ok(self.journal.entries(question)?)
     }
 
     /// Lets a configuration that was read again count.
@@ -154,28 +164,15 @@ impl Handle {
         let _ = self.sender.send(Event::Configured(Box::new(policy)));
     }
 
+    /// The gateway is asked to stop: wishes that wait are answered so, and of new ones only those are granted that
+    /// take something away.
+    pub fn drain(&self) {
+        let _ = self.sender.send(Event::Draining);
+    }
+
     /// Withdraws every version; the reconciler ends with that.
     pub fn stop(&self) {
         let _ = self.sender.send(Event::Stop);
-    }
-
-    fn send<T: 'static>(
-        &self,
-        reply: impl FnOnce(Result<T, Refusal>) + Send + 'static,
-        event: impl FnOnce(Reply<T>) -> Event,
-    ) {
-        let place = Place::take(&self.waiting);
-        let Some(place) = place else {
-            let reason = format!("{WAITING_MAX} wishes and questions are waiting already; try again later");
-            return reply(Err(Refusal { code: Code::Overloaded, reason }));
-        };
-        let reply: Reply<T> = Box::new(move |answer| {
-            drop(place);
-            reply(answer);
-        });
-        if let Err(unsent) = self.sender.send(event(reply)) {
-            unsent.0.refuse();
-        }
     }
 }
 
@@ -201,28 +198,9 @@ impl Drop for Place {
 impl Event {
     /// Answers whoever waits, as nobody is there any more who could.
     pub(crate) fn refuse(self) {
-        let stopping = || Refusal { code: Code::ShuttingDown, reason: "the gateway is shutting down".into() };
-        match self {
-            Self::Wished(wished) => (wished.reply)(Err(stopping())),
-            Self::Asked { reply, .. } => reply(Err(stopping())),
-            _ => {}
+        if let Self::Wished(wished) = self {
+            (wished.reply)(Err(Refusal::stopping()));
         }
-    }
-}
-
-/// Tells the reconciler what becomes of a version's workers.
-pub(crate) struct Watchman {
-    pub(crate) load: Load,
-    pub(crate) sender: Sender<Event>,
-}
-
-impl Supervisor for Watchman {
-    fn crashing(&self, crashes: u32) {
-        let _ = self.sender.send(Event::Crashing { load: self.load.clone(), crashes });
-    }
-
-    fn gone(&self) {
-        let _ = self.sender.send(Event::Gone(self.load.clone()));
     }
 }
 
@@ -231,11 +209,13 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::journal::Journal;
 
     #[test]
     fn no_more_wishes_wait_than_may_and_each_is_answered() {
         let (sender, events) = channel();
-        let handle = Handle { sender, board: Reader::default(), waiting: Arc::default() };
+        let journal = Journal::open(None).and_then(|journal| journal.reader()).expect("a journal in memory");
+        let handle = Handle { sender, board: Reader::default(), journal, waiting: Arc::default() };
         let (replies, answers) = channel();
         let wish = |handle: &Handle| {
             let replies = replies.clone();

@@ -1,17 +1,17 @@
 //! Whether a wish can be granted, and what it makes of what is committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use pointsman_core::{Code, VersionNumber, VersionSelector};
 use pointsman_registry::{FolderState, Serve};
 
 use crate::committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 use crate::model::Model;
-use crate::target::{Target, breaking, target};
+use crate::target::{Target, breaking, stand_in, target};
 use crate::wish::Wish;
 
 /// What comes of a wish as things stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Grant {
     /// It cannot be, and trying again changes nothing by itself.
     Refused(Refusal),
@@ -45,7 +45,12 @@ impl Refusal {
         Self { code: Code::Refused, reason: reason.into() }
     }
 
-    fn unknown(version: VersionNumber) -> Self {
+    /// Nothing is granted any more.
+    pub(crate) fn stopping() -> Self {
+        Self { code: Code::ShuttingDown, reason: "the gateway is shutting down".into() }
+    }
+
+    pub(crate) fn unknown(version: VersionNumber) -> Self {
         let reason =
             format!("the registry has no version {version}; add its folder, or name another version");
         Self { code: Code::UnknownVersion, reason }
@@ -66,15 +71,19 @@ pub fn grant(model: &Model, wish: &Wish, by: &str) -> Grant {
     if !needs.is_empty() {
         return Grant::Needs { versions: needs, then: Box::new(new) };
     }
-    settle(model, &mut new);
+    // What lowers exposure takes effect before it is written: nothing that raises it may come along.
+    if !wish.lowers() {
+        settle(model, &mut new);
+    }
     if new == model.committed { Grant::Unchanged } else { Grant::Now(Box::new(new)) }
 }
 
-/// Whether a version has to be loaded for a wish. `load` also reads a folder again that has changed.
+/// Whether a version has to be loaded for a wish. `load` and `promote` also read a folder again that has
+/// changed: who names a version means what the registry has.
 fn needs_load(model: &Model, version: VersionNumber, wish: &Wish) -> bool {
     let Some(ready) = model.ready(version) else { return true };
     let changed = model.found.get(&version).is_some_and(|found| found.stamp != ready.stamp);
-    changed && matches!(wish, Wish::Load { .. })
+    changed && matches!(wish, Wish::Load { .. } | Wish::Promote { .. })
 }
 
 /// What follows from new wishes at once, as the versions for it are ready: one commit, one swap.
@@ -109,14 +118,18 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             new.wishes.unloaded = false;
             new.marks.retain(|_, mark| mark.kind != MarkKind::Quarantined);
             let target = hypothetical(model, &new, &BTreeSet::new());
-            if target.default.is_none() {
+            let Some(default) = target.default else {
                 let reason = format!(
                     "no version of it can serve ({}); `pointsman promote` lets one by its number",
                     target.why
                 );
                 return Err(Refusal::new(reason));
-            }
-            Ok((new, target.default.into_iter().collect()))
+            };
+            // Of the others that the card wants loaded, those that were tried and do not load hold nothing up.
+            let mut needs = target.load;
+            needs.retain(|version| model.failure(*version).is_none());
+            needs.insert(default);
+            Ok((new, needs))
         }
         Wish::Unload { version: Some(version) } => unload(model, *version, by),
         Wish::Unload { version: None } => {
@@ -286,15 +299,6 @@ fn unload(model: &Model, version: VersionNumber, by: &str) -> Applied {
     Ok((new, BTreeSet::new()))
 }
 
-/// The version that may serve while the one that should is not ready: the last default that is loaded
-/// and has no mark.
-fn stand_in(model: &Model, marks: &BTreeMap<VersionNumber, Mark>) -> Option<VersionNumber> {
-    let usable = |version: &&VersionNumber| {
-        model.ready(**version).is_some() && !marks.contains_key(version) && !model.has_tombstone(**version)
-    };
-    model.committed.history.iter().rev().find(usable).copied()
-}
-
 fn move_alias(model: &Model, alias: &str, version: VersionNumber, allow_breaking: bool, by: &str) -> Applied {
     if !matches!(VersionSelector::parse(alias), Ok(VersionSelector::Alias(_))) || alias == "latest" {
         let reason = format!(
@@ -346,7 +350,7 @@ fn remove_alias(model: &Model, alias: &str, by: &str) -> Applied {
 }
 
 /// A mark on what the version is now.
-pub(crate) fn mark(model: &Model, version: VersionNumber, kind: MarkKind, reason: String) -> Mark {
+fn mark(model: &Model, version: VersionNumber, kind: MarkKind, reason: String) -> Mark {
     let ready = model.ready(version);
     let found = model.found.get(&version).filter(|found| found.folder != FolderState::Tombstone);
     Mark {

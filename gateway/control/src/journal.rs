@@ -1,9 +1,11 @@
 //! The journal: what was wished, decided and done, and what is committed, in an embedded SQL database.
 
+mod reader;
 mod schema;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pointsman_core::{ModelName, VersionNumber};
@@ -11,19 +13,23 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::committed::Committed;
 
+pub use reader::JournalReader;
+
 /// The database's file in the state directory.
 const FILE: &str = "journal.sqlite";
 /// The most entries that are kept; the oldest go first.
 const ENTRIES_MAX: i64 = 100_000;
+/// How long one connection waits for another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many entries may come before the oldest are taken out again.
 const COMPACT_EVERY: i64 = 1000;
-/// The most entries that one question is answered with.
-const ANSWER_MAX: u32 = 10_000;
 
 /// The journal of one gateway. Its thread is the only one that writes.
 #[derive(Debug)]
 pub struct Journal {
     connection: Connection,
+    /// Its file, or the name of its memory.
+    place: PathBuf,
     since_compaction: i64,
 }
 
@@ -78,7 +84,7 @@ pub enum What {
 }
 
 impl What {
-    const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Wish,
         Self::WishRefused,
         Self::Ready,
@@ -103,6 +109,15 @@ impl What {
             Self::Alias => "alias",
             Self::Unload => "unload",
             Self::Gateway => "gateway",
+        }
+    }
+
+    /// Whether what serves after a start follows from it: then it is on the disk before anything else is done.
+    /// Anything else may be lost with the machine's power, and not with the process.
+    fn decides(self) -> bool {
+        match self {
+            Self::Wish | Self::Swap | Self::Rollback | Self::Alias => true,
+            Self::WishRefused | Self::Ready | Self::Refused | Self::Unload | Self::Gateway => false,
         }
     }
 
@@ -161,19 +176,23 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] where it cannot be read, or was written by a later release.
     pub fn open(directory: Option<&Path>) -> Result<Self, JournalError> {
-        let mut connection = match directory {
-            Some(directory) => Connection::open(directory.join(FILE))?,
-            None => Connection::open_in_memory()?,
-        };
-        // What is committed is on the disk when the call returns.
+        let place = directory.map_or_else(in_memory, |directory| directory.join(FILE));
+        let mut connection = Connection::open(&place)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.busy_timeout(Duration::from_secs(2))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         schema::migrate(&mut connection, schema::MIGRATIONS)?;
-        let mut journal = Self { connection, since_compaction: COMPACT_EVERY };
+        let mut journal = Self { connection, place, since_compaction: COMPACT_EVERY };
         journal.compact()?;
         Ok(journal)
+    }
+
+    /// Another way to read it, from any thread and beside the one that writes.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn reader(&self) -> Result<JournalReader, JournalError> {
+        JournalReader::open(&self.place)
     }
 
     /// What is committed of every model.
@@ -199,15 +218,19 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]; then nothing of it is written.
     pub fn commit(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), JournalError> {
+        // With FULL a commit is on the disk when it returns, and all before it; to wait for that holds a core for half
+        // a millisecond.
+        let synchronous = if entry.what.decides() { "FULL" } else { "NORMAL" };
+        self.connection.pragma_update(None, "synchronous", synchronous)?;
         let transaction = self.connection.transaction()?;
         if let (Some(model), Some(committed)) = (&entry.model, committed) {
             let text = serde_json::to_string(committed)
                 .map_err(|e| JournalError::Record { model: model.to_string(), reason: e.to_string() })?;
-            transaction.execute(
+            let mut statement = transaction.prepare_cached(
                 "INSERT INTO model (name, committed) VALUES (?1, ?2)
                  ON CONFLICT (name) DO UPDATE SET committed = excluded.committed",
-                params![model.as_str(), text],
             )?;
+            statement.execute(params![model.as_str(), text])?;
         }
         insert(&transaction, entry)?;
         transaction.commit()?;
@@ -220,41 +243,6 @@ impl Journal {
             }
         }
         Ok(())
-    }
-
-    /// The last entries that are asked for, the oldest first.
-    ///
-    /// # Errors
-    /// [`JournalError`].
-    pub fn entries(&self, question: &Question) -> Result<Vec<Written>, JournalError> {
-        let mut statement = self.connection.prepare(
-            "SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), at_ms, what, model, version,
-                    from_version, by_whom, why, took_us
-             FROM entry WHERE (?1 IS NULL OR model = ?1) AND id > ?2 ORDER BY id DESC LIMIT ?3",
-        )?;
-        let model = question.model.as_ref().map(ModelName::as_str);
-        let (after, limit) = (question.after.unwrap_or(0), question.limit.min(ANSWER_MAX));
-        let rows = statement.query_map(params![model, after, limit], |row| {
-            let number = |column: usize| row.get::<_, Option<i64>>(column);
-            let version = |number: Option<i64>| number.and_then(|n| VersionNumber::new(n.cast_unsigned()));
-            let model: Option<String> = row.get(4)?;
-            let at_ms = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
-            let took = number(9)?.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros);
-            let entry = Entry {
-                what: What::parse(&row.get::<_, String>(3)?),
-                model: model.and_then(|name| ModelName::new(&name).ok()),
-                version: version(number(5)?),
-                from: version(number(6)?),
-                by: row.get(7)?,
-                why: row.get(8)?,
-                took,
-                at: UNIX_EPOCH + Duration::from_millis(at_ms),
-            };
-            Ok(Written { id: row.get(0)?, at: row.get(1)?, entry })
-        })?;
-        let mut entries: Vec<Written> = rows.collect::<Result<_, _>>()?;
-        entries.reverse();
-        Ok(entries)
     }
 
     /// Takes out what is over the limit and gives the space back.
@@ -272,23 +260,29 @@ impl Journal {
     }
 }
 
+/// The name of a database in memory that every connection of this process finds, and nobody else.
+fn in_memory() -> PathBuf {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    format!("file:/journal-{}?vfs=memdb", OPENED.fetch_add(1, Ordering::Relaxed)).into()
+}
+
 fn insert(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), rusqlite::Error> {
     let number = |version: Option<VersionNumber>| version.map(|version| version.get().cast_signed());
     let at_ms = entry.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    transaction.execute(
+    let mut statement = transaction.prepare_cached(
         "INSERT INTO entry (at_ms, what, model, version, from_version, by_whom, why, took_us)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            i64::try_from(at_ms).unwrap_or(i64::MAX),
-            entry.what.name(),
-            entry.model.as_ref().map(ModelName::as_str),
-            number(entry.version),
-            number(entry.from),
-            entry.by,
-            entry.why,
-            entry.took.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
-        ],
     )?;
+    statement.execute(params![
+        i64::try_from(at_ms).unwrap_or(i64::MAX),
+        entry.what.name(),
+        entry.model.as_ref().map(ModelName::as_str),
+        number(entry.version),
+        number(entry.from),
+        entry.by,
+        entry.why,
+        entry.took.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
+    ])?;
     Ok(())
 }
 
@@ -328,7 +322,8 @@ mod tests {
         let models = journal.committed().expect("reads");
         assert_eq!(models.len(), 1);
         assert_eq!(models["iris"], committed);
-        let all = journal.entries(&Question { limit: 100, ..Question::default() }).expect("reads");
+        let reader = journal.reader().expect("opens");
+        let all = reader.entries(&Question { limit: 100, ..Question::default() }).expect("reads");
         assert_eq!(
             all.iter().map(|w| w.entry.version).collect::<Vec<_>>(),
             [version(3), version(4), version(1)]
@@ -336,7 +331,7 @@ mod tests {
         assert_eq!((all[0].at.as_str(), &all[0].entry), ("2023-11-14T22:13:20.123Z", &entry("iris", 3)));
         let question =
             Question { model: Some(ModelName::new("iris").expect("a name")), after: Some(1), limit: 1 };
-        let some = journal.entries(&question).expect("reads");
+        let some = reader.entries(&question).expect("reads");
         assert_eq!(some.iter().map(|w| w.id).collect::<Vec<_>>(), [2]);
     }
 

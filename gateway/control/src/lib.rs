@@ -32,6 +32,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watching;
+mod watchman;
 mod wish;
 
 pub use action::{Action, May, next_action};
@@ -40,7 +41,7 @@ pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
 pub use event::{Granted, Handle, Outcome, Reply};
 pub use grant::{Grant, Refusal, grant};
-pub use journal::{Entry, Journal, JournalError, Question, What, Written};
+pub use journal::{Entry, Journal, JournalError, JournalReader, Question, What, Written};
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};

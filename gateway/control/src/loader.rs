@@ -30,7 +30,7 @@ use pointsman_registry::{Registry, Settings};
 
 use crate::engines::Engines;
 
-pub use fault::{Gate, LoadFault, TrialRefusal};
+pub use fault::{Gate, LoadFailure, LoadFault, TrialRefusal};
 pub use gates::Gates;
 pub use memory::Shortage;
 pub use run_time::Slower;
@@ -78,6 +78,17 @@ pub struct LoadJob {
     pub bytes: u64,
     /// What it is to take over from, where something serves.
     pub beside: Option<Beside>,
+    /// What failed under this number again and again, and is not given to an engine once more.
+    pub quarantined: Option<Quarantined>,
+}
+
+/// Files that failed again and again.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// SHA-256 over them.
+    pub digest: String,
+    /// What was said of them.
+    pub reason: String,
 }
 
 /// A version that serves while another is loaded.
@@ -93,12 +104,27 @@ impl Loader {
     ///
     /// # Errors
     /// That of the first gate that the version does not pass.
-    pub fn bring_up(&self, job: &LoadJob) -> Result<Warm, LoadFault> {
-        memory::check(memory::need(job.bytes), self.gates.memory_reserve)?;
+    pub fn bring_up(&self, job: &LoadJob) -> Result<Warm, LoadFailure> {
+        memory::check(memory::need(job.bytes), self.gates.memory_reserve).map_err(LoadFault::from)?;
         let tried = self.trial.as_ref().map(|trial| trial.attempt(job)).transpose()?;
         let verified = steps::verify(self, job)?;
+        let digest = verified.digest();
+        self.bring_up_verified(job, tried, verified)
+            .map_err(|fault| LoadFailure { fault: Box::new(fault), digest: Some(digest) })
+    }
+
+    fn bring_up_verified(
+        &self,
+        job: &LoadJob,
+        tried: Option<Tried>,
+        verified: steps::Verified,
+    ) -> Result<Warm, LoadFault> {
         if tried.as_ref().is_some_and(|tried| tried.digest != verified.digest()) {
             return Err(LoadFault::ChangedAfterTrial);
+        }
+        let digest = verified.digest().to_string();
+        if let Some(known) = job.quarantined.as_ref().filter(|known| known.digest == digest) {
+            return Err(LoadFault::Quarantined(known.reason.clone()));
         }
         let unbatched = tried.and_then(|tried| tried.unbatched);
         verified.load(self, job)?.check(self, job, unbatched)?.warm(self, job)

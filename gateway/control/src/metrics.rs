@@ -124,6 +124,17 @@ impl Metrics {
         self.changes.get_or_create(&ChangeLabels { model: model.as_str().into(), change: what.name() }).inc();
     }
 
+    /// Takes the series of a model away that is not there any more.
+    pub(crate) fn forget(&self, model: &ModelName) {
+        let model: Arc<str> = model.as_str().into();
+        for result in std::iter::once("passed").chain(Gate::ALL.iter().map(|gate| gate.name())) {
+            self.loads.remove(&LoadLabels { model: model.clone(), result });
+        }
+        for what in What::ALL {
+            self.changes.remove(&ChangeLabels { model: model.clone(), change: what.name() });
+        }
+    }
+
     pub(crate) fn wished(&self, wish: &'static str, outcome: &'static str) {
         self.wishes.get_or_create(&WishLabels { wish, outcome }).inc();
     }

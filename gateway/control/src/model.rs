@@ -202,6 +202,32 @@ impl Model {
             || self.mark(version).is_some_and(|mark| mark.kind.keeps_out())
     }
 
+    /// Notes what callers of the default version of `new` are promised, where it is loaded.
+    pub(crate) fn promise(&self, new: &mut Committed) {
+        match new.default.map(|default| self.ready(default)) {
+            Some(Some(ready)) => new.signature = Some(ready.signature.clone()),
+            // It is to be loaded yet: what its callers had goes on counting.
+            Some(None) => {}
+            None => new.signature = None,
+        }
+    }
+
+    /// What callers of a version were promised; nothing where that cannot be known.
+    #[must_use]
+    pub fn promised(&self, version: VersionNumber) -> Option<&Arc<Signature>> {
+        let ready = self.ready(version).map(|ready| &ready.signature);
+        let is_default = self.committed.default == Some(version);
+        ready.or_else(|| self.committed.signature.as_ref().filter(|_| is_default))
+    }
+
+    /// Whether to serve `to` exposes no more than there was: the default was withdrawn, and `to` served before,
+    /// or is nothing.
+    #[must_use]
+    pub fn leads_back(&self, to: Option<VersionNumber>) -> bool {
+        self.committed.default.is_some_and(|from| self.is_withdrawn(from))
+            && to.is_none_or(|to| self.committed.history.contains(&to))
+    }
+
     /// Whether what is written over a version that serves takes its place by itself.
     #[must_use]
     pub fn takes_overwritten(&self) -> bool {

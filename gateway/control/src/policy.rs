@@ -19,6 +19,8 @@ pub struct Policy {
     pub watch: WatchPolicy,
     /// How long the version that served before stays loaded.
     pub previous_kept: Duration,
+    /// How long a load may take before it counts as failed.
+    pub load_timeout: Duration,
     /// Failed tries after which a version is left alone until it is asked for by name or changes.
     pub attempts_max: u32,
     /// What the configuration declares in place of cards.

@@ -10,11 +10,11 @@ mod wishes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_core::{Code, ModelName, VersionNumber};
+use pointsman_core::{ModelName, VersionNumber};
 use pointsman_predict::{Metrics as PredictMetrics, Publisher, Record, Version};
 use pointsman_registry::{Card, Problem, Registry, TritonConfig};
 
@@ -86,6 +86,10 @@ pub struct Reconciler {
     registry_failed: bool,
     no_models: Vec<Problem>,
     incarnations: u64,
+    /// The gateway is asked to stop: nothing new is begun.
+    draining: bool,
+    /// Set once everything is withdrawn.
+    stopping: Arc<AtomicBool>,
     started_at: Instant,
     first_pass: Option<FirstPass>,
     #[cfg(debug_assertions)]
@@ -135,8 +139,9 @@ impl Reconciler {
         let watching =
             Watching::start(parts.registry, parts.policy.watch, sender.clone()).map_err(no_thread)?;
         let board = board::Reader::default();
-        let handle =
-            Handle { sender: sender.clone(), board: board.clone(), waiting: Arc::new(AtomicUsize::new(0)) };
+        let journal = parts.journal.reader().map_err(|e| e.to_string())?;
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let handle = Handle { sender: sender.clone(), board: board.clone(), journal, waiting };
         let reconciler = Self {
             events,
             loading: Loading::new(parts.loads_max, sender.clone()),
@@ -155,6 +160,8 @@ impl Reconciler {
             registry_failed: false,
             no_models: Vec::new(),
             incarnations: 0,
+            draining: false,
+            stopping: Arc::default(),
             started_at: Instant::now(),
             first_pass: Some(first_pass),
             #[cfg(debug_assertions)]
@@ -210,10 +217,10 @@ impl Reconciler {
             Event::Looked { look, answers } => self.looked(look, answers),
             Event::Loaded(loaded) => self.loaded(*loaded),
             Event::Wished(wished) => self.wished(*wished),
-            Event::Asked { question, reply } => reply(self.journal.entries(&question).map_err(Into::into)),
             Event::Configured(policy) => self.configured(*policy),
             Event::Gone(load) => self.gone(&load),
             Event::Crashing { load, crashes } => self.crashing(&load, crashes),
+            Event::Draining => self.drain(),
             Event::Stop => {}
         }
     }
@@ -222,6 +229,7 @@ impl Reconciler {
     fn converge(&mut self, now: Instant) -> Option<Instant> {
         self.write_owed(now);
         self.forget_retired(now);
+        self.give_up_late(now);
         let mut wake = None;
         for _ in 0..STEPS_MAX {
             let mut acted = false;
@@ -240,6 +248,7 @@ impl Reconciler {
         }
         self.publish();
         wake = earlier(wake, self.end_first_pass(now));
+        wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));
         wake = earlier(wake, self.look_at_cards(now));
         let retired = self.models.values().flat_map(|tracked| tracked.retired.values());
         let retired = retired.map(|retired| retired.until).min();
@@ -248,7 +257,7 @@ impl Reconciler {
 
     fn decide(&mut self, name: &ModelName, now: Instant) -> Action {
         let raise = self.owed.is_empty() && self.journal_rests_until.is_none();
-        let may = May { load: self.loading.is_free() && raise, raise };
+        let may = May { load: self.loading.is_free() && raise && !self.draining, raise };
         let Some(tracked) = self.models.get_mut(name).filter(|tracked| tracked.usable) else {
             return Action::Wait(None);
         };
@@ -322,11 +331,11 @@ impl Reconciler {
     fn withdraw_all(&mut self) {
         self.journal_rests_until = None;
         self.write_owed(Instant::now());
-        let stopping = || Refusal { code: Code::ShuttingDown, reason: "the gateway is shutting down".into() };
         for pending in self.models.values_mut().flat_map(|tracked| tracked.pending.drain(..)) {
-            pending.end(&stopping());
+            pending.end(&Refusal::stopping());
         }
         self.models.clear();
+        self.stopping.store(true, Ordering::Relaxed);
         self.published.withdraw_all();
         // Nobody may wait for an answer that never comes.
         while let Ok(event) = self.events.try_recv() {

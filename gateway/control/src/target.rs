@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pointsman_core::{BreakingPolicy, VersionNumber};
 use pointsman_registry::{Card, FolderState, OnNew, Serve, VersionPolicy, serving};
 
-use crate::committed::{Override, Served};
+use crate::committed::{Mark, Override, Served};
 use crate::model::Model;
 use crate::signature::{Change, compare};
 
@@ -52,7 +52,9 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
     }
     if wishes.frozen {
         target.why = "frozen".into();
-        target.default = model.committed.default.filter(|version| !model.is_withdrawn(*version));
+        let stands = |version: &VersionNumber| !model.is_withdrawn(*version);
+        let default = model.committed.default.filter(stands);
+        target.default = default.or_else(|| stand_in(model, &model.committed.marks));
         target.aliases.clone_from(&model.committed.aliases);
         let stays =
             |version: &&VersionNumber| model.is_reached(**version) || model.ready(**version).is_some();
@@ -166,6 +168,16 @@ fn default(
     }
 }
 
+/// The version that may serve while the one that should is not ready: the last default that is loaded
+/// and has no mark.
+#[must_use]
+pub(crate) fn stand_in(model: &Model, marks: &BTreeMap<VersionNumber, Mark>) -> Option<VersionNumber> {
+    let usable = |version: &&VersionNumber| {
+        model.ready(**version).is_some() && !marks.contains_key(version) && !model.has_tombstone(**version)
+    };
+    model.committed.history.iter().rev().find(usable).copied()
+}
+
 /// Whether new versions take over by themselves.
 fn follows_latest(model: &Model) -> bool {
     matches!(model.declared.card.serve, None | Some(Serve::Latest))
@@ -272,8 +284,8 @@ pub(crate) fn breaking(
 ) -> Option<String> {
     let allowed = model.declared.breaking == BreakingPolicy::Allow
         || model.committed.wishes.breaking.contains(&version);
-    let (new, old) = (model.ready(version)?, model.ready(current?)?);
-    match compare(&old.signature, &new.signature) {
+    let (new, old) = (model.ready(version)?, model.promised(current?)?);
+    match compare(old, &new.signature) {
         Change::Breaking(differences) if !allowed => Some(format!(
             "it would break callers of version {}: {}; allow it with `pointsman promote --allow-breaking` or \
              breaking = \"allow\" in the card",

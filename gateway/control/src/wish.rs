@@ -105,6 +105,15 @@ impl Wish {
         matches!(self, Self::Rollback | Self::Unload { .. } | Self::Freeze)
     }
 
+    /// Whether it says that callers of what serves may break on this version.
+    pub(crate) fn allows_breaking(&self, number: VersionNumber) -> bool {
+        match self {
+            Self::Promote { version, allow_breaking } => *allow_breaking && *version == number,
+            Self::Alias { version, allow_breaking, .. } => *allow_breaking && *version == Some(number),
+            _ => false,
+        }
+    }
+
     pub(crate) fn subject(&self) -> Subject<'_> {
         match self {
             Self::Promote { .. } | Self::Rollback | Self::Pin { .. } | Self::Unpin => Subject::Default,

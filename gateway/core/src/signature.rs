@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::mismatch::InputMismatch;
 use crate::request::InputTensor;
 use crate::shape::Shape;
 use crate::tensor::{Datatype, Tensor};
 
 /// The inputs and outputs of one version, in the order in which its session takes and gives them.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Signature {
     /// What the version takes.
     pub inputs: Vec<TensorSpec>,
@@ -19,7 +21,7 @@ pub struct Signature {
 }
 
 /// One input or output of a signature.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TensorSpec {
     /// The name.
     pub name: Arc<str>,
@@ -34,7 +36,8 @@ pub struct TensorSpec {
 }
 
 /// One declared dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dim {
     /// Exactly this size.
     Fixed(u64),

@@ -2,12 +2,14 @@
 
 use bytemuck::Pod;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::shape::Shape;
 use crate::strings::{StringElements, count_strings};
 
 /// The datatypes of the V2 protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs)] // the protocol's own names; `name`, `size` and the README's table say the rest
 pub enum Datatype {
     Bool,

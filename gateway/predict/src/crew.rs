@@ -58,6 +58,11 @@ impl Crew {
         self.crashed();
     }
 
+    /// The calling worker has nothing left to answer.
+    pub(crate) fn retiring(&self) {
+        self.supervisor.retiring();
+    }
+
     fn crashed(&self) {
         let report = self.crashes.lock().crashed(Instant::now());
         if let Some(crashes) = report {

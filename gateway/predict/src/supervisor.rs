@@ -7,13 +7,20 @@ pub trait Supervisor: Send + Sync {
     /// replaced, and five times more since it was last said. `crashes` is the number since the start.
     fn crashing(&self, crashes: u32);
 
-    /// The last worker has ended, and its session and the model are freed. Called once for each start.
+    /// A worker answers nobody any more, and is about to free its session on the calling thread, which ends
+    /// with that.
+    fn retiring(&self);
+
+    /// The last worker has ended, and its session and the model are freed. Called once for each start, on the
+    /// thread of that worker.
     fn gone(&self);
 }
 
 /// Nobody is told.
 impl Supervisor for () {
     fn crashing(&self, _: u32) {}
+
+    fn retiring(&self) {}
 
     fn gone(&self) {}
 }

@@ -47,6 +47,7 @@ impl Worker {
             }
             self.jobs.set_able(true);
         }
+        self.crew.retiring();
         free(session);
     }
 

@@ -33,6 +33,7 @@ pub(super) fn policy(config: &Config, registry: &Arc<dyn Registry>, engines: &En
         loader: Arc::new(crate::loader::loader(config, registry.clone(), engines)),
         watch: WatchPolicy { settle: config.registry.settle, poll: config.registry.poll },
         previous_kept: config.registry.previous_kept,
+        load_timeout: config.registry.load_timeout,
         attempts_max: config.registry.attempts_max,
         models: config.model.clone(),
     }

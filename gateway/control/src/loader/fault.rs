@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pointsman_core::{LoadError, shown};
-use pointsman_registry::ReadError;
+use pointsman_registry::{Digest, ReadError};
 
 use super::memory::Shortage;
 use super::run_time::Slower;
@@ -98,9 +98,10 @@ pub enum LoadFault {
     Read(#[from] ReadError),
     /// It divides integers of a request, and that can end the process.
     #[error(
-        "it divides whole numbers that can come from a request ({}), and the smallest one divided by -1 ends the \
-         process in {engine}; export it with divisors that are constant or at least 1 (Clip, Max), serve it with \
-         engine = \"tract\", or where all callers are trusted set integer_division = \"allow\" in model.toml",
+        "it divides whole numbers that can come from a request ({}), and the smallest one divided by -1, or a number \
+         of heads divided by 0, ends the process in {engine}; export it with divisors that are constant or at least 1 \
+         (Clip, Max) and a fixed number of heads, serve it with engine = \"tract\", or where all callers are trusted \
+         set integer_division = \"allow\" in model.toml",
         listed(operators)
     )]
     IntegerDivision {
@@ -154,13 +155,32 @@ pub enum LoadFault {
     Moved,
     /// What was written over a version would break its callers.
     #[error(
-        "what was written over it would break its callers: {}; give it a number of its own, or set breaking = \"allow\"",
+        "what was written over it would break its callers: {}; give it a number of its own, or say yes with \
+         `pointsman promote --allow-breaking` or breaking = \"allow\" in the card",
         .0.join(", ")
     )]
     Breaking(Vec<String>),
+    /// Its files are those that failed again and again.
+    #[error("{0}")]
+    Quarantined(String),
     /// It passed, and that could not be written.
     #[error("it passed its gates and is not let in: {0}")]
     NotJournalled(String),
+}
+
+/// How a load failed, and what was read for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadFailure {
+    /// Why.
+    pub fault: Box<LoadFault>,
+    /// SHA-256 over its files, once they were read whole.
+    pub digest: Option<Digest>,
+}
+
+impl<F: Into<LoadFault>> From<F> for LoadFailure {
+    fn from(fault: F) -> Self {
+        Self { fault: Box::new(fault.into()), digest: None }
+    }
 }
 
 /// The most operators that a message names.
@@ -209,7 +229,7 @@ impl LoadFault {
             Self::Latency(_) => Gate::Latency,
             Self::Threads(_) => Gate::Threads,
             Self::NotJournalled(_) => Gate::Journal,
-            Self::Moved => Gate::Registry,
+            Self::Moved | Self::Quarantined(_) => Gate::Registry,
             Self::Breaking(_) => Gate::Signature,
         }
     }

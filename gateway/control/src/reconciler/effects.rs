@@ -41,20 +41,21 @@ impl Reconciler {
         let from = tracked.model.committed.default;
         let mut new = tracked.model.committed.clone();
         new.serve(to);
-        // Back to one that served before, or to nothing: the only swaps that expose no more than was.
-        let led_back = from.is_some_and(|from| tracked.model.is_withdrawn(from))
-            && to.is_none_or(|to| tracked.model.committed.history.contains(&to));
+        let lowers = tracked.model.leads_back(to);
+        let withdrawn = from.filter(|from| lowers && tracked.model.is_withdrawn(*from));
+        let why = tracked.target.why.clone();
+        let why = withdrawn.map_or(why.clone(), |from| format!("version {from} was withdrawn; {why}"));
         let entry = Entry {
-            what: if led_back { What::Rollback } else { What::Swap },
+            what: What::Swap,
             model: Some(name.clone()),
             version: to,
             from,
             by: "registry".into(),
-            why: tracked.target.why.clone(),
+            why,
             took: None,
             at: SystemTime::now(),
         };
-        self.change(name, new, entry, led_back, now).is_ok()
+        self.change(name, new, entry, lowers, now).is_ok()
     }
 
     fn stand_for(&mut self, name: &ModelName, alias: &str, to: Option<VersionNumber>, now: Instant) -> bool {
@@ -81,11 +82,14 @@ impl Reconciler {
     pub(super) fn change(
         &mut self,
         name: &ModelName,
-        new: Committed,
+        mut new: Committed,
         mut entry: Entry,
         lowers: bool,
         now: Instant,
     ) -> Result<(), Refusal> {
+        if let Some(tracked) = self.models.get(name) {
+            tracked.model.promise(&mut new);
+        }
         if lowers {
             self.apply(name, new, now);
             self.publish();
@@ -124,7 +128,7 @@ impl Reconciler {
         }
     }
 
-    fn count_change(&mut self, entry: &Entry) {
+    pub(super) fn count_change(&mut self, entry: &Entry) {
         if let Some(model) = &entry.model {
             self.metrics.changed(model, entry.what);
         }
@@ -197,7 +201,10 @@ impl Reconciler {
     }
 
     fn write(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), Refusal> {
-        self.journal.commit(committed, entry).map_err(|error| {
+        let written = self.journal.commit(committed, entry);
+        // That took its core for some tenths of a millisecond, and requests that came meanwhile wait for it.
+        std::thread::yield_now();
+        written.map_err(|error| {
             tracing::error!("{error}; until it can be written nothing is raised");
             self.metrics.journal_failed();
             self.journal_rests_until = Some(Instant::now() + JOURNAL_RETRY);

@@ -52,10 +52,11 @@ impl Reconciler {
                 tracked.vanished();
             }
         }
-        let unseen = &mut self.unseen;
+        let (unseen, metrics) = (&mut self.unseen, &self.metrics);
         self.models.retain(|name, tracked| {
             let stays = listed.contains_key(name) || tracked.is_alive();
             if !stays {
+                metrics.forget(name);
                 unseen.insert(name.clone(), std::mem::take(&mut tracked.model.committed));
             }
             stays

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 use pointsman_core::{BreakingPolicy, ModelName, VersionNumber};
 use pointsman_registry::{FolderState, Stamp};
 
-use super::Reconciler;
-use crate::committed::MarkKind;
-use crate::event::{Load, Loaded, Watchman};
-use crate::grant::mark;
+use super::{Reconciler, Tracked};
+use crate::committed::{Mark, MarkKind};
+use crate::event::{Load, Loaded};
 use crate::journal::{Entry, What};
-use crate::loader::{Beside, LoadFault, LoadJob, Warm};
-use crate::loading::Order;
+use crate::loader::{Beside, Gate, LoadFailure, LoadFault, LoadJob, Quarantined, Warm};
+use crate::loading::{Order, UnderWay};
 use crate::model::{Failure, Ready};
 use crate::signature::{Change, compare};
+use crate::watchman::Watchman;
 use crate::wish::Wish;
 
 /// How long the first new try waits; each further one twice as long as the one before.
@@ -40,6 +40,7 @@ impl Reconciler {
             settings: tracked.model.declared.settings.clone(),
             bytes: found.bytes,
             beside,
+            quarantined: tracked.quarantined(number),
         };
         let load = Load { model: name.clone(), number, incarnation };
         tracked.model.versions.entry(number).or_default().loading = Some(stamp);
@@ -49,19 +50,36 @@ impl Reconciler {
     }
 
     pub(super) fn loaded(&mut self, loaded: Loaded) {
-        self.loading.ended();
         let Loaded { load, stamp, result, took } = loaded;
-        let Some(tracked) = self.models.get_mut(&load.model) else { return };
-        tracked.changed = true;
-        tracked.model.versions.entry(load.number).or_default().loading = None;
-        let gate = result.as_ref().err().map(LoadFault::gate);
+        if !self.loading.ended(&load) {
+            // It was given up, and comes too late.
+            return;
+        }
+        let gate = result.as_ref().err().map(|failure| failure.fault.gate());
         self.metrics.loaded(&load.model, gate, took);
+        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        tracked.not_loading(load.number);
         match result {
             Ok(warm) => match self.admit(&load, stamp, &warm) {
                 Ok(()) => self.arrived(load, warm, took),
-                Err(fault) => self.failed(&load, stamp, &fault, took),
+                Err(fault) => self.failed(&load, stamp, &fault.into(), took),
             },
-            Err(fault) => self.failed(&load, stamp, &fault, took),
+            Err(failure) => self.failed(&load, stamp, &failure, took),
+        }
+    }
+
+    /// Gives loads up that take longer than they may.
+    pub(super) fn give_up_late(&mut self, now: Instant) {
+        let limit = self.policy.load_timeout;
+        while let Some(UnderWay { load, stamp, since }) = self.loading.give_up(limit, now) {
+            let what = "loading it".into();
+            let fault = LoadFault::TooLong { gate: Gate::Engine, what, limit };
+            let took = now.saturating_duration_since(since);
+            self.metrics.loaded(&load.model, Some(fault.gate()), took);
+            if let Some(tracked) = self.models.get_mut(&load.model) {
+                tracked.not_loading(load.number);
+                self.failed(&load, stamp, &fault.into(), took);
+            }
         }
     }
 
@@ -78,8 +96,9 @@ impl Reconciler {
             return Err(LoadFault::Moved);
         }
         let allowed = model.declared.breaking == BreakingPolicy::Allow
-            || model.committed.wishes.breaking.contains(&load.number);
-        match model.ready(load.number).map(|ready| compare(&ready.signature, warm.signature())) {
+            || model.committed.wishes.breaking.contains(&load.number)
+            || tracked.pending.iter().any(|pending| pending.wish.allows_breaking(load.number));
+        match model.promised(load.number).map(|promised| compare(promised, warm.signature())) {
             Some(Change::Breaking(differences)) if !allowed => Err(LoadFault::Breaking(differences)),
             _ => Ok(()),
         }
@@ -97,10 +116,9 @@ impl Reconciler {
         if !tracked.target.load.contains(number) && !asked {
             return;
         }
-        let from = tracked.model.ready(*number).map(|_| *number);
-        let why = format!("{digest}, batching: {}", warm.findings().batching);
-        let entry = Entry {
-            what: What::Ready,
+        let before = tracked.model.ready(*number).map(|ready| ready.digest.clone());
+        let entry = |what, from, why| Entry {
+            what,
             model: Some(name.clone()),
             version: Some(*number),
             from,
@@ -109,14 +127,29 @@ impl Reconciler {
             took: Some(took),
             at: SystemTime::now(),
         };
+        let from = before.as_ref().map(|_| *number);
+        let ready = entry(What::Ready, from, format!("{digest}, batching: {}", warm.findings().batching));
+        let is_default = tracked.model.committed.default == Some(*number);
+        let written_over = before.filter(|_| is_default).map(|before| {
+            entry(What::Swap, from, format!("its folder was written over: {before} -> {digest}"))
+        });
         // What was committed before a start may be reached again whatever becomes of the journal.
         let promised = from.is_none() && tracked.model.is_reached(*number);
+        if is_default {
+            tracked.model.committed.signature = Some(warm.signature().clone());
+        }
         let committed = tracked.model.committed.clone();
         if promised {
-            self.note(entry);
-        } else if let Err(refusal) = self.raise(&committed, &entry) {
+            self.note(ready);
+        } else if let Err(refusal) = self.raise(&committed, &ready).and_then(|()| match &written_over {
+            Some(swap) => self.raise(&committed, swap),
+            None => Ok(()),
+        }) {
             let fault = LoadFault::NotJournalled(refusal.reason);
-            return self.failed(&load, stamp, &fault, took);
+            return self.failed(&load, stamp, &fault.into(), took);
+        }
+        if let Some(swap) = &written_over {
+            self.count_change(swap);
         }
         self.let_in(load, warm, took);
     }
@@ -124,10 +157,15 @@ impl Reconciler {
     fn let_in(&mut self, load: Load, warm: Warm, took: Duration) {
         let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
         let signature = warm.signature().clone();
-        let watchman = Arc::new(Watchman { load: load.clone(), sender: self.sender.clone() });
+        let watchman = Arc::new(Watchman {
+            load: load.clone(),
+            sender: self.sender.clone(),
+            engines: self.policy.loader.engines.clone(),
+            stopping: self.stopping.clone(),
+        });
         let version = match warm.start(watchman, &self.predict_metrics) {
             Ok(version) => version,
-            Err(fault) => return self.failed(&load, stamp, &fault, took),
+            Err(fault) => return self.failed(&load, stamp, &fault.into(), took),
         };
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
         let engine = version.spec().engine;
@@ -147,9 +185,19 @@ impl Reconciler {
     }
 
     /// Notes a failed try, and when the next one is.
-    fn failed(&mut self, load: &Load, stamp: Stamp, fault: &LoadFault, took: Duration) {
+    fn failed(&mut self, load: &Load, stamp: Stamp, failure: &LoadFailure, took: Duration) {
         let attempts_max = self.policy.attempts_max;
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        let LoadFailure { fault, digest } = failure;
+        let digest = digest.map(|digest| digest.to_string());
+        if let LoadFault::Quarantined(_) = **fault {
+            // The same files as ever, in a folder that was touched: they go on being left alone.
+            if let Some(mark) = tracked.model.committed.marks.get_mut(&load.number) {
+                mark.stamp = Some(stamp);
+            }
+            tracked.changed = true;
+            return;
+        }
         let state = tracked.model.versions.entry(load.number).or_default();
         let before = state.failure.take().filter(|failure| failure.stamp == stamp);
         let (attempts, tries) = before.as_ref().map_or((0, 0), |before| (before.attempts, before.tries));
@@ -169,16 +217,14 @@ impl Reconciler {
             reason: reason.clone(),
         });
         tracked.changed = true;
-        if quarantined && !fault.is_incomplete() {
+        // A version that serves is not kept out by what was written over it and does not load.
+        if quarantined && !fault.is_incomplete() && tracked.model.ready(load.number).is_none() {
             let told = format!(
                 "it failed {attempts} times: {reason}; it is left alone until it changes or `pointsman load` asks for it"
             );
-            let mut mark = mark(&tracked.model, load.number, MarkKind::Quarantined, told);
-            mark.stamp = Some(stamp);
-            // A version that serves is not kept out by what was written over it and does not load.
-            if tracked.model.ready(load.number).is_none() {
-                tracked.model.committed.marks.insert(load.number, mark);
-            }
+            let kind = MarkKind::Quarantined;
+            let mark = Mark { kind, stamp: Some(stamp), digest, reason: told };
+            tracked.model.committed.marks.insert(load.number, mark);
         }
         let entry = Entry {
             what: What::Refused,
@@ -197,9 +243,8 @@ impl Reconciler {
         }
     }
 
-    /// The last worker of a version has ended: its memory goes back to the system.
+    /// The last worker of a version has ended, and its memory is free.
     pub(super) fn gone(&mut self, load: &Load) {
-        self.policy.loader.engines.release_memory();
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
         tracked.leaving.retain(|leaving| leaving != load);
         tracked.changed = true;
@@ -234,5 +279,22 @@ impl Reconciler {
             let by = format!("the gateway, as it crashed {crashes} times");
             self.wish_of_the_gateway(&load.model, Wish::Rollback, by);
         }
+    }
+}
+
+impl Tracked {
+    /// What failed under this number again and again, unless an operator asks for it now.
+    fn quarantined(&self, number: VersionNumber) -> Option<Quarantined> {
+        let mark = self.model.committed.marks.get(&number)?;
+        let asked = self.pending.iter().any(|pending| pending.needs.contains(&number));
+        let counts = mark.kind == MarkKind::Quarantined && !asked;
+        let digest = mark.digest.clone().filter(|_| counts)?;
+        Some(Quarantined { digest, reason: mark.reason.clone() })
+    }
+
+    /// A load of this version came to its end, or is not waited for any more.
+    fn not_loading(&mut self, number: VersionNumber) {
+        self.changed = true;
+        self.model.versions.entry(number).or_default().loading = None;
     }
 }

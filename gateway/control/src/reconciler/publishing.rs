@@ -81,7 +81,8 @@ impl Tracked {
         // Callers are told what they wait for where nothing serves.
         let coming = self.target.default.filter(|version| !is_ready(version));
         let default = committed.default.filter(is_ready).or(coming).or(committed.default);
-        let mut aliases = self.target.aliases.clone();
+        let mut aliases = self.model.aliases();
+        aliases.extend(self.target.aliases.clone());
         aliases.retain(|_, version| !is_ready(version));
         aliases.extend(
             committed.aliases.iter().filter(|(_, version)| is_ready(version)).map(|(a, v)| (a.clone(), *v)),
@@ -107,6 +108,7 @@ impl Tracked {
     /// Versions that are known and do not serve.
     fn unavailable(&self) -> BTreeMap<VersionNumber, Unavailable> {
         let known = self.model.found.keys().chain(self.leaving.iter().map(|load| &load.number));
+        let known = known.chain(&self.model.committed.default);
         let known = known.filter(|number| !self.versions.contains_key(number));
         known.map(|number| (*number, self.why_unavailable(*number))).collect()
     }
@@ -134,6 +136,9 @@ impl Tracked {
         }
         if self.model.committed.wishes.unloaded || self.model.tombstone {
             return unavailable(Standing::Unavailable, self.target.why.clone());
+        }
+        if !self.model.found.contains_key(&number) {
+            return unavailable(Standing::Unavailable, "its folder is gone from the registry".into());
         }
         let reason = "it is not loaded: neither served nor named by an alias (key `load` of model.toml)";
         unavailable(Standing::Unavailable, reason.into())

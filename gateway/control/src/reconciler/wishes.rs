@@ -22,6 +22,8 @@ pub(super) struct Pending {
     after_look: Option<u64>,
     /// Versions that have to be loaded first, and are tried at once.
     pub(super) needs: BTreeSet<VersionNumber>,
+    /// Whether it was found that it can be granted: earlier ones about the same are replaced by it then.
+    accepted: bool,
     replies: Vec<Reply<Granted>>,
 }
 
@@ -38,6 +40,9 @@ impl Reconciler {
     pub(super) fn wished(&mut self, wished: Wished) {
         let Wished { model: name, wish, by, dry_run, reply } = wished;
         let now = Instant::now();
+        if self.draining && !dry_run && !wish.lowers() {
+            return reply(Err(Refusal::stopping()));
+        }
         // A wish for a folder that was written a moment ago must not fail for being early.
         let looks = !dry_run
             && matches!(
@@ -51,23 +56,52 @@ impl Reconciler {
             return reply(self.plan(&name, &wish, &by, now));
         }
         let after_look = (looks || !self.looks_answered_once()).then(|| self.watching.look());
-        let tracked = self.models.entry(name.clone()).or_default();
-        if let Some(same) = tracked.pending.iter_mut().find(|pending| pending.wish == wish) {
-            // What this caller wrote before is to be seen, too.
-            same.after_look = same.after_look.max(after_look);
-            same.replies.push(reply);
+        let tracked = self.models.entry(name).or_default();
+        if matches!(wish, Wish::Load { version: None }) {
+            // The model is read anew: no earlier failure counts.
+            tracked.model.versions.values_mut().for_each(|state| state.failure = None);
+        }
+        let same = tracked.pending.iter().position(|pending| pending.wish == wish);
+        let mut pending = match same.map(|place| tracked.pending.remove(place)) {
+            // What this caller wrote before is to be seen, too, and what was wished between gives way.
+            Some(same) => Pending { after_look: same.after_look.max(after_look), accepted: false, ..same },
+            None => Pending {
+                wish,
+                by,
+                since: now,
+                after_look,
+                needs: BTreeSet::new(),
+                accepted: false,
+                replies: Vec::new(),
+            },
+        };
+        pending.replies.push(reply);
+        tracked.pending.push(pending);
+    }
+
+    /// A wish that can be granted takes the place of earlier ones about the same; one that is refused does not.
+    fn accept(&mut self, name: &ModelName, pending: &mut Pending) {
+        if std::mem::replace(&mut pending.accepted, true) {
             return;
         }
-        let (ended, kept) = std::mem::take(&mut tracked.pending)
-            .into_iter()
-            .partition(|earlier| wish.supersedes(&earlier.wish));
-        tracked.pending = kept;
-        let needs = BTreeSet::new();
-        let later = wish.to_string();
-        tracked.pending.push(Pending { wish, by, since: now, after_look, needs, replies: vec![reply] });
-        for pending in ended {
-            let reason = format!("`{}` was replaced by a later wish, `{later}`", pending.wish);
-            self.refuse(&name, pending, &Refusal { code: Code::Superseded, reason });
+        let Some(tracked) = self.models.get_mut(name) else { return };
+        let replaced = |earlier: &mut Pending| pending.wish.supersedes(&earlier.wish);
+        let ended: Vec<Pending> = tracked.pending.extract_if(.., replaced).collect();
+        for earlier in ended {
+            let reason = format!("`{}` was replaced by a later wish, `{}`", earlier.wish, pending.wish);
+            self.refuse(name, earlier, &Refusal { code: Code::Superseded, reason });
+        }
+    }
+
+    /// The gateway is asked to stop: nobody waits for what is not done yet.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        let names: Vec<ModelName> = self.models.keys().cloned().collect();
+        for name in names {
+            let pending = self.models.get_mut(&name).map(|tracked| std::mem::take(&mut tracked.pending));
+            for pending in pending.into_iter().flatten() {
+                self.refuse(&name, pending, &Refusal::stopping());
+            }
         }
     }
 
@@ -95,7 +129,11 @@ impl Reconciler {
                 acted = true;
                 continue;
             }
-            match grant(&tracked.model, &pending.wish, &pending.by) {
+            let granted = grant(&tracked.model, &pending.wish, &pending.by);
+            if !matches!(granted, Grant::Refused(_)) {
+                self.accept(name, &mut pending);
+            }
+            match granted {
                 Grant::Refused(refusal) => {
                     self.refuse(name, pending, &refusal);
                     acted = true;
@@ -140,6 +178,9 @@ impl Reconciler {
     ) -> Option<Refusal> {
         let tracked = self.models.get_mut(name)?;
         for version in versions {
+            if !tracked.model.found.contains_key(&version) && tracked.model.ready(version).is_none() {
+                return Some(Refusal::unknown(version));
+            }
             let state = tracked.model.versions.entry(version).or_default();
             if pending.needs.insert(version) {
                 // An earlier failure does not count against a wish: it is tried at once.

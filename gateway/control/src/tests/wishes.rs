@@ -1,10 +1,13 @@
 //! What comes of wishes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pointsman_core::Code;
+use pointsman_registry::FolderState;
 
 use super::world::{BAD, Content, GOOD, World, version};
+use crate::grant::{Grant, grant};
 use crate::wish::Wish;
 
 fn three() -> World {
@@ -203,4 +206,78 @@ fn aliases_are_moved_and_taken_away() {
     assert_eq!(world.model.committed.aliases["champion"], version(1));
     let bad = Wish::Alias { alias: "latest".into(), version: Some(version(1)), allow_breaking: false };
     assert_eq!(world.wish(bad).expect_err("is no alias").code, Code::BadRequest);
+}
+
+#[test]
+fn a_frozen_model_whose_default_is_withdrawn_falls_back_to_what_served_before() {
+    let mut world = three();
+    world.promote(2).expect("is granted");
+    world.wish(Wish::Freeze).expect("is granted");
+    world.folder(2, FolderState::Tombstone);
+    world.settle();
+    assert_eq!(world.serves(), Some(3), "it is loaded still, and served before");
+    world.folder(3, FolderState::Tombstone);
+    world.settle();
+    assert_eq!(world.serves(), None);
+}
+
+#[test]
+fn what_is_withdrawn_carries_no_other_change_along() {
+    let mut world = World::new("serve = 1\nload = \"all\"", &[(1, GOOD), (2, GOOD), (3, GOOD)]);
+    world.settle();
+    // The card names another version, and before anything is done about it a third one is unloaded.
+    world.card("serve = 2\nload = \"all\"");
+    let granted = grant(&world.model, &Wish::Unload { version: Some(version(3)) }, "ada");
+    let Grant::Now(new) = granted else { panic!("{granted:?}") };
+    assert_eq!(
+        new.default,
+        Some(version(1)),
+        "to raise 2 is written before it takes effect, and this is not"
+    );
+    world.settle();
+    assert_eq!(world.serves(), Some(2));
+}
+
+#[test]
+fn promoting_a_version_that_was_written_over_means_what_is_there_now() {
+    let mut world = World::new("on_new = \"hold\"", &[(1, GOOD)]);
+    world.settle();
+    world.put(1, Content { digest: 7, ..GOOD });
+    world.settle();
+    assert_eq!(world.model.ready(version(1)).expect("is loaded").digest, "1", "it waits");
+    world.promote(1).expect("is granted");
+    assert_eq!(world.model.ready(version(1)).expect("is loaded").digest, "7");
+    world.put(1, BAD);
+    assert!(world.promote(1).is_err());
+    assert_eq!((world.serves(), world.ready()), (Some(1), vec![1]), "what does not load changes nothing");
+}
+
+#[test]
+fn loading_a_model_waits_for_all_that_its_card_wants_and_can_be_had() {
+    let mut world = World::new("load = \"all\"", &[(1, BAD), (2, GOOD), (3, GOOD)]);
+    world.settle();
+    world.wish(Wish::Unload { version: None }).expect("is granted");
+    let granted = grant(&world.model, &Wish::Load { version: None }, "ada");
+    let Grant::Needs { versions, .. } = granted else { panic!("{granted:?}") };
+    assert_eq!(versions, BTreeSet::from([version(2), version(3)]), "1 was tried and does not load");
+    world.wish(Wish::Load { version: None }).expect("is granted");
+    assert_eq!((world.serves(), world.ready()), (Some(3), vec![2, 3]));
+}
+
+#[test]
+fn what_callers_were_promised_counts_also_where_its_folder_is_gone() {
+    let breaking = Content { breaks: true, ..GOOD };
+    let mut world = World::new("", &[(1, GOOD)]);
+    world.settle();
+    world.put(2, breaking);
+    world.settle();
+    assert_eq!(world.serves(), Some(1), "2 breaks its callers");
+    world.remove(1);
+    world.restart();
+    world.settle();
+    assert_eq!(world.serves(), None);
+    assert!(world.target().held[&version(2)].contains("would break callers of version 1"));
+    let yes = Wish::Promote { version: version(2), allow_breaking: true };
+    world.wish(yes).expect("is granted");
+    assert_eq!(world.serves(), Some(2));
 }

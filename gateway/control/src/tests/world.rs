@@ -140,7 +140,10 @@ impl World {
 
     fn serve(&mut self, to: Option<VersionNumber>) {
         let before = self.model.committed.default;
-        self.model.committed.serve(to);
+        let mut new = self.model.committed.clone();
+        new.serve(to);
+        self.model.promise(&mut new);
+        self.model.committed = new;
         self.keep(before);
     }
 
@@ -214,7 +217,9 @@ impl World {
                 Grant::Unchanged => break,
                 Grant::Now(new) => {
                     let before = self.model.committed.default;
-                    self.model.committed = *new;
+                    let mut new = *new;
+                    self.model.promise(&mut new);
+                    self.model.committed = new;
                     if before != self.model.committed.default {
                         self.keep(before);
                     }
@@ -224,7 +229,7 @@ impl World {
                     for number in &versions {
                         self.model.versions.entry(*number).or_default().failure = None;
                     }
-                    self.asked = versions.clone();
+                    self.asked.extend(&versions);
                     self.converge();
                     self.end_load();
                     if let Some(failed) =

@@ -156,6 +156,8 @@ impl Supervisor for Told {
         self.0.change(|state| state.crashing.push(crashes));
     }
 
+    fn retiring(&self) {}
+
     fn gone(&self) {
         self.0.change(|state| state.gone += 1);
     }

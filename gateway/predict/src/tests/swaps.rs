@@ -75,6 +75,8 @@ impl Supervisor for Freed {
         unreachable!("nothing crashes");
     }
 
+    fn retiring(&self) {}
+
     fn gone(&self) {
         self.gone.fetch_add(1, Ordering::SeqCst);
     }

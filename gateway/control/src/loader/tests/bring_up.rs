@@ -12,7 +12,9 @@ use pointsman_registry::{Digest, DirectoryRegistry, Limits, Settings};
 use super::{PATIENCE, Scripted, tensor};
 use crate::Engines;
 use crate::loader::integer_division;
-use crate::loader::{Beside, Gate, Gates, LoadFault, LoadJob, Loader, Trial, Tried, WorkerDefaults};
+use crate::loader::{
+    Beside, Gate, Gates, LoadFault, LoadJob, Loader, Quarantined, Trial, Tried, WorkerDefaults,
+};
 
 /// Any model file that the look accepts: the scripted engine does not read it.
 const MODEL: &[u8] = include_bytes!("../../../../../tests/models/identity.onnx");
@@ -44,6 +46,7 @@ impl Rig {
             settings: Settings::default(),
             bytes: MODEL.len() as u64,
             beside: None,
+            quarantined: None,
         };
         Self { folder, loader, job }
     }
@@ -60,7 +63,7 @@ impl Rig {
     fn fault(&self) -> LoadFault {
         match self.loader.bring_up(&self.job) {
             Ok(_) => panic!("it came up"),
-            Err(fault) => fault,
+            Err(failure) => *failure.fault,
         }
     }
 }
@@ -230,7 +233,7 @@ fn what_was_tried_is_what_is_loaded() {
     let other = Digest::parse(&format!("sha256:{}", "0".repeat(64))).expect("a digest");
     let mut tried = |answer| {
         rig.loader.trial = Some(Arc::new(Answers(answer)));
-        rig.loader.bring_up(&rig.job).map(|warm| warm.findings().clone())
+        rig.loader.bring_up(&rig.job).map(|warm| warm.findings().clone()).map_err(|failure| *failure.fault)
     };
     let passed = |digest| Ok(Tried { digest, unbatched: None });
     assert!(tried(passed(digest)).expect("the same files").batching.is_batched());
@@ -242,4 +245,19 @@ fn what_was_tried_is_what_is_loaded() {
     let unbatched = Batching::Unknown { reason: "16 rows together cannot be run".into() };
     let findings = tried(Ok(Tried { digest, unbatched: Some(unbatched.clone()) })).expect("it serves");
     assert_eq!((&findings.batching, findings.warm_up.rows_max), (&unbatched, 1));
+}
+
+#[test]
+fn files_that_failed_again_and_again_are_known_by_their_digest() {
+    let picky = Scripted::new(|_, _| Err(RunError::Failed("always".into())));
+    let mut rig = Rig::new(picky).golden();
+    let failure = rig.loader.bring_up(&rig.job).err().expect("its golden case fails");
+    assert_eq!(failure.fault.gate(), Gate::Golden);
+    let digest = failure.digest.expect("they were read").to_string();
+    let known =
+        |digest: &str| Some(Quarantined { digest: digest.into(), reason: "it failed 5 times".into() });
+    rig.job.quarantined = known(&digest);
+    assert_eq!(rig.fault(), LoadFault::Quarantined("it failed 5 times".into()));
+    rig.job.quarantined = known("sha256:others");
+    assert_eq!(rig.fault().gate(), Gate::Golden);
 }
