@@ -33,6 +33,12 @@ pub struct VersionFiles {
 }
 
 impl VersionFiles {
+    /// The digest of everything that was read of it, golden cases too: with another one it may pass its gates.
+    #[must_use]
+    pub fn contents(&self) -> Digest {
+        Digest::of_files(self.digests.iter().map(|(name, digest)| (name.as_str(), *digest)))
+    }
+
     /// The bytes that its files take in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -18,6 +18,8 @@ use super::schema::{GraphProto, NodeProto};
 
 /// The place of the heads in a shape of rank 4.
 const HEADS: usize = 1;
+/// Attributes that say how many heads there are; with both of them the shapes do not matter.
+const NUMBERS: [&str; 2] = ["q_num_heads", "kv_num_heads"];
 /// Queries, keys and values are the first inputs.
 const INPUTS: usize = 3;
 
@@ -36,7 +38,7 @@ pub(super) fn of_requests(graph: &GraphProto, inputs: &[TensorSpec]) -> Vec<Stri
 fn is_attention(node: &NodeProto) -> bool {
     node.op_type == "Attention"
         && domain_name(&node.domain) == "ai.onnx"
-        && !node.attribute.iter().any(|attribute| attribute.name == "q_num_heads")
+        && !NUMBERS.iter().all(|name| node.attribute.iter().any(|attribute| attribute.name == *name))
 }
 
 fn has_open_heads(input: &TensorSpec) -> bool {
@@ -51,7 +53,7 @@ mod tests {
     use super::super::look;
     use super::super::sample::{self, FLOAT, graph_of, node, tensor_info};
     use super::super::schema::tensor_shape_proto::{Dimension, dimension::Value};
-    use super::super::schema::{OperatorSetIdProto, TensorShapeProto, ValueInfoProto};
+    use super::super::schema::{AttributeProto, OperatorSetIdProto, TensorShapeProto, ValueInfoProto};
     use super::*;
 
     fn tensor(name: &str, dims: Option<&[i64]>) -> ValueInfoProto {
@@ -75,6 +77,30 @@ mod tests {
             model.opset_import.push(OperatorSetIdProto { domain: domain.into(), version: 23 });
         }
         look(&sample::encode(&model)).expect("a sound model").integer_division
+    }
+
+    #[test]
+    fn attributes_say_it_only_together() {
+        let number =
+            |name: &str| AttributeProto { name: name.into(), i: Some(8), ..AttributeProto::default() };
+        for (attributes, is_open) in [
+            (vec!["q_num_heads"], true),
+            (vec!["kv_num_heads"], true),
+            (vec!["q_num_heads", "kv_num_heads"], false),
+        ] {
+            let attribute = attributes.iter().map(|name| number(name)).collect();
+            let node = NodeProto { attribute, ..node("Attention", &["x", "x", "x"], &["y"]) };
+            let graph = GraphProto { node: vec![node], ..GraphProto::default() };
+            let dims = vec![Dim::Dynamic(None); 4];
+            let x = TensorSpec {
+                name: "x".into(),
+                datatype: pointsman_core::Datatype::Fp32,
+                shape: Some(dims),
+                optional: false,
+                labels: None,
+            };
+            assert_eq!(of_requests(&graph, &[x]).len(), usize::from(is_open), "{attributes:?}");
+        }
     }
 
     #[test]
