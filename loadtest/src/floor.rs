@@ -7,14 +7,16 @@ mod exchange;
 mod report;
 mod servers;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use self::exchange::Exchanges;
+use self::exchange::{Exchanges, Recorded};
 use self::report::{Figures, Report};
 use self::servers::{bare, raw_run, registry};
+use crate::client::Protocol;
 use crate::gateway::Start;
 use crate::latency::Latencies;
 use crate::load;
@@ -29,7 +31,7 @@ pub(crate) struct Arguments {
     /// A configuration for the gateway, to measure what a setting costs.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// The registry that holds the model `digits`.
+    /// The registry that holds the models `digits` and `iris`.
     #[arg(long, default_value = "models")]
     models: PathBuf,
     /// An ONNX file whose one output is of its one input's datatype, for the echo engine.
@@ -58,48 +60,68 @@ pub(crate) struct Arguments {
 /// One thing that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
-    /// A bare hyper server with the bytes of the gateway's exchange.
+    /// A bare server with the bytes of the gateway's exchange.
     Bare(Exchange),
-    /// The gateway over HTTP.
-    Http(Exchange),
-    /// The gateway, echo over gRPC.
-    Grpc,
+    /// The gateway.
+    Gateway(Exchange),
 }
 
-/// One request with its answer.
+/// One request with its answer: a model, over a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exchange {
-    DigitsBinary,
-    EchoJson,
-    EchoBinary,
+struct Exchange {
+    model: Model,
+    protocol: Protocol,
 }
 
-const TARGETS: [Target; 7] = [
-    Target::Bare(Exchange::DigitsBinary),
-    Target::Http(Exchange::DigitsBinary),
-    Target::Bare(Exchange::EchoJson),
-    Target::Http(Exchange::EchoJson),
-    Target::Bare(Exchange::EchoBinary),
-    Target::Http(Exchange::EchoBinary),
-    Target::Grpc,
-];
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Model {
+    /// A small neural network, 64 numbers in.
+    Digits,
+    /// A small classifier, 4 numbers in.
+    Iris,
+    /// The echo engine: 60 numbers in and out, and nothing is run.
+    Echo,
+}
 
-impl Target {
-    fn name(self) -> String {
+impl Model {
+    const ALL: [Self; 3] = [Self::Digits, Self::Iris, Self::Echo];
+
+    fn name(self) -> &'static str {
         match self {
-            Self::Bare(exchange) => format!("bare hyper, bytes of {}", exchange.name()),
-            Self::Http(exchange) => format!("gateway, {}", exchange.name()),
-            Self::Grpc => "gateway, echo gRPC".into(),
+            Self::Digits => "digits",
+            Self::Iris => "iris",
+            Self::Echo => "echo",
         }
+    }
+
+    /// Whether a runtime runs it.
+    fn runs(self) -> bool {
+        self != Self::Echo
     }
 }
 
 impl Exchange {
-    fn name(self) -> &'static str {
+    fn all() -> impl Iterator<Item = Self> {
+        let of = |model| Protocol::ALL.map(|protocol| Self { model, protocol });
+        Model::ALL.into_iter().flat_map(of)
+    }
+
+    fn name(self) -> String {
+        format!("{} {}", self.model.name(), self.protocol.name())
+    }
+}
+
+impl Target {
+    /// All of them, each beside its floor.
+    fn all() -> impl Iterator<Item = Self> {
+        Exchange::all().flat_map(|exchange| [Self::Bare(exchange), Self::Gateway(exchange)])
+    }
+
+    fn name(self) -> String {
         match self {
-            Self::DigitsBinary => "digits HTTP binary",
-            Self::EchoJson => "echo HTTP JSON",
-            Self::EchoBinary => "echo HTTP binary",
+            Self::Bare(exchange) => format!("bare, bytes of {}", exchange.name()),
+            Self::Gateway(exchange) => format!("gateway, {}", exchange.name()),
         }
     }
 }
@@ -120,35 +142,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         variables: &[],
     };
     let gateway = gateway.start()?;
-    let exchanges = runtime.block_on(Exchanges::record(gateway.http))?;
+    let exchanges = runtime.block_on(Exchanges::record(gateway.http, gateway.grpc))?;
     let (connections, time) = (arguments.connections, Duration::from_secs_f64(arguments.seconds));
     let mut report = Report::default();
     let wanted = |t: &Target| arguments.only.as_ref().is_none_or(|only| t.name().contains(only.as_str()));
+    let load = |exchange: Exchange, address: SocketAddr| match exchanges.of(exchange) {
+        Recorded::Http { request, .. } => {
+            runtime.block_on(load::http(address, request.clone(), connections, time))
+        }
+        Recorded::Grpc { message, .. } => {
+            runtime.block_on(load::grpc(address, message.clone(), connections, time))
+        }
+    };
     for round in 1..=arguments.rounds {
         eprintln!("round {round} of {}", arguments.rounds);
-        let run = raw_run(arguments.core, &registry, arguments.seconds)?;
-        eprintln!("  {:<40} {run:6.2} us CPU", "ONNX Runtime alone, digits");
-        report.raw(run);
-        for target in TARGETS.into_iter().filter(wanted) {
+        for model in Model::ALL.into_iter().filter(|model| model.runs()) {
+            let run = raw_run(arguments.core, &registry, model, arguments.seconds)?;
+            eprintln!("  {:<40} {run:6.2} us CPU", format!("ONNX Runtime alone, {}", model.name()));
+            report.raw(model, run);
+        }
+        for target in Target::all().filter(wanted) {
             let figures = match target {
                 Target::Bare(exchange) => {
                     let recorded = exchanges.of(exchange);
                     let (server, address) = bare(arguments.core, recorded, scratch.path())?;
-                    measure(&server, || {
-                        runtime.block_on(load::http(address, recorded.request.clone(), connections, time))
-                    })
+                    measure(&server, || load(exchange, address))
                 }
-                Target::Http(exchange) => {
-                    let request = &exchanges.of(exchange).request;
-                    measure(&gateway.server, || {
-                        runtime.block_on(load::http(gateway.http, request.clone(), connections, time))
-                    })
-                }
-                Target::Grpc => {
-                    let message = &exchanges.message;
-                    measure(&gateway.server, || {
-                        runtime.block_on(load::grpc(gateway.grpc, message.clone(), connections, time))
-                    })
+                Target::Gateway(exchange) => {
+                    let over_grpc = exchange.protocol == Protocol::Grpc;
+                    let address = if over_grpc { gateway.grpc } else { gateway.http };
+                    measure(&gateway.server, || load(exchange, address))
                 }
             }?;
             eprintln!("  {:<40} {figures}", target.name());

@@ -28,6 +28,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bare::Speaks;
+
 /// Measure servers that speak V2.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -38,8 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The gateway's CPU time per request beside the floor: a bare hyper server with the same bytes,
-    /// and ONNX Runtime alone.
+    /// The gateway's CPU time per request beside the floor: a bare hyper or tonic server with the same bytes, and
+    /// ONNX Runtime alone.
     #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
         cargo run --release -p pointsman-loadtest -- floor --rounds 5 --seconds 4")]
     Floor(floor::Arguments),
@@ -47,7 +49,7 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
-    /// A bare hyper server that answers every request with the bytes of a file.
+    /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
         /// Where to listen.
@@ -59,6 +61,9 @@ enum Command {
         /// The number of bytes of it that are JSON, answered as `Inference-Header-Content-Length`.
         #[arg(long)]
         header_length: Option<usize>,
+        /// It speaks gRPC: the body is a `ModelInferResponse`.
+        #[arg(long, conflicts_with = "header_length")]
+        grpc: bool,
     },
     /// ONNX Runtime alone: microseconds of CPU per run.
     #[command(hide = true)]
@@ -84,8 +89,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
-        Command::Bare { listen, body, header_length } => {
-            bare::serve(listen, &body, header_length).map(|()| true)
+        Command::Bare { listen, body, header_length, grpc } => {
+            let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
+            bare::serve(listen, &body, speaks).map(|()| true)
         }
         Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds).map(|()| true),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Exchange, Target};
+use super::{Exchange, Model, Target};
 use crate::latency::Latencies;
 
 /// One target in one round.
@@ -43,39 +43,69 @@ impl fmt::Display for Figures {
 /// All rounds.
 #[derive(Default)]
 pub(super) struct Report {
-    raw_us: Vec<f64>,
+    raw_us: Vec<(Model, f64)>,
     rounds: Vec<(Target, Figures)>,
 }
 
 impl Report {
-    pub(super) fn raw(&mut self, microseconds: f64) {
-        self.raw_us.push(microseconds);
+    pub(super) fn raw(&mut self, model: Model, microseconds: f64) {
+        self.raw_us.push((model, microseconds));
     }
 
     pub(super) fn add(&mut self, target: Target, figures: Figures) {
         self.rounds.push((target, figures));
     }
 
-    /// The CPU times of one target, a round each.
+    /// The CPU times of a run alone, a round each.
+    fn run(&self, model: Model) -> Vec<f64> {
+        self.raw_us.iter().filter(|(m, _)| *m == model).map(|(_, run)| *run).collect()
+    }
+
+    /// A figure of one target, a round each.
+    fn of(&self, target: Target, figure: fn(&Figures) -> f64) -> Vec<f64> {
+        self.rounds.iter().filter(|(t, _)| *t == target).map(|(_, figures)| figure(figures)).collect()
+    }
+
     fn cpu(&self, target: Target) -> Vec<f64> {
-        self.rounds.iter().filter(|(t, _)| *t == target).map(|(_, f)| f.cpu_us).collect()
+        self.of(target, |figures| figures.cpu_us)
+    }
+
+    /// Round by round, the CPU time of the floor: a bare server, and a run where there is one.
+    fn floor(&self, exchange: Exchange) -> Vec<f64> {
+        let bare = self.cpu(Target::Bare(exchange));
+        if !exchange.model.runs() {
+            return bare;
+        }
+        bare.iter().zip(self.run(exchange.model)).map(|(bare, run)| bare + run).collect()
     }
 
     /// Round by round, the gateway's CPU time over that of the floor.
     fn ratios(&self, exchange: Exchange) -> Vec<f64> {
-        let with_run = exchange == Exchange::DigitsBinary;
-        let gateway = self.cpu(Target::Http(exchange));
-        let floor = self.cpu(Target::Bare(exchange));
-        let floor =
-            floor.iter().zip(&self.raw_us).map(|(bare, run)| if with_run { bare + run } else { *bare });
-        gateway.iter().zip(floor).map(|(gateway, floor)| gateway / floor).collect()
+        let gateway = self.cpu(Target::Gateway(exchange));
+        gateway.iter().zip(self.floor(exchange)).map(|(gateway, floor)| gateway / floor).collect()
+    }
+
+    /// Round by round, what the gateway adds to the median latency of a bare server and a run.
+    fn added_p50(&self, exchange: Exchange) -> Vec<f64> {
+        let p50 = |target| self.of(target, |figures| figures.p50_us);
+        let run = if exchange.model.runs() { self.run(exchange.model) } else { vec![0.0; self.rounds.len()] };
+        let pairs = p50(Target::Gateway(exchange)).into_iter().zip(p50(Target::Bare(exchange)));
+        pairs.zip(run).map(|((gateway, bare), run)| gateway - bare - run).collect()
     }
 
     pub(super) fn json(&self) -> Value {
-        let targets = super::TARGETS.map(|t| json!({"target": t.name(), "cpu_us": self.cpu(t)}));
-        let exchanges = [Exchange::DigitsBinary, Exchange::EchoJson, Exchange::EchoBinary];
-        let ratios = exchanges.map(|e| json!({"exchange": e.name(), "gateway_over_floor": self.ratios(e)}));
-        json!({"onnxruntime_run_us": self.raw_us, "targets": targets, "ratios": ratios})
+        let targets: Vec<Value> =
+            Target::all().map(|t| json!({"target": t.name(), "cpu_us": self.cpu(t)})).collect();
+        let ratios: Vec<Value> = Exchange::all()
+            .map(|e| {
+                json!({
+                    "exchange": e.name(), "gateway_over_floor": self.ratios(e), "added_p50_us": self.added_p50(e),
+                })
+            })
+            .collect();
+        let raw = |model: Model| json!({"model": model.name(), "cpu_us": self.run(model)});
+        let raw: Vec<Value> = Model::ALL.into_iter().filter(|model| model.runs()).map(raw).collect();
+        json!({"onnxruntime_runs": raw, "targets": targets, "ratios": ratios})
     }
 }
 
@@ -87,27 +117,31 @@ fn median(mut figures: Vec<f64>) -> Option<f64> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "CPU time per request, median of the rounds:")?;
-        if let Some(run) = median(self.raw_us.clone()) {
-            writeln!(f, "  {:<44} {run:6.2} us", "ONNX Runtime alone, digits, one row")?;
-        }
-        for target in super::TARGETS {
-            if let Some(cpu) = median(self.cpu(target)) {
-                writeln!(f, "  {:<44} {cpu:6.2} us", target.name())?;
-            }
-        }
-        writeln!(f, "gateway over its floor, median of the rounds (lowest to highest):")?;
-        for (exchange, floor) in [
-            (Exchange::DigitsBinary, "bare hyper + raw run"),
-            (Exchange::EchoJson, "bare hyper"),
-            (Exchange::EchoBinary, "bare hyper"),
-        ] {
+        writeln!(
+            f,
+            "CPU time per request in us, medians of the rounds, lowest to highest of the ratio, and what is"
+        )?;
+        writeln!(f, "added to the median latency:")?;
+        let head = ["", "gateway", "bare", "run", "ratio", "", "added p50"];
+        writeln!(
+            f,
+            "  {:<18} {:>8} {:>8} {:>8} {:>7} {:^14} {:>10}",
+            head[0], head[1], head[2], head[3], head[4], head[5], head[6]
+        )?;
+        for exchange in Exchange::all() {
             let ratios = self.ratios(exchange);
             let ends = ratios.iter().copied().reduce(f64::min).zip(ratios.iter().copied().reduce(f64::max));
-            if let (Some(middle), Some((low, high))) = (median(ratios), ends) {
-                let name = format!("{} / ({floor})", exchange.name());
-                writeln!(f, "  {name:<44} {middle:6.2}  ({low:.2} to {high:.2})")?;
-            }
+            let (Some(ratio), Some((low, high))) = (median(ratios), ends) else { continue };
+            let of = |figures| median(figures).map_or_else(|| "-".into(), |figure| format!("{figure:.2}"));
+            writeln!(
+                f,
+                "  {:<18} {:>8} {:>8} {:>8} {ratio:>7.2} ({low:.2} to {high:.2}) {:>7}",
+                exchange.name(),
+                of(self.cpu(Target::Gateway(exchange))),
+                of(self.cpu(Target::Bare(exchange))),
+                of(self.run(exchange.model)),
+                of(self.added_p50(exchange)),
+            )?;
         }
         Ok(())
     }

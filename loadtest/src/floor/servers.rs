@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use super::Model;
 use super::exchange::Recorded;
 use crate::process::{Server, on_core};
 
-/// A registry with `digits` and a model `echo`.
+/// A registry with `digits`, `iris` and a model `echo`.
 pub(super) fn registry(models: &Path, echo: &Path, scratch: &Path) -> Result<PathBuf, String> {
     let registry = scratch.join("models");
     let copy = |from: &Path, to: &str| -> Result<(), String> {
@@ -18,25 +19,33 @@ pub(super) fn registry(models: &Path, echo: &Path, scratch: &Path) -> Result<Pat
         std::fs::copy(from, &to).map(drop).map_err(|e| format!("{}: {e}", from.display()))
     };
     for file in ["model.onnx", "golden.json", "manifest.toml"] {
-        copy(&models.join("digits/1").join(file), &format!("digits/1/{file}"))?;
+        for model in ["digits/1", "iris/3"] {
+            copy(&models.join(model).join(file), &format!("{model}/{file}"))?;
+        }
     }
     copy(echo, "echo/1/model.onnx")?;
     std::fs::write(registry.join("echo/model.toml"), "engine = \"echo\"\n").map_err(|e| e.to_string())?;
     Ok(registry)
 }
 
-/// A bare hyper server that answers with recorded bytes.
+/// A bare server that answers with recorded bytes.
 pub(super) fn bare(
     core: Option<usize>,
     recorded: &Recorded,
     scratch: &Path,
 ) -> Result<(Server, SocketAddr), String> {
     let body = scratch.join("body");
-    std::fs::write(&body, &recorded.answer_body).map_err(|e| e.to_string())?;
+    std::fs::write(&body, recorded.answer()).map_err(|e| e.to_string())?;
     let mut command = on_core(core, this_program()?.as_os_str());
     command.args(["bare", "--listen", "127.0.0.1:0", "--body"]).arg(body);
-    if let Some(length) = recorded.header_length {
-        command.arg("--header-length").arg(length.to_string());
+    match recorded {
+        Recorded::Http { header_length: Some(length), .. } => {
+            command.arg("--header-length").arg(length.to_string());
+        }
+        Recorded::Http { header_length: None, .. } => {}
+        Recorded::Grpc { .. } => {
+            command.arg("--grpc");
+        }
     }
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = Server::start(command)?;
@@ -44,8 +53,13 @@ pub(super) fn bare(
     Ok((server, address))
 }
 
-/// Microseconds of CPU that one run of `digits` takes in ONNX Runtime alone.
-pub(super) fn raw_run(core: Option<usize>, registry: &Path, seconds: f64) -> Result<f64, String> {
+/// Microseconds of CPU that one run of a model takes in ONNX Runtime alone, on one row.
+pub(super) fn raw_run(
+    core: Option<usize>,
+    registry: &Path,
+    model: Model,
+    seconds: f64,
+) -> Result<f64, String> {
     let program = this_program()?;
     let mut command = on_core(core, program.as_os_str());
     command.args([
@@ -53,7 +67,7 @@ pub(super) fn raw_run(core: Option<usize>, registry: &Path, seconds: f64) -> Res
         "--models".as_ref(),
         registry.as_ref(),
         "--model".as_ref(),
-        "digits".as_ref(),
+        model.name().as_ref(),
     ]);
     let output = command.arg("--seconds").arg(seconds.to_string()).output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout);
