@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_control::Loader;
 use pointsman_control::loader::LoadJob;
+use pointsman_control::{Loader, Profiles};
 use pointsman_core::{Findings, VersionNumber};
 use pointsman_registry::{DirectoryRegistry, FolderState, Limits, ModelListing, Registry, Settling};
 use serde_json::{Value, json};
@@ -83,7 +83,15 @@ fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Findi
         let mut settings = listing.settings();
         settings.workers = Some(loader.workers.workers);
         let model = listing.name.clone();
-        let job = LoadJob { model, number, settings, bytes: version.bytes, beside: None, quarantined: None };
+        let job = LoadJob {
+            model,
+            number,
+            settings,
+            bytes: version.bytes,
+            beside: None,
+            profiles: Profiles::default(),
+            quarantined: None,
+        };
         match loader.bring_up(&job) {
             Ok(warm) => {
                 let found = warm.findings().clone();

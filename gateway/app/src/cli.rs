@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Check(Check),
     /// List what a running gateway serves.
     Models(AdminClient),
+    /// Show how long runs of a model take by rows, and how its requests are run for that.
+    #[command(after_help = "Examples:\n  pointsman profile digits\n  pointsman profile iris 2 --json")]
+    Profile(Profile),
     /// Ask a running gateway for a prediction.
     #[command(after_help = "Examples:\n  \
         echo '{\"inputs\":[{\"name\":\"X\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[5.1,3.5,1.4,0.2]}]}' |\n    \
@@ -311,7 +314,7 @@ pub(crate) struct How {
 }
 
 /// What clients of the admin listener have in common.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct AdminClient {
     /// The gateway's admin listener.
     #[arg(long, env = "POINTSMAN_ADMIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8003")]
@@ -319,6 +322,17 @@ pub(crate) struct AdminClient {
     /// Answer as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `pointsman profile`.
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    /// The model.
+    pub(crate) model: String,
+    /// The version, by its number; without it the one that serves.
+    pub(crate) version: Option<u64>,
+    #[command(flatten)]
+    pub(crate) client: AdminClient,
 }
 
 /// `pointsman journal`.

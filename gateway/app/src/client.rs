@@ -5,12 +5,14 @@ mod config;
 mod journal;
 mod models;
 mod predict;
+mod profile;
 mod wish;
 
 pub(crate) use self::config::config;
 pub(crate) use self::journal::journal;
 pub(crate) use self::models::models;
 pub(crate) use self::predict::predict;
+pub(crate) use self::profile::profile;
 pub(crate) use self::wish::{Wished, wish};
 
 use ::http::Method;
@@ -46,6 +48,11 @@ fn failed(failed: &Failed, as_json: bool) -> End {
 fn refused(problem: &str) -> End {
     eprintln!("pointsman: {problem}");
     End::Refused
+}
+
+fn print_json(answer: &Value) -> End {
+    println!("{answer}");
+    End::Done
 }
 
 fn print_raw(answer: &[u8]) {

@@ -81,6 +81,8 @@ pub(crate) struct Serving {
     pub(crate) intra_op_threads: usize,
     /// Requests that may wait for a version.
     pub(crate) queue_max: usize,
+    /// Whether runs that are short enough happen on the threads of requests.
+    pub(crate) inline: bool,
     /// How NaN and infinities leave as JSON.
     pub(crate) nonfinite: Nonfinite,
     /// When the gateway says that it is ready.
@@ -174,6 +176,7 @@ impl Default for Config {
                 workers: None,
                 intra_op_threads: 1,
                 queue_max: 1024,
+                inline: true,
                 nonfinite: Nonfinite::Token,
                 readiness: Readiness::Any,
             },
@@ -345,6 +348,7 @@ impl Serving {
         section.set_optional_within("workers", &mut self.workers, 1..=1024);
         section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
         section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
+        section.set("inline", &mut self.inline);
         section.set("nonfinite", &mut self.nonfinite);
         section.set("readiness", &mut self.readiness);
     }

@@ -82,7 +82,7 @@ impl Gateway {
             platform: PLATFORM,
             engine: spec.engine,
             signature: spec.signature.clone(),
-            batch_rows_max: spec.batch_rows_max.and_then(|rows| rows.try_into().ok()).unwrap_or(0),
+            batch_rows_max: spec.request_rows_max.and_then(|rows| rows.try_into().ok()).unwrap_or(0),
             workers: version.workers().try_into().unwrap_or(u32::MAX),
         })
     }
@@ -162,7 +162,7 @@ fn statistics(record: &Record) -> StatisticsView {
         version: record.number(),
         last_inference_ms: statistics.last_answer_ms(),
         inference_count: statistics.rows(),
-        execution_count: run.count,
+        execution_count: statistics.executions.read().0,
         success: counted(&statistics.success),
         fail: counted(&statistics.fail),
         queue: counted(&statistics.queue),

@@ -21,7 +21,11 @@ pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Eng
         engines: pointsman_control::Engines::new(engines.available().to_vec()),
         engine: serving.engine,
         session: SessionOptions { intra_op_threads: serving.intra_op_threads },
-        workers: WorkerDefaults { workers: serving.workers.unwrap_or(cores), queue_max: serving.queue_max },
+        workers: WorkerDefaults {
+            workers: serving.workers.unwrap_or(cores),
+            queue_max: serving.queue_max,
+            inline: serving.inline && serving.intra_op_threads == 1,
+        },
         gates: config.gates.clone(),
         trial: ChildTrial::new(config).map(|trial| Arc::new(trial) as Arc<dyn Trial>),
     }

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => client::models(&arguments),
+        Command::Profile(arguments) => client::profile(&arguments),
         Command::Predict(arguments) => client::predict(&arguments),
         Command::Promote(arguments) => client::wish(Wished::promote(&arguments)),
         Command::Rollback(arguments) => client::wish(Wished::of_model("rollback", &arguments)),

@@ -18,8 +18,14 @@ use crate::telemetry::LogLevel;
 /// Sections whose keys count from the moment they are read again; the others are read at a start alone.
 const LIVE: [&str; 4] = ["registry.", "gates.", "trial.", "model."];
 /// Single keys that do, too. Of `serving` they count for versions that are loaded from then on.
-const LIVE_KEYS: [&str; 5] =
-    ["log.level", "serving.engine", "serving.workers", "serving.queue_max", "serving.intra_op_threads"];
+const LIVE_KEYS: [&str; 6] = [
+    "log.level",
+    "serving.engine",
+    "serving.workers",
+    "serving.queue_max",
+    "serving.inline",
+    "serving.intra_op_threads",
+];
 /// Keys of live sections that count at a start alone.
 const STARTED_WITH: [&str; 1] = ["registry.loads_max"];
 

@@ -6,8 +6,8 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_control::Loader;
 use pointsman_control::loader::{Gate, LoadFault, LoadJob, Trial, TrialRefusal, Tried, Warm};
+use pointsman_control::{Loader, Profiles};
 use pointsman_core::{Batching, DivisionPolicy, EngineChoice, LatencyPolicy, ModelName, VersionNumber};
 use pointsman_registry::{Digest, DirectoryRegistry, Limits, Registry};
 use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
@@ -194,7 +194,8 @@ fn attempt(arguments: &cli::TrialLoad) -> Result<Tried, LoadFault> {
     settings.workers = Some(1);
     let engines = Engines::find(config.onnxruntime_library.clone());
     let loader: Loader = crate::loader::loader(&config, Arc::new(registry), &engines);
-    let job = LoadJob { model, number, settings, bytes: 0, beside: None, quarantined: None };
+    let profiles = Profiles::default();
+    let job = LoadJob { model, number, settings, bytes: 0, beside: None, profiles, quarantined: None };
     passed(&loader.bring_up(&job).map_err(|failure| *failure.fault)?)
 }
 

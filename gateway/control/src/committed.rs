@@ -84,7 +84,7 @@ pub struct Mark {
     pub kind: MarkKind,
     /// The folder that it was read from then.
     pub stamp: Option<Stamp>,
-    /// What it was then.
+    /// What it was then: the digest of what serves, or where it never did, of all that was read.
     pub digest: Option<String>,
     /// Why, in words.
     pub reason: String,

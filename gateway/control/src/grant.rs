@@ -7,7 +7,7 @@ use pointsman_registry::{FolderState, Serve};
 
 use crate::committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 use crate::model::Model;
-use crate::target::{Target, breaking, stand_in, target};
+use crate::target::{Target, breaks_alias, breaks_default, stand_in, target};
 use crate::wish::Wish;
 
 /// What comes of a wish as things stand.
@@ -135,6 +135,8 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
         Wish::Unload { version: None } => {
             new.wishes.unloaded = true;
             new.serve(None);
+            // Nothing is promised any more: the operator said so.
+            new.signature = None;
             new.aliases.clear();
             Ok((new, BTreeSet::new()))
         }
@@ -147,7 +149,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             let version =
                 version.ok_or_else(|| Refusal::new("nothing serves that could be pinned; name a version"))?;
             known(model, version)?;
-            if let Some(reason) = breaking(model, version, model.committed.default) {
+            if let Some(reason) = breaks_default(model, version) {
                 return Err(Refusal::new(reason));
             }
             new.clear(version);
@@ -203,7 +205,7 @@ fn promote(model: &Model, version: VersionNumber, allow_breaking: bool, by: &str
     new.wishes.unloaded = false;
     if allow_breaking {
         new.wishes.breaking.insert(version);
-    } else if let Some(reason) = breaking(model, version, model.committed.default) {
+    } else if let Some(reason) = breaks_default(model, version) {
         return Err(Refusal::new(reason));
     }
     // Where the declaration would choose the same, it goes on counting: no word has to stand in its place.
@@ -314,7 +316,7 @@ fn move_alias(model: &Model, alias: &str, version: VersionNumber, allow_breaking
     }
     if allow_breaking {
         new.wishes.breaking.insert(version);
-    } else if let Some(reason) = breaking(model, version, model.committed.aliases.get(alias).copied()) {
+    } else if let Some(reason) = breaks_alias(model, version, model.committed.aliases.get(alias).copied()) {
         return Err(Refusal::new(reason));
     }
     if model.declared.card.aliases.get(alias) == Some(&version) {

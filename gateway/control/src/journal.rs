@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pointsman_core::{ModelName, VersionNumber};
+use pointsman_core::{ModelName, SizeTime, VersionNumber};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::committed::Committed;
+use crate::profiles::PROFILES_MAX;
 
 pub use reader::JournalReader;
 
@@ -245,6 +246,43 @@ impl Journal {
         Ok(())
     }
 
+    /// How long runs took, by what was run and where.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub(crate) fn profiles(&self) -> Result<Vec<(String, Vec<SizeTime>)>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT subject, sizes FROM profile")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        // What an earlier release wrote otherwise is measured again.
+        let read = |(subject, sizes): (String, String)| Some((subject, serde_json::from_str(&sizes).ok()?));
+        Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(read).collect())
+    }
+
+    /// Writes how long runs took.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing of it is written.
+    pub(crate) fn write_profiles(
+        &mut self,
+        profiles: &[(String, Vec<SizeTime>)],
+    ) -> Result<(), JournalError> {
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let transaction = self.connection.transaction()?;
+        for (subject, sizes) in profiles {
+            let sizes = serde_json::to_string(sizes).unwrap_or_default();
+            transaction.execute(
+                "INSERT OR REPLACE INTO profile (subject, sizes) VALUES (?1, ?2)",
+                params![subject, sizes],
+            )?;
+        }
+        transaction.execute(
+            "DELETE FROM profile WHERE rowid NOT IN (SELECT rowid FROM profile ORDER BY rowid DESC LIMIT ?1)",
+            params![PROFILES_MAX as i64],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// Takes out what is over the limit and gives the space back.
     fn compact(&mut self) -> Result<(), JournalError> {
         let last: Option<i64> = self
@@ -333,6 +371,24 @@ mod tests {
             Question { model: Some(ModelName::new("iris").expect("a name")), after: Some(1), limit: 1 };
         let some = reader.entries(&question).expect("reads");
         assert_eq!(some.iter().map(|w| w.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn what_was_measured_is_there_when_it_is_opened_again_and_bounded() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(Some(dir.path())).expect("opens");
+        let subjects = (0..PROFILES_MAX + 5).map(|n| (n.to_string(), Vec::new())).collect::<Vec<_>>();
+        journal.write_profiles(&subjects).expect("writes");
+        journal.write_profiles(&[("7".into(), Vec::new())]).expect("writes");
+        drop(journal);
+        let journal = Journal::open(Some(dir.path())).expect("opens");
+        let mut read: Vec<String> =
+            journal.profiles().expect("reads").into_iter().map(|(key, _)| key).collect();
+        assert_eq!(read.len(), PROFILES_MAX);
+        read.sort();
+        assert!(read.binary_search(&"7".to_owned()).is_ok(), "the newest stay");
+        journal.connection.execute("UPDATE profile SET sizes = 'no JSON'", []).expect("writes");
+        assert!(journal.profiles().expect("reads").is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod fault;
 mod gates;
 mod integer_division;
 mod memory;
+mod profile;
 mod rows;
 mod run_time;
 mod runner;
@@ -29,6 +30,7 @@ use pointsman_core::{EngineChoice, ModelName, RunTime, SessionOptions, VersionNu
 use pointsman_registry::{Registry, Settings};
 
 use crate::engines::Engines;
+use crate::profiles::Profiles;
 
 pub use fault::{Gate, LoadFailure, LoadFault, TrialRefusal};
 pub use gates::Gates;
@@ -63,6 +65,8 @@ pub struct WorkerDefaults {
     pub workers: usize,
     /// Requests that may wait for it.
     pub queue_max: usize,
+    /// Whether runs that are short enough happen on the threads of requests.
+    pub inline: bool,
 }
 
 /// A version to be loaded.
@@ -78,6 +82,8 @@ pub struct LoadJob {
     pub bytes: u64,
     /// What it is to take over from, where something serves.
     pub beside: Option<Beside>,
+    /// What was measured before.
+    pub profiles: Profiles,
     /// What failed under this number again and again, and is not given to an engine once more.
     pub quarantined: Option<Quarantined>,
 }
@@ -86,7 +92,7 @@ pub struct LoadJob {
 #[derive(Clone, Debug)]
 pub struct Quarantined {
     /// SHA-256 over them.
-    pub digest: String,
+    pub contents: String,
     /// What was said of them.
     pub reason: String,
 }
@@ -108,9 +114,9 @@ impl Loader {
         memory::check(memory::need(job.bytes), self.gates.memory_reserve).map_err(LoadFault::from)?;
         let tried = self.trial.as_ref().map(|trial| trial.attempt(job)).transpose()?;
         let verified = steps::verify(self, job)?;
-        let digest = verified.digest();
+        let contents = verified.contents();
         self.bring_up_verified(job, tried, verified)
-            .map_err(|fault| LoadFailure { fault: Box::new(fault), digest: Some(digest) })
+            .map_err(|fault| LoadFailure { fault: Box::new(fault), contents: Some(contents) })
     }
 
     fn bring_up_verified(
@@ -122,8 +128,8 @@ impl Loader {
         if tried.as_ref().is_some_and(|tried| tried.digest != verified.digest()) {
             return Err(LoadFault::ChangedAfterTrial);
         }
-        let digest = verified.digest().to_string();
-        if let Some(known) = job.quarantined.as_ref().filter(|known| known.digest == digest) {
+        let contents = verified.contents().to_string();
+        if let Some(known) = job.quarantined.as_ref().filter(|known| known.contents == contents) {
             return Err(LoadFault::Quarantined(known.reason.clone()));
         }
         let unbatched = tried.and_then(|tried| tried.unbatched);

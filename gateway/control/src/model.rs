@@ -204,11 +204,9 @@ impl Model {
 
     /// Notes what callers of the default version of `new` are promised, where it is loaded.
     pub(crate) fn promise(&self, new: &mut Committed) {
-        match new.default.map(|default| self.ready(default)) {
-            Some(Some(ready)) => new.signature = Some(ready.signature.clone()),
-            // It is to be loaded yet: what its callers had goes on counting.
-            Some(None) => {}
-            None => new.signature = None,
+        // Where it is to be loaded yet, or nothing serves, what callers had goes on counting.
+        if let Some(ready) = new.default.and_then(|default| self.ready(default)) {
+            new.signature = Some(ready.signature.clone());
         }
     }
 

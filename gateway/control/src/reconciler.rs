@@ -28,6 +28,7 @@ use crate::loading::Loading;
 use crate::metrics::Metrics;
 use crate::model::{Declared, Model};
 use crate::policy::Policy;
+use crate::profiles::Profiles;
 use crate::target::{Target, target};
 use crate::watching::Watching;
 
@@ -86,6 +87,7 @@ pub struct Reconciler {
     registry_failed: bool,
     no_models: Vec<Problem>,
     incarnations: u64,
+    profiles: Profiles,
     /// The gateway is asked to stop: nothing new is begun.
     draining: bool,
     /// Set once everything is withdrawn.
@@ -139,6 +141,7 @@ impl Reconciler {
         let watching =
             Watching::start(parts.registry, parts.policy.watch, sender.clone()).map_err(no_thread)?;
         let board = board::Reader::default();
+        let profiles = Profiles::of(parts.journal.profiles().map_err(|e| e.to_string())?);
         let journal = parts.journal.reader().map_err(|e| e.to_string())?;
         let waiting = Arc::new(AtomicUsize::new(0));
         let handle = Handle { sender: sender.clone(), board: board.clone(), journal, waiting };
@@ -160,6 +163,7 @@ impl Reconciler {
             registry_failed: false,
             no_models: Vec::new(),
             incarnations: 0,
+            profiles,
             draining: false,
             stopping: Arc::default(),
             started_at: Instant::now(),
@@ -247,6 +251,7 @@ impl Reconciler {
             }
         }
         self.publish();
+        wake = earlier(wake, self.journal_rests_until);
         wake = earlier(wake, self.end_first_pass(now));
         wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));
         wake = earlier(wake, self.look_at_cards(now));
@@ -290,6 +295,10 @@ impl Reconciler {
 
     /// Has the registry looked at when a changed card may count; gives when the next one may.
     fn look_at_cards(&mut self, now: Instant) -> Option<Instant> {
+        if self.registry_failed {
+            // The next look comes by itself.
+            return None;
+        }
         let settle = self.policy.watch.settle;
         let due =
             self.models.values().filter_map(|tracked| Some(tracked.settling.as_ref()?.1 + settle)).min()?;

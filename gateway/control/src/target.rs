@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pointsman_core::{BreakingPolicy, VersionNumber};
+use pointsman_core::{BreakingPolicy, Signature, VersionNumber};
 use pointsman_registry::{Card, FolderState, OnNew, Serve, VersionPolicy, serving};
 
 use crate::committed::{Mark, Override, Served};
@@ -217,7 +217,7 @@ fn latest(
         }
         return (Some(current), "on_new = \"hold\"".into());
     }
-    let breaks = |version: &VersionNumber| breaking(model, *version, model.committed.default);
+    let breaks = |version: &VersionNumber| breaks_default(model, *version);
     eligible.retain(|version| match breaks(version) {
         Some(reason) => {
             target.hold_loaded(*version, reason);
@@ -243,7 +243,7 @@ fn passes(
     target: &mut Target,
     declared: &str,
 ) -> (Option<VersionNumber>, String) {
-    match breaking(model, version, model.committed.default) {
+    match breaks_default(model, version) {
         Some(reason) => {
             target.hold_loaded(version, reason);
             (current, format!("serve = {declared} would break callers"))
@@ -261,8 +261,16 @@ fn aliases(
     let mut aliases = BTreeMap::new();
     for (alias, version) in model.aliases() {
         let current = model.committed.aliases.get(&alias).copied();
-        let reason = breaking(model, version, current).filter(|_| model.alias_override(&alias).is_none());
-        let version = match reason {
+        let declared = model.alias_override(&alias).is_none();
+        // After a start, what it stood for comes first: what is new is held against it.
+        let comes = |current: &VersionNumber| {
+            there.contains(current) && model.ready(*current).is_none() && model.failure(*current).is_none()
+        };
+        if declared && let Some(current) = current.filter(|current| *current != version).filter(comes) {
+            aliases.insert(alias, current);
+            continue;
+        }
+        let version = match breaks_alias(model, version, current).filter(|_| declared) {
             Some(reason) => {
                 target.hold_loaded(version, format!("alias {alias}: {reason}"));
                 current
@@ -274,22 +282,38 @@ fn aliases(
     aliases
 }
 
-/// Why callers of `current` would break on `version`; nothing where they would not, where that cannot
-/// be known yet, or where it was allowed.
+/// Why callers that name no version would break on this one; nothing where they would not, where that cannot be known
+/// yet, or where it was allowed. Where nothing serves, they are still those of what did.
 #[must_use]
-pub(crate) fn breaking(
+pub(crate) fn breaks_default(model: &Model, version: VersionNumber) -> Option<String> {
+    let default = model.committed.default;
+    let promised = default.map_or(model.committed.signature.as_ref(), |default| model.promised(default));
+    breaking(model, version, default, promised?)
+}
+
+/// As [`breaks_default`], for the callers of an alias that stands for `current`.
+#[must_use]
+pub(crate) fn breaks_alias(
     model: &Model,
     version: VersionNumber,
     current: Option<VersionNumber>,
 ) -> Option<String> {
+    breaking(model, version, current, model.promised(current?)?)
+}
+
+fn breaking(
+    model: &Model,
+    version: VersionNumber,
+    current: Option<VersionNumber>,
+    promised: &Signature,
+) -> Option<String> {
     let allowed = model.declared.breaking == BreakingPolicy::Allow
         || model.committed.wishes.breaking.contains(&version);
-    let (new, old) = (model.ready(version)?, model.promised(current?)?);
-    match compare(old, &new.signature) {
+    let whose = current.map_or_else(|| "what served".into(), |current| format!("version {current}"));
+    match compare(promised, &model.ready(version)?.signature) {
         Change::Breaking(differences) if !allowed => Some(format!(
-            "it would break callers of version {}: {}; allow it with `pointsman promote --allow-breaking` or \
+            "it would break callers of {whose}: {}; allow it with `pointsman promote --allow-breaking` or \
              breaking = \"allow\" in the card",
-            current?,
             differences.join(", ")
         )),
         _ => None,

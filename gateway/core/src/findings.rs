@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What the checks of a version found.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Findings {
@@ -12,10 +14,18 @@ pub struct Findings {
     pub batching: Batching,
     /// What it was warmed with.
     pub warm_up: WarmUp,
-    /// How long a run of one row took; nothing where it was not measured.
-    pub run_time: Option<RunTime>,
+    /// How long runs took by their number of rows, and what follows from that.
+    pub profile: Profile,
     /// What its owner should know, a line each.
     pub warnings: Vec<String>,
+}
+
+impl Findings {
+    /// How long the smallest run that was measured takes, mostly one of one row; nothing where none was.
+    #[must_use]
+    pub fn run_time(&self) -> Option<RunTime> {
+        self.profile.sizes.first().map(|size| size.run_time)
+    }
 }
 
 /// Whether requests to a version may be run together.
@@ -137,7 +147,7 @@ impl WarmUpInputs {
 }
 
 /// How long single runs of a version took, after its warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunTime {
     /// Half of the runs took no longer.
     pub median: Duration,
@@ -145,6 +155,28 @@ pub struct RunTime {
     pub spread: Duration,
     /// Runs that were measured.
     pub runs: usize,
+}
+
+/// How long runs of a version take by their number of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// What was measured, in ascending order of rows; one number of rows where requests may not be run together.
+    pub sizes: Vec<SizeTime>,
+    /// The most rows of several requests that are run together; 1 where that gains nothing.
+    pub batch_rows_max: u64,
+    /// The most rows that are run on the thread of a request; 0 where a run may take too long for that.
+    pub inline_rows_max: u64,
+}
+
+/// How long runs of so many rows take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeTime {
+    /// The number of rows.
+    pub rows: u64,
+    /// How long a run takes.
+    pub run_time: RunTime,
+    /// The processor's time of the slowest run in a hundred, or of the slowest where there were fewer.
+    pub slowest: Duration,
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub use engine::{
     SessionOptions,
 };
 pub use error::{Code, DeadlineStage, PredictError};
-pub use findings::{Batching, Findings, RunTime, WarmUp, WarmUpInputs};
+pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
 pub use request::{

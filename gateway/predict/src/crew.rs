@@ -3,14 +3,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pointsman_core::{LoadedModel, Session};
 
 use crate::crashes::Crashes;
+use crate::lead::Inline;
 use crate::queue::RunSlot;
-use crate::record::Counting;
+use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
 
 /// Shared by the workers of a version; dropped by the last one to end.
@@ -20,6 +21,8 @@ pub(crate) struct Crew {
     record: Counting,
     crashes: Mutex<Crashes>,
     supervisor: Arc<dyn Supervisor>,
+    /// Runs on threads of requests, and is freed on a worker's.
+    inline: Option<Arc<Inline>>,
 }
 
 impl Crew {
@@ -27,8 +30,25 @@ impl Crew {
         model: Box<dyn LoadedModel>,
         record: Counting,
         supervisor: Arc<dyn Supervisor>,
-    ) -> Self {
-        Self { model: Some(model), record, crashes: Mutex::default(), supervisor }
+        inline: Option<Box<dyn Session>>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|crew| Self {
+            model: Some(model),
+            record,
+            crashes: Mutex::default(),
+            supervisor,
+            inline: inline.map(|session| Inline::new(session, crew.clone())),
+        })
+    }
+
+    /// The session for the threads of requests.
+    pub(crate) fn inline(&self) -> Option<&Arc<Inline>> {
+        self.inline.as_ref()
+    }
+
+    /// What is counted of the version.
+    pub(crate) fn record(&self) -> &Record {
+        self.record.record()
     }
 
     /// Another session, whose runs are interrupted by `slot` from now on.
@@ -49,6 +69,12 @@ impl Crew {
     pub(crate) fn panicked(&self) {
         self.record.record().metrics.panicked();
         self.crashed();
+    }
+
+    /// Runs on the threads of requests take longer than what was measured: they are the workers' from now on.
+    pub(crate) fn runs_long(&self, time: Duration) {
+        let (model, version) = (self.record.record().model(), self.record.record().number().get());
+        tracing::warn!(%model, version, ?time, "runs take far longer than what was measured; workers take them over");
     }
 
     /// There is no session in place of one that panicked.
@@ -73,6 +99,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
+        free(self.inline.as_ref().and_then(|inline| inline.take()));
         free(self.model.take());
         self.supervisor.gone();
     }

@@ -1,7 +1,7 @@
 //! The data path: the way of one prediction through the gateway.
 //!
 //! ```text
-//! admit -> pin -> route -> check -> submit ~~~ run ~~~ answer
+//! admit -> pin -> route -> check -> submit ~~~ batch -> run ~~~ answer
 //!                                          ~~~ = the only wait, bounded by the deadline
 //! ```
 //!
@@ -11,12 +11,15 @@
 mod admission;
 mod crashes;
 mod crew;
+mod lead;
 mod line;
 mod metrics;
 mod outcome;
 mod pipeline;
 mod queue;
 mod record;
+pub mod rows;
+mod run;
 mod snapshot;
 mod statistics;
 mod supervisor;
@@ -30,8 +33,9 @@ pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Pinned, Predictor};
+pub use queue::RunLimits;
 pub use record::Record;
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Standing, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
 pub use supervisor::Supervisor;
-pub use version::{Version, VersionSpec};
+pub use version::{Sessions, Version, VersionSpec};

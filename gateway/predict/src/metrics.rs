@@ -140,6 +140,8 @@ struct Instruments {
     forgotten: Counter,
     stages: Family<StageLabels, Histogram, fn() -> Histogram>,
     panics: Family<VersionLabels, Counter>,
+    runs: Family<VersionLabels, Counter>,
+    run_rows: Family<VersionLabels, Counter>,
     /// What is counted of each version that serves or has served, until it is forgotten.
     records: Mutex<HashMap<(ModelName, VersionNumber), Arc<Record>>>,
 }
@@ -152,6 +154,8 @@ pub(crate) struct VersionMetrics {
     ok: [Counter; Protocol::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
     panics: Counter,
+    runs: Counter,
+    run_rows: Counter,
 }
 
 impl Metrics {
@@ -190,10 +194,18 @@ impl Metrics {
             "Sessions that panicked in a run and were replaced",
             panics.clone(),
         );
+        let (runs, run_rows) = (Family::<VersionLabels, Counter>::default(), Family::default());
+        registry.register(
+            "pointsman_runs",
+            "Runs that succeeded, of one request or several together",
+            runs.clone(),
+        );
+        registry.register("pointsman_run_rows", "Rows of these runs", Family::clone(&run_rows));
         let received =
             Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
         let (workers, records) = (Arc::new(()), Mutex::default());
-        let instruments = Instruments { workers, received, requests, forgotten, stages, panics, records };
+        let instruments =
+            Instruments { workers, received, requests, forgotten, stages, panics, runs, run_rows, records };
         Self { instruments: Arc::new(instruments) }
     }
 
@@ -223,7 +235,7 @@ impl Metrics {
     }
 
     fn remove(&self, of: &VersionMetrics) {
-        let Instruments { requests, forgotten, stages, panics, .. } = &*self.instruments;
+        let Instruments { requests, forgotten, stages, panics, runs, run_rows, .. } = &*self.instruments;
         let (model, version) = (&of.model, &of.version);
         let codes = || Code::ALL.into_iter().map(Code::name).chain([OK]);
         for (protocol, code) in Protocol::ALL.into_iter().flat_map(|p| codes().map(move |code| (p, code))) {
@@ -235,7 +247,9 @@ impl Metrics {
         for stage in Stage::ALL {
             stages.remove(&StageLabels { model: model.clone(), version: version.clone(), stage });
         }
-        panics.remove(&VersionLabels { model: model.clone(), version: version.clone() });
+        for counters in [panics, runs, run_rows] {
+            counters.remove(&VersionLabels { model: model.clone(), version: version.clone() });
+        }
     }
 
     fn version(&self, model: &ModelName, version: VersionNumber) -> VersionMetrics {
@@ -250,8 +264,10 @@ impl Metrics {
             self.instruments.stages.get_or_create_owned(&labels)
         });
         let labels = VersionLabels { model: model.clone(), version: version.clone() };
-        let panics = self.instruments.panics.get_or_create_owned(&labels);
-        VersionMetrics { model, version, ok, stages, panics }
+        let Instruments { panics, runs, run_rows, .. } = &*self.instruments;
+        let [panics, runs, run_rows] =
+            [panics, runs, run_rows].map(|counters| counters.get_or_create_owned(&labels));
+        VersionMetrics { model, version, ok, stages, panics, runs, run_rows }
     }
 
     /// Worker threads that live: each owns a session, and frees it before it ends.
@@ -289,6 +305,11 @@ impl VersionMetrics {
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    pub(crate) fn ran(&self, rows: u64) {
+        self.runs.inc();
+        self.run_rows.inc_by(rows);
     }
 
     pub(crate) fn observe(&self, stage: Stage, time: Duration) {

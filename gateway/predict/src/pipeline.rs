@@ -11,6 +11,7 @@ use pointsman_core::{
 use pointsman_route::Pick;
 
 use crate::admission::{Admission, AdmissionLimits};
+use crate::lead::Lead;
 use crate::line::JoinError;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
@@ -94,9 +95,12 @@ impl Predictor {
         request: PredictRequest,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
-        let submitted = submit(pinned, request, outcome)?;
-        let reply = wait(submitted.ticket, submitted.deadline).await?;
-        submitted.placed.answer(reply)
+        let Submitted { ticket, lead, deadline, placed } = submit(pinned, request, outcome)?;
+        if let Some(lead) = lead {
+            lead.take(placed.version.clone());
+        }
+        let reply = wait(ticket, deadline).await?;
+        placed.answer(reply)
     }
 }
 
@@ -114,17 +118,22 @@ fn submit(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Res
     if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
         return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
     }
-    let submitted = version.queue.submit(inputs, outputs.clone(), request.deadline, queued_at);
-    let ticket = submitted.map_err(|error| match error {
+    // Neither how long they run nor that they may be run together was checked with optional inputs.
+    let specs = version.signature().inputs.iter();
+    let is_plain = specs.zip(&inputs).all(|(spec, input)| !spec.optional || input.is_none());
+    let submitted = version.queue.submit(inputs, is_plain, outputs.clone(), request.deadline, queued_at);
+    let (ticket, lead) = submitted.map_err(|error| match error {
         JoinError::Full => PredictError::QueueFull { model: model(), limit: version.spec().queue_max },
         JoinError::Closed => PredictError::ShuttingDown,
     })?;
-    Ok(Submitted { ticket, deadline: request.deadline, placed: Placed { pick, version, outputs } })
+    Ok(Submitted { ticket, lead, deadline: request.deadline, placed: Placed { pick, version, outputs } })
 }
 
 /// A request that waits for its answer.
 struct Submitted {
     ticket: Ticket,
+    /// It is up to this request to have what waits run.
+    lead: Option<Lead>,
     deadline: Option<Instant>,
     placed: Placed,
 }
@@ -192,7 +201,7 @@ fn rows(inputs: &[Option<Tensor>]) -> u64 {
 
 /// Holds to the version's limit on rows, where it has one.
 fn check_rows(version: &Version, inputs: &[Option<Tensor>], rows: u64) -> Result<(), InputMismatch> {
-    match version.spec().batch_rows_max {
+    match version.spec().request_rows_max {
         Some(rows_max) if rows > rows_max && !inputs.is_empty() => {
             let name = version.signature().inputs[0].name.clone();
             Err(InputMismatch::TooManyRows { name, rows_max, found: rows })

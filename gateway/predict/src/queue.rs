@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 use pointsman_core::{Interrupt, RunError, RunOutputs, StageTimes, Tensor};
 use tokio::sync::oneshot;
 
-use crate::line::{Jobs, JoinError, Line};
+use crate::lead::{Inline, Lead};
+use crate::line::{Jobs, JoinError, Joined, Line};
+use crate::rows;
 
 /// What a worker answers.
 pub(crate) type Reply = Result<(RunOutputs, StageTimes), RunError>;
@@ -21,9 +23,22 @@ pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) inputs: Vec<Option<Tensor>>,
     pub(crate) outputs: Vec<usize>,
+    /// Rows of its inputs.
+    pub(crate) rows: u64,
+    /// Whether it may be run together with others.
+    pub(crate) joins: bool,
+    /// Whether its run is short enough for the thread of a request.
+    pub(crate) is_short: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) queued_at: Instant,
     pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+impl Job {
+    /// Whether another one can be run with it.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        self.joins && other.joins && self.outputs == other.outputs && rows::fit(&self.inputs, &other.inputs)
+    }
 }
 
 /// The sending side, held by the version. Dropped, it closes the line.
@@ -31,6 +46,24 @@ pub(crate) struct Job {
 pub(crate) struct Queue {
     line: Arc<Line>,
     runs: Arc<Vec<RunSlot>>,
+    limits: RunLimits,
+    /// Where runs are short enough for the threads of requests.
+    inline: Option<Arc<Inline>>,
+}
+
+/// How many rows are run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLimits {
+    /// The most rows of several requests that are run together; 1 where each is run alone.
+    pub batch_rows_max: u64,
+    /// The most rows that are run on the thread of a request; 0 where none are.
+    pub inline_rows_max: u64,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self { batch_rows_max: 1, inline_rows_max: 0 }
+    }
 }
 
 /// What one worker runs at the moment, so that a ticket can end the run of its own job.
@@ -39,34 +72,33 @@ pub(crate) struct RunSlot {
 }
 
 struct Current {
-    job: Option<u64>,
+    /// The jobs of the run for which somebody still waits.
+    jobs: Vec<u64>,
     interrupted: bool,
     interrupt: Arc<dyn Interrupt>,
 }
 
 impl std::fmt::Debug for RunSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunSlot").field("job", &self.current.lock().job).finish_non_exhaustive()
+        f.debug_struct("RunSlot").field("jobs", &self.current.lock().jobs).finish_non_exhaustive()
     }
 }
 
 impl RunSlot {
-    /// Marks the job as running, unless nobody waits for it any more.
-    pub(crate) fn begin(&self, job: &Job) -> bool {
+    /// Marks jobs as running, and drops those for which nobody waits any more.
+    pub(crate) fn begin(&self, jobs: &mut Vec<Job>) {
         let mut current = self.current.lock();
         // Looked at under the lock: a ticket closes its side first and takes the lock second, so it
-        // either sees this job here or is seen here.
-        if job.reply.is_closed() {
-            return false;
-        }
-        current.job = Some(job.id);
-        true
+        // either sees its job here or is seen here.
+        jobs.retain(|job| !job.reply.is_closed());
+        current.jobs.clear();
+        current.jobs.extend(jobs.iter().map(|job| job.id));
     }
 
     /// Marks the worker as idle and makes its session runnable again.
     pub(crate) fn end(&self) {
         let mut current = self.current.lock();
-        current.job = None;
+        current.jobs.clear();
         if std::mem::take(&mut current.interrupted) {
             current.interrupt.reset();
         }
@@ -78,9 +110,12 @@ impl RunSlot {
         drop(old);
     }
 
+    /// Nobody waits for a job any more. The run ends once that is so of all its jobs.
     fn interrupt(&self, job: u64) {
         let mut current = self.current.lock();
-        if current.job == Some(job) {
+        let Some(place) = current.jobs.iter().position(|running| *running == job) else { return };
+        current.jobs.swap_remove(place);
+        if current.jobs.is_empty() {
             current.interrupted = true;
             current.interrupt.terminate();
         }
@@ -89,11 +124,16 @@ impl RunSlot {
 
 impl Queue {
     /// Creates a queue of `queue_max` places for workers with these interrupts.
-    pub(crate) fn new(queue_max: usize, interrupts: Vec<Arc<dyn Interrupt>>) -> Self {
-        let idle = |interrupt| Current { job: None, interrupted: false, interrupt };
+    pub(crate) fn new(
+        queue_max: usize,
+        limits: RunLimits,
+        interrupts: Vec<Arc<dyn Interrupt>>,
+        inline: Option<Arc<Inline>>,
+    ) -> Self {
+        let idle = |interrupt| Current { jobs: Vec::new(), interrupted: false, interrupt };
         let slot = |interrupt| RunSlot { current: Mutex::new(idle(interrupt)) };
         let runs = Arc::new(interrupts.into_iter().map(slot).collect());
-        Self { line: Line::new(queue_max), runs }
+        Self { line: Line::new(queue_max), runs, limits, inline }
     }
 
     /// An end for one more worker.
@@ -110,18 +150,28 @@ impl Queue {
         self.line.len()
     }
 
-    /// Takes a place, without waiting.
+    /// Takes a place, without waiting. With it may come the lead: then it is up to the caller to have the job run.
+    /// `is_plain` says that no optional input is given.
     pub(crate) fn submit(
         &self,
         inputs: Vec<Option<Tensor>>,
+        is_plain: bool,
         outputs: Vec<usize>,
         deadline: Option<Instant>,
         queued_at: Instant,
-    ) -> Result<Ticket, JoinError> {
+    ) -> Result<(Ticket, Option<Lead>), JoinError> {
         let (reply, receiver) = oneshot::channel();
-        let id = self.line.join(|id| Job { id, inputs, outputs, deadline, queued_at, reply })?;
+        let shared = rows::shared(&inputs).filter(|_| is_plain);
+        let RunLimits { batch_rows_max, inline_rows_max } = self.limits;
+        let joins = batch_rows_max > 1 && shared.is_some_and(|rows| (1..batch_rows_max).contains(&rows));
+        let inline = self.inline.as_ref().filter(|inline| inline.is_able());
+        let is_short = inline.is_some() && shared.is_some_and(|rows| rows <= inline_rows_max);
+        let rows = shared.unwrap_or(1);
+        let job = |id| Job { id, inputs, outputs, rows, joins, is_short, deadline, queued_at, reply };
+        let Joined { id, leads } = self.line.join(job)?;
+        let lead = inline.filter(|_| leads).map(|inline| Lead::new(&self.line, inline, inline_rows_max));
         let (line, runs) = (self.line.clone(), self.runs.clone());
-        Ok(Ticket { id, receiver, line, runs, answered: false })
+        Ok((Ticket { id, receiver, line, runs, answered: false }, lead))
     }
 }
 

@@ -2,6 +2,7 @@
 //! the same number that is loaded again goes on counting in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pointsman_core::{ModelName, VersionNumber};
 
@@ -40,6 +41,12 @@ impl Record {
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// Counts one run.
+    pub(crate) fn ran(&self, rows: u64, time: Duration) {
+        self.statistics.ran(rows, time);
+        self.metrics.ran(rows);
     }
 
     /// Whether a version or a worker still counts here.

@@ -39,6 +39,9 @@ pub struct Statistics {
     pub batch: CountedTime,
     /// Time in the run.
     pub run: CountedTime,
+    /// Runs that succeeded, of one request or several together.
+    pub executions: CountedTime,
+    executed_rows: AtomicU64,
     rows: AtomicU64,
     last_answer_ms: AtomicU64,
 }
@@ -53,6 +56,18 @@ impl Statistics {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_answer_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Counts one run.
+    pub(crate) fn ran(&self, rows: u64, time: Duration) {
+        self.executions.add(time);
+        self.executed_rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Rows of all runs.
+    #[must_use]
+    pub fn executed_rows(&self) -> u64 {
+        self.executed_rows.load(Ordering::Relaxed)
     }
 
     /// Counts one request that failed.

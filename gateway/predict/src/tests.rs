@@ -1,5 +1,6 @@
 //! The data path with sessions that do what a test says, and no runtime.
 
+mod batching;
 mod retirement;
 mod rig;
 mod supervision;

@@ -7,7 +7,7 @@ use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signa
 
 use crate::crew::Crew;
 use crate::metrics::Metrics;
-use crate::queue::Queue;
+use crate::queue::{Queue, RunLimits};
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
 use crate::worker::Worker;
@@ -27,12 +27,22 @@ pub struct VersionSpec {
     /// Requests that may wait for it.
     pub queue_max: usize,
     /// Rows that one request may have; nothing where there is no such limit.
-    pub batch_rows_max: Option<u64>,
+    pub request_rows_max: Option<u64>,
+    /// How many rows are run at once.
+    pub limits: RunLimits,
     /// How NaN and infinities leave as JSON where a request does not say; nothing leaves it to the
     /// gateway's configuration.
     pub nonfinite: Option<Nonfinite>,
     /// What its checks found.
     pub findings: Arc<Findings>,
+}
+
+/// The sessions of a version.
+pub struct Sessions {
+    /// One for each worker.
+    pub workers: Vec<Box<dyn Session>>,
+    /// One for runs on the threads of requests, where these are short enough.
+    pub inline: Option<Box<dyn Session>>,
 }
 
 /// A version that serves. Dropping the last handle closes its queue; its workers answer what is
@@ -45,7 +55,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// Starts one worker thread for each of the `sessions`, which are the `model`'s. It is kept for a
+    /// Starts one worker thread for each of the `sessions`, which are the `model`'s; one more, where there is one, is
+    /// run on the threads of requests. The model is kept for a
     /// worker whose session panicked, who gets another, and is freed when the last worker has ended.
     /// What is counted goes on where an earlier load of the same number left off, unless
     /// [`Metrics::forget`] came between.
@@ -55,16 +66,18 @@ impl Version {
     pub fn start(
         spec: VersionSpec,
         model: Box<dyn LoadedModel>,
-        sessions: Vec<Box<dyn Session>>,
+        sessions: Sessions,
         supervisor: Arc<dyn Supervisor>,
         metrics: &Metrics,
     ) -> std::io::Result<Arc<Self>> {
         let record = metrics.record(&spec.model, spec.number);
-        let queue = Queue::new(spec.queue_max, sessions.iter().map(|s| s.interrupt()).collect());
-        let workers = sessions.len();
-        let crew = Arc::new(Crew::new(model, record.clone(), supervisor));
+        let Sessions { workers: sessions, inline } = sessions;
+        let crew = Crew::new(model, record.clone(), supervisor, inline);
+        let interrupts = sessions.iter().map(|session| session.interrupt()).collect();
+        let queue = Queue::new(spec.queue_max, spec.limits, interrupts, crew.inline().cloned());
+        let (workers, rows_max) = (sessions.len(), spec.limits.batch_rows_max);
         for (index, session) in sessions.into_iter().enumerate() {
-            let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, crew.clone());
+            let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, rows_max, crew.clone());
             let alive = metrics.worker();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);

@@ -1,14 +1,14 @@
 //! The threads that own sessions and run them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{RunError, RunInputs, Session, StageTimes};
+use pointsman_core::{RunError, Session};
 
 use crate::crew::{Crew, free};
 use crate::line::{Jobs, Unable};
 use crate::queue::{Job, RunSlot};
+use crate::run::{Ended, Place, run};
 
 /// How long a worker waits, the first time and at most, before it asks again for a session that it
 /// did not get. The time doubles in between.
@@ -20,25 +20,38 @@ pub(crate) struct Worker {
     jobs: Jobs,
     runs: Arc<Vec<RunSlot>>,
     index: usize,
+    rows_max: u64,
     crew: Arc<Crew>,
 }
 
-/// The session panicked in the run. It may be in any state.
-struct Panicked;
-
 impl Worker {
-    /// Worker `index` of the crew, who takes `jobs`.
-    pub(crate) fn new(jobs: Jobs, runs: Arc<Vec<RunSlot>>, index: usize, crew: Arc<Crew>) -> Self {
-        Self { jobs, runs, index, crew }
+    /// Worker `index` of the crew, who takes `jobs` of up to `rows_max` rows together.
+    pub(crate) fn new(
+        jobs: Jobs,
+        runs: Arc<Vec<RunSlot>>,
+        index: usize,
+        rows_max: u64,
+        crew: Arc<Crew>,
+    ) -> Self {
+        Self { jobs, runs, index, rows_max, crew }
     }
 
     /// Works until the queue is closed and empty, then frees the session, here.
     pub(crate) fn work(mut self, mut session: Box<dyn Session>) {
-        while let Some(job) = self.jobs.next() {
-            if run(session.as_mut(), job, &self.runs[self.index]).is_ok() {
+        let mut jobs = Vec::new();
+        while self.jobs.next(self.rows_max, &mut jobs) {
+            let place = Place { slot: Some(&self.runs[self.index]), record: self.crew.record() };
+            let ended = run(session.as_mut(), &mut jobs, place);
+            let panicked = ended == Ended::Panicked;
+            if panicked {
+                self.jobs.set_able(false);
+            }
+            if !jobs.is_empty() {
+                self.jobs.put_back(&mut jobs);
+            }
+            if !panicked {
                 continue;
             }
-            self.jobs.set_able(false);
             self.crew.panicked();
             free(session);
             match self.replacement() {
@@ -79,33 +92,4 @@ fn refuse(job: Job, reason: &str) {
     let reply = Err(RunError::Failed(format!("no worker has a session: {reason}")));
     // Nobody takes the reply where the ticket was dropped meanwhile.
     let _ = job.reply.send(reply);
-}
-
-/// Runs one job, unless nobody waits for it.
-fn run(session: &mut dyn Session, job: Job, slot: &RunSlot) -> Result<(), Panicked> {
-    let taken_up_at = Instant::now();
-    let expired = job.deadline.is_some_and(|deadline| deadline <= taken_up_at);
-    if expired || !slot.begin(&job) {
-        return Ok(());
-    }
-    let inputs = RunInputs { tensors: &job.inputs, outputs: &job.outputs };
-    let started_at = Instant::now();
-    // A panic in a runtime must not take the worker, and with it the version, away.
-    let result = catch_unwind(AssertUnwindSafe(|| session.run(inputs)));
-    let ended_at = Instant::now();
-    slot.end();
-    let times = StageTimes {
-        queue: taken_up_at - job.queued_at,
-        batch: started_at - taken_up_at,
-        run: ended_at - started_at,
-        batch_requests: 1,
-    };
-    let (reply, ended) = match result {
-        Ok(Ok(outputs)) => (Ok((outputs, times)), Ok(())),
-        Ok(Err(error)) => (Err(error), Ok(())),
-        Err(_) => (Err(RunError::Failed("the session panicked".into())), Err(Panicked)),
-    };
-    // Nobody takes the reply where the ticket was dropped meanwhile.
-    let _ = job.reply.send(reply);
-    ended
 }

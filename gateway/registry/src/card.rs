@@ -14,6 +14,8 @@ use crate::tolerance::Tolerance;
 
 /// The most worker threads that a card may ask for.
 pub(crate) const WORKERS_MAX: usize = 1024;
+/// The most rows that a card may let run together.
+const BATCH_ROWS_MAX: usize = 4096;
 /// The longest queue that a card may ask for.
 pub(crate) const QUEUE_MAX: usize = 1_000_000;
 
@@ -41,6 +43,8 @@ pub struct Card {
     pub nonfinite: Option<Nonfinite>,
     /// Whether requests may be run together.
     pub batching: Option<BatchingPolicy>,
+    /// The most rows of several requests that are run together, where they may be.
+    pub batch_rows_max: Option<usize>,
     /// How far the answers of rows that are run together may lie from those alone, as a part of them;
     /// only where batching is allowed.
     pub batch_rtol: Option<Tolerance>,
@@ -123,6 +127,7 @@ impl Card {
             queue_max: keys.count("queue_max", QUEUE_MAX),
             nonfinite: keys.word("nonfinite", &words(Nonfinite::ALL, Nonfinite::name)),
             batching: keys.word("batching", &words(BatchingPolicy::ALL, BatchingPolicy::name)),
+            batch_rows_max: keys.count("batch_rows_max", BATCH_ROWS_MAX),
             batch_rtol: keys.tolerance("batch_rtol"),
             batch_atol: keys.tolerance("batch_atol"),
             integer_division: keys
@@ -170,6 +175,7 @@ impl Card {
             queue_max: self.queue_max.or(below.queue_max),
             nonfinite: self.nonfinite.or(below.nonfinite),
             batching: self.batching.or(below.batching),
+            batch_rows_max: self.batch_rows_max.or(below.batch_rows_max),
             batch_rtol: self.batch_rtol.or(below.batch_rtol),
             batch_atol: self.batch_atol.or(below.batch_atol),
             integer_division: self.integer_division.or(below.integer_division),
@@ -341,7 +347,7 @@ mod tests {
                 "iris/model.toml: key batch_atol counts with batching = \"allow\" alone; add batching = \"allow\", or \
                  take it out: otherwise that of golden.json counts",
                 "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
-                 engine, workers, queue_max, nonfinite, batching, batch_rtol, batch_atol, integer_division, breaking, \
+                 engine, workers, queue_max, nonfinite, batching, batch_rows_max, batch_rtol, batch_atol, integer_division, breaking, \
                  aliases, inputs, outputs",
             ]
         );

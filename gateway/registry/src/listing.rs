@@ -111,6 +111,8 @@ pub struct Settings {
     pub dynamic_batching: Option<DynamicBatching>,
     /// Whether they may be joined at all.
     pub batching: BatchingPolicy,
+    /// The most rows of several requests that are run together; nothing leaves it to what runs take.
+    pub batch_rows_max: Option<usize>,
     /// How far the answers of rows that are run together may lie from those alone, as a part of them.
     pub batch_rtol: Option<Tolerance>,
     /// How far they may lie in any case.
@@ -169,6 +171,7 @@ impl ModelListing {
             max_batch_size: config.max_batch_size,
             dynamic_batching: config.batching,
             batching: card.batching.unwrap_or_default(),
+            batch_rows_max: card.batch_rows_max,
             batch_rtol: card.batch_rtol,
             batch_atol: card.batch_atol,
             integer_division: card.integer_division,

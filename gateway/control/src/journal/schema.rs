@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::JournalError;
 
 /// Each step makes the next version of the schema. Steps are only ever added.
-pub(super) const MIGRATIONS: &[&str] = &["CREATE TABLE model (
+pub(super) const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE model (
          name TEXT PRIMARY KEY,
          committed TEXT NOT NULL
      ) WITHOUT ROWID;
@@ -20,7 +21,9 @@ pub(super) const MIGRATIONS: &[&str] = &["CREATE TABLE model (
          why TEXT NOT NULL,
          took_us INTEGER
      );
-     CREATE INDEX entry_of_model ON entry (model, id);"];
+     CREATE INDEX entry_of_model ON entry (model, id);",
+    "CREATE TABLE profile (subject TEXT PRIMARY KEY, sizes TEXT NOT NULL);",
+];
 
 /// Takes the steps that are missing, each whole or not at all.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), JournalError> {

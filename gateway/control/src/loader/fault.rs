@@ -173,13 +173,13 @@ pub enum LoadFault {
 pub struct LoadFailure {
     /// Why.
     pub fault: Box<LoadFault>,
-    /// SHA-256 over its files, once they were read whole.
-    pub digest: Option<Digest>,
+    /// SHA-256 over everything of it, once that was read whole.
+    pub contents: Option<Digest>,
 }
 
 impl<F: Into<LoadFault>> From<F> for LoadFailure {
     fn from(fault: F) -> Self {
-        Self { fault: Box::new(fault.into()), digest: None }
+        Self { fault: Box::new(fault.into()), contents: None }
     }
 }
 
@@ -250,7 +250,9 @@ impl LoadFault {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Memory(_) | Self::Threads(_) | Self::NotJournalled(_) | Self::Moved => true,
+            Self::Memory(_) | Self::Threads(_) | Self::NotJournalled(_) | Self::Moved | Self::NoEngine(_) => {
+                true
+            }
             Self::Tried(refusal) => refusal.transient,
             _ => false,
         }

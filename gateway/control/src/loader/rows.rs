@@ -1,7 +1,7 @@
 //! Tensors taken apart by their first dimension, and put together again.
 
-use bytes::{Bytes, BytesMut};
-use pointsman_core::{Dim, Shape, Signature, Tensor};
+use pointsman_core::{Dim, Signature, Tensor};
+use pointsman_predict::rows;
 
 /// One row of every input of a signature, in its order; optional inputs are left out.
 pub(super) type Row = Vec<Option<Tensor>>;
@@ -58,63 +58,12 @@ pub(super) fn rows_of(signature: &Signature, inputs: &[Option<Tensor>]) -> Resul
 
 /// One row of a tensor; nothing where it has none at that place.
 pub(super) fn cut(tensor: &Tensor, at: u64) -> Option<Tensor> {
-    let (&rows, tail) = tensor.shape().dims().split_first()?;
-    if at >= rows {
-        return None;
-    }
-    let mut dims = vec![1];
-    dims.extend_from_slice(tail);
-    let shape = Shape::new(&dims)?;
-    let elements = shape.elements()?;
-    let from = usize::try_from(at).ok()?.checked_mul(elements)?;
-    let data = match tensor.datatype().size() {
-        Some(size) => tensor.data().slice(from * size..(from + elements) * size),
-        None => strings(tensor, from, elements)?,
-    };
-    Tensor::new(tensor.datatype(), shape, data).ok()
+    rows::slice(tensor, at, 1)
 }
 
-/// The bytes of some elements of a BYTES tensor, with their lengths.
-fn strings(tensor: &Tensor, from: usize, count: usize) -> Option<Bytes> {
-    let lengths = |elements: usize| -> usize {
-        let strings = tensor.strings().into_iter().flatten().take(elements);
-        strings.map(|s| s.len() + size_of::<u32>()).sum()
-    };
-    tensor.strings()?;
-    Some(tensor.data().slice(lengths(from)..lengths(from + count)))
-}
-
-/// Rows as one request; nothing where they are not alike.
+/// Rows as one request, by the code that serves; nothing where they are not alike.
 pub(super) fn join(rows: &[&Row]) -> Option<Row> {
-    let inputs = rows.first()?.len();
-    (0..inputs)
-        .map(|input| {
-            let parts: Vec<Option<&Tensor>> = rows.iter().map(|row| row.get(input)?.as_ref()).collect();
-            if parts.iter().all(Option::is_none) {
-                return Some(None);
-            }
-            stack(&parts.into_iter().collect::<Option<Vec<_>>>()?).map(Some)
-        })
-        .collect()
-}
-
-/// Tensors one after the other along the first dimension.
-fn stack(parts: &[&Tensor]) -> Option<Tensor> {
-    let first = parts.first()?;
-    let (_, tail) = first.shape().dims().split_first()?;
-    let mut rows = 0_u64;
-    let mut data = BytesMut::with_capacity(parts.iter().map(|part| part.data().len()).sum());
-    for part in parts {
-        let (&count, other) = part.shape().dims().split_first()?;
-        if other != tail || part.datatype() != first.datatype() {
-            return None;
-        }
-        rows = rows.checked_add(count)?;
-        data.extend_from_slice(part.data());
-    }
-    let mut dims = vec![rows];
-    dims.extend_from_slice(tail);
-    Tensor::new(first.datatype(), Shape::new(&dims)?, data.freeze()).ok()
+    rows::join(&rows.iter().map(|row| row.as_slice()).collect::<Vec<_>>())
 }
 
 /// Whether two rows can be part of one request: the same inputs, each of the same datatype and dimensions.
@@ -129,8 +78,7 @@ pub(super) fn alike(a: &Row, b: &Row) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::{Datatype, StringTensorBuilder, TensorSpec};
-    use proptest::prelude::*;
+    use pointsman_core::{Datatype, Shape, TensorSpec};
 
     use super::*;
 
@@ -180,38 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_not_alike_are_not_joined() {
+    fn rows_are_alike_in_every_dimension() {
         let row = |dims: &[u64]| vec![Some(numbers(dims)), None];
         assert!(alike(&row(&[1, 2]), &row(&[1, 2])) && !alike(&row(&[1, 2]), &row(&[1, 3])));
-        assert!(join(&[&row(&[1, 2]), &row(&[1, 3])]).is_none());
-        assert!(join(&[&row(&[1, 2]), &vec![None, None]]).is_none());
-        assert!(join(&[]).is_none());
-        let joined = join(&[&row(&[1, 2]), &row(&[1, 2])]).expect("alike");
-        assert_eq!(joined[0].as_ref().expect("an input").shape().dims(), [2, 2]);
-        assert_eq!(joined[1], None);
-    }
-
-    proptest! {
-        #[test]
-        fn rows_put_together_again_are_the_same(
-            dims in proptest::collection::vec(0_u64..4, 1..4),
-            texts in any::<bool>(),
-        ) {
-            let mut tensor = numbers(&dims);
-            if texts {
-                let mut builder = StringTensorBuilder::default();
-                for n in 0..tensor.elements() {
-                    builder.push("x".repeat(n % 5).as_bytes()).expect("short");
-                }
-                tensor = Tensor::new(Datatype::Bytes, tensor.shape().clone(), builder.finish()).expect("counted");
-            }
-            let rows: Vec<Tensor> = (0..dims[0]).map(|at| cut(&tensor, at).expect("a row")).collect();
-            prop_assert!(cut(&tensor, dims[0]).is_none());
-            if let Some(joined) = stack(&rows.iter().collect::<Vec<_>>()) {
-                prop_assert_eq!(joined, tensor);
-            } else {
-                prop_assert!(rows.is_empty());
-            }
-        }
+        assert!(!alike(&row(&[1, 2]), &vec![None, None]));
     }
 }

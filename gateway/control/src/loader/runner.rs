@@ -7,8 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pointsman_core::{Interrupt, RunInputs, RunOutputs, Session, Tensor};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::fault::LoadFault;
+use super::profile::Took;
 
 /// How long a run that was told to end may take over it. ONNX Runtime ends between two operators.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,12 +32,12 @@ struct Order {
     outputs: Vec<usize>,
 }
 
-type Answer = (Result<RunOutputs, String>, Duration);
+type Answer = (Result<RunOutputs, String>, Took);
 
 /// What one run gave.
 pub(super) struct Ran {
     pub(super) outputs: RunOutputs,
-    pub(super) took: Duration,
+    pub(super) took: Took,
 }
 
 /// Why a run gave nothing.
@@ -85,16 +87,23 @@ impl Runner {
     }
 }
 
+/// The processor's time that the calling thread has taken.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let whole = |part: i64| u64::try_from(part).unwrap_or_default();
+    Duration::from_secs(whole(time.tv_sec)) + Duration::from_nanos(whole(time.tv_nsec))
+}
+
 fn work(
     mut session: Box<dyn Session>,
     taken: &Receiver<Order>,
     answered: &Sender<Answer>,
 ) -> Box<dyn Session> {
     while let Ok(Order { tensors, outputs }) = taken.recv() {
-        let from = Instant::now();
+        let (from, cpu_from) = (Instant::now(), cpu_time());
         let inputs = RunInputs { tensors: &tensors, outputs: &outputs };
         let ran = catch_unwind(AssertUnwindSafe(|| session.run(inputs)));
-        let took = from.elapsed();
+        let took = Took { wall: from.elapsed(), cpu: cpu_time().saturating_sub(cpu_from) };
         let ran = match ran {
             // Runtimes break lines where they like; a reason is one.
             Ok(ran) => ran.map_err(|e| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")),

@@ -2,12 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use pointsman_core::{
-    Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, RunTime, Session, Signature, Tensor,
+    Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, Session, Signature, SizeTime, Tensor,
     VersionNumber, WarmUpInputs,
 };
-use pointsman_predict::{Metrics, Supervisor, Version, VersionSpec};
+use pointsman_predict::{Metrics, RunLimits, Sessions, Supervisor, Version, VersionSpec, rows};
 use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare, unmatched};
 
 use super::batching::{self, Found, Rules};
@@ -16,7 +17,8 @@ use super::rows::Row;
 use super::runner::{RunFault, Runner};
 use super::warm_up::Plan;
 use super::zeros::zeros;
-use super::{LoadJob, Loader, integer_division, memory, run_time};
+use super::{LoadJob, Loader, integer_division, memory, profile, run_time};
+use crate::profiles::{Profiles, Subject};
 
 /// A version whose files were read whole and agree with their digests.
 pub(super) struct Verified {
@@ -27,6 +29,7 @@ pub(super) struct Verified {
 pub(super) struct Loaded {
     files: VersionFiles,
     engine: &'static str,
+    engine_version: String,
     computes: bool,
     loaded: Box<dyn LoadedModel>,
 }
@@ -44,7 +47,7 @@ pub struct Warm {
     spec: VersionSpec,
     stamp: Stamp,
     model: Box<dyn LoadedModel>,
-    sessions: Vec<Box<dyn Session>>,
+    sessions: Sessions,
 }
 
 /// Reads and verifies a version.
@@ -59,6 +62,11 @@ impl Verified {
         self.files.digest
     }
 
+    /// The digest of everything that was read.
+    pub(super) fn contents(&self) -> Digest {
+        self.files.contents()
+    }
+
     /// Gives the files to an engine.
     pub(super) fn load(self, loader: &Loader, job: &LoadJob) -> Result<Loaded, LoadFault> {
         let Self { files } = self;
@@ -71,7 +79,8 @@ impl Verified {
         integer_division::check(name, deadly, divides, &loader.gates, &job.settings)?;
         let loaded = catch_unwind(AssertUnwindSafe(|| engine.load(&files.files, &loader.session)));
         let loaded = loaded.map_err(|_| LoadFault::Panicked { engine: name })??;
-        Ok(Loaded { files, engine: name, computes: engine.computes(), loaded })
+        let (engine_version, computes) = (engine.version(), engine.computes());
+        Ok(Loaded { files, engine: name, engine_version, computes, loaded })
     }
 }
 
@@ -154,7 +163,8 @@ fn check_case(
 impl Checked {
     /// Creates the sessions of all workers, runs each, and measures how long a run takes.
     pub(super) fn warm(self, loader: &Loader, job: &LoadJob) -> Result<Warm, LoadFault> {
-        let Self { loaded: Loaded { files, engine, loaded, .. }, session, mut rows, mut findings } = self;
+        let Self { loaded, session, mut rows, mut findings } = self;
+        let Loaded { files, engine, engine_version, loaded, .. } = loaded;
         let settings = &job.settings;
         let mut signature = loaded.signature().clone();
         for output in &mut signature.outputs {
@@ -175,20 +185,35 @@ impl Checked {
         let mut sessions = Vec::with_capacity(workers);
         let mut next = Some(session);
         let mut cold = "its signature does not say how to make zeros for it".to_owned();
-        while sessions.len() < workers {
+        // One more where runs are short enough for the threads of requests.
+        let mut threads = workers;
+        while sessions.len() < threads {
             let session = next.take().map_or_else(|| loaded.session(), Ok)?;
             let mut runner = Runner::start(session, loader.gates.run_timeout)?;
             if let Some(reason) = plan.warm(&mut runner, &mut findings.warm_up)? {
                 cold = reason;
             }
-            if sessions.is_empty() && loader.gates.latency != LatencyPolicy::Off {
+            if sessions.is_empty() {
                 // One row, so that versions with other golden cases can be compared.
+                let subject = Subject {
+                    digest: &files.digest.to_string(),
+                    engine,
+                    engine_version: &engine_version,
+                    intra_op_threads: loader.session.intra_op_threads,
+                };
                 let one = rows.first().or(first.as_ref());
-                findings.run_time =
-                    one.map(|one| run_time_of(&mut runner, one, outputs)).transpose()?.flatten();
+                let sizes = known_or_measured(&mut runner, one, &plan, &job.profiles, subject)?;
+                let steady = loader.workers.inline && profile::is_steady(&signature, &files.onnx);
+                findings.profile = profile::decide(
+                    sizes,
+                    steady,
+                    settings.batch_rows_max.map(|rows| rows.min(rows_max) as u64),
+                );
+                threads += usize::from(findings.profile.inline_rows_max > 0);
             }
             sessions.push(runner.finish()?);
         }
+        let inline = if threads > workers { sessions.pop() } else { None };
         if findings.warm_up.sessions == 0 {
             findings.warnings.push(format!("it was not warmed: {cold}"));
         }
@@ -200,35 +225,70 @@ impl Checked {
             engine,
             digest: files.digest.to_string(),
             queue_max: settings.queue_max.unwrap_or(loader.workers.queue_max),
-            batch_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
+            request_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
+            limits: RunLimits {
+                batch_rows_max: findings.profile.batch_rows_max,
+                inline_rows_max: findings.profile.inline_rows_max,
+            },
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
         };
+        let sessions = Sessions { workers: sessions, inline };
         Ok(Warm { spec, stamp: files.stamp, model: loaded, sessions })
     }
 }
 
-/// How long runs with these inputs take; nothing where they fail.
-fn run_time_of(
+/// How long runs take: of one row, and of each number of rows that the plan has; those that fail are left out.
+fn known_or_measured(
     runner: &mut Runner,
-    inputs: &[Option<Tensor>],
-    outputs: usize,
-) -> Result<Option<RunTime>, LoadFault> {
-    let outputs: Vec<usize> = (0..outputs).collect();
-    run_time::measure(|| match runner.run(inputs, &outputs) {
-        Ok(ran) => Ok(Some(ran.took)),
-        Err(RunFault::Failed(_)) => Ok(None),
-        Err(RunFault::TooLong(limit)) => {
-            Err(LoadFault::TooLong { gate: Gate::Latency, what: "a run that was measured".into(), limit })
+    one: Option<&Vec<Option<Tensor>>>,
+    plan: &Plan,
+    profiles: &Profiles,
+    subject: Subject<'_>,
+) -> Result<Vec<SizeTime>, LoadFault> {
+    let Some(one) = one else { return Ok(Vec::new()) };
+    let rows = rows::shared(one).unwrap_or(1);
+    let requests: Vec<(u64, &Vec<Option<Tensor>>)> =
+        std::iter::once((rows, one)).chain(plan.joined()).collect();
+    let wanted: Vec<u64> = requests.iter().map(|(rows, _)| *rows).collect();
+    if let Some(sizes) = profiles.known(subject, &wanted) {
+        return Ok(sizes);
+    }
+    let sizes = measured(runner, &requests, plan.outputs())?;
+    profiles.remember(subject, &sizes);
+    Ok(sizes)
+}
+
+fn measured(
+    runner: &mut Runner,
+    requests: &[(u64, &Vec<Option<Tensor>>)],
+    outputs: &[usize],
+) -> Result<Vec<SizeTime>, LoadFault> {
+    let mut sizes = Vec::new();
+    let from = Instant::now();
+    for (place, (rows, tensors)) in (1..).zip(requests) {
+        if from.elapsed() >= profile::BUDGET {
+            break;
         }
-    })
+        let until = from + profile::BUDGET * place / u32::try_from(requests.len()).unwrap_or(1);
+        let run = || match runner.run(tensors, outputs) {
+            Ok(ran) => Ok(Some(ran.took)),
+            Err(RunFault::Failed(_)) => Ok(None),
+            Err(RunFault::TooLong(limit)) => {
+                let what = "a run that was measured".into();
+                Err(LoadFault::TooLong { gate: Gate::Latency, what, limit })
+            }
+        };
+        sizes.extend(profile::measure(*rows, profile::runs_max(place), until, run)?);
+    }
+    Ok(sizes)
 }
 
 /// Holds the run time against that of the version that serves.
 fn compare_latency(loader: &Loader, job: &LoadJob, findings: &mut Findings) -> Result<(), LoadFault> {
     let beside = job.beside.and_then(|beside| beside.run_time);
     let slower = findings
-        .run_time
+        .run_time()
         .zip(beside)
         .and_then(|(own, beside)| run_time::slower(own, beside, loader.gates.latency_ratio_max));
     match (slower, loader.gates.latency) {

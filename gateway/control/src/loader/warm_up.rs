@@ -46,6 +46,16 @@ impl Plan {
         Self { inputs, first, joined, outputs: (0..outputs).collect(), from: Instant::now() }
     }
 
+    /// Requests of several rows, with their number.
+    pub(super) fn joined(&self) -> impl Iterator<Item = (u64, &Row)> {
+        self.joined.iter().map(|(rows, joined)| (*rows as u64, joined))
+    }
+
+    /// All outputs.
+    pub(super) fn outputs(&self) -> &[usize] {
+        &self.outputs
+    }
+
     /// Warms one more session. Gives the reason where not even the first run succeeds.
     ///
     /// # Errors

@@ -212,6 +212,16 @@ impl Reconciler {
         })
     }
 
+    /// Writes what was measured since the last time; it is measured again where that fails.
+    pub(super) fn write_profiles(&mut self) {
+        let profiles = self.profiles.take_unwritten();
+        if !profiles.is_empty()
+            && let Err(error) = self.journal.write_profiles(&profiles)
+        {
+            tracing::warn!("what was measured cannot be kept: {error}");
+        }
+    }
+
     /// Tries again to write what is owed.
     pub(super) fn write_owed(&mut self, now: Instant) {
         if self.journal_rests_until.is_some_and(|until| until > now) {

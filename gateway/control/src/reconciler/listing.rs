@@ -8,6 +8,7 @@ use pointsman_core::ModelName;
 use pointsman_registry::{Card, FolderState, ModelListing, Problem, RegistryError, Scan};
 
 use super::{Reconciler, Tracked};
+use crate::committed::MarkKind;
 use crate::model::{Declared, Found};
 use crate::policy::Policy;
 
@@ -95,10 +96,18 @@ impl Tracked {
         model.tombstone = listing.tombstone;
         let problems: Vec<String> = listing.problems.iter().map(Problem::to_string).collect();
         let declared = Declared::of(&listing, policy.loader.gates.breaking);
+        if !problems.is_empty() {
+            self.settling = None;
+        }
         // A card that makes no sense says nothing: the last one that did goes on counting.
         if problems.is_empty() && self.card_settles(&declared, policy.watch.settle) {
             let model = &mut self.model;
             self.changed |= declared != model.declared || !self.usable;
+            if declared.settings != model.declared.settings {
+                // What failed may pass now.
+                model.committed.marks.retain(|_, mark| mark.kind != MarkKind::Quarantined || !self.usable);
+                model.versions.values_mut().for_each(|state| state.failure = None);
+            }
             model.declared = declared;
             self.usable = true;
             if !vanished {
@@ -142,6 +151,7 @@ impl Tracked {
         }
         self.model.found.clear();
         self.model.tombstone = false;
+        self.settling = None;
     }
 
     /// Whether a version of it may become complete by being left alone.

@@ -1,6 +1,7 @@
 //! Loads: from the order to a version in the snapshot, or to a failure and the next try.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{BreakingPolicy, ModelName, VersionNumber};
@@ -13,6 +14,7 @@ use crate::journal::{Entry, What};
 use crate::loader::{Beside, Gate, LoadFailure, LoadFault, LoadJob, Quarantined, Warm};
 use crate::loading::{Order, UnderWay};
 use crate::model::{Failure, Ready};
+use crate::priority;
 use crate::signature::{Change, compare};
 use crate::watchman::Watchman;
 use crate::wish::Wish;
@@ -33,13 +35,14 @@ impl Reconciler {
         let Some(found) = tracked.model.found.get(&number) else { return false };
         let stamp = found.stamp;
         let serving = tracked.model.committed.default.and_then(|default| tracked.versions.get(&default));
-        let beside = serving.map(|version| Beside { run_time: version.spec().findings.run_time });
+        let beside = serving.map(|version| Beside { run_time: version.spec().findings.run_time() });
         let job = LoadJob {
             model: name.clone(),
             number,
             settings: tracked.model.declared.settings.clone(),
             bytes: found.bytes,
             beside,
+            profiles: self.profiles.clone(),
             quarantined: tracked.quarantined(number),
         };
         let load = Load { model: name.clone(), number, incarnation };
@@ -53,16 +56,20 @@ impl Reconciler {
         let Loaded { load, stamp, result, took } = loaded;
         if !self.loading.ended(&load) {
             // It was given up, and comes too late.
-            return;
+            return self.discard(result.ok());
         }
         let gate = result.as_ref().err().map(|failure| failure.fault.gate());
         self.metrics.loaded(&load.model, gate, took);
-        let Some(tracked) = self.models.get_mut(&load.model) else { return };
+        self.write_profiles();
+        let Some(tracked) = self.models.get_mut(&load.model) else { return self.discard(result.ok()) };
         tracked.not_loading(load.number);
         match result {
             Ok(warm) => match self.admit(&load, stamp, &warm) {
                 Ok(()) => self.arrived(load, warm, took),
-                Err(fault) => self.failed(&load, stamp, &fault.into(), took),
+                Err(fault) => {
+                    self.discard(Some(warm));
+                    self.failed(&load, stamp, &fault.into(), took);
+                }
             },
             Err(failure) => self.failed(&load, stamp, &failure, took),
         }
@@ -97,7 +104,7 @@ impl Reconciler {
         }
         let allowed = model.declared.breaking == BreakingPolicy::Allow
             || model.committed.wishes.breaking.contains(&load.number)
-            || tracked.pending.iter().any(|pending| pending.wish.allows_breaking(load.number));
+            || tracked.pending.iter().any(|pending| pending.allows_breaking(load.number));
         match model.promised(load.number).map(|promised| compare(promised, warm.signature())) {
             Some(Change::Breaking(differences)) if !allowed => Err(LoadFault::Breaking(differences)),
             _ => Ok(()),
@@ -110,11 +117,9 @@ impl Reconciler {
         let Some(tracked) = self.models.get_mut(name) else { return };
         let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
         let asked = tracked.pending.iter().any(|pending| pending.needs.contains(number));
-        if tracked.model.recognise(*number, stamp, &digest) && !asked {
-            return;
-        }
-        if !tracked.target.load.contains(number) && !asked {
-            return;
+        let kept_out = tracked.model.recognise(*number, stamp, &digest);
+        if !asked && (kept_out || !tracked.target.load.contains(number)) {
+            return self.discard(Some(warm));
         }
         let before = tracked.model.ready(*number).map(|ready| ready.digest.clone());
         let entry = |what, from, why| Entry {
@@ -145,6 +150,7 @@ impl Reconciler {
             Some(swap) => self.raise(&committed, swap),
             None => Ok(()),
         }) {
+            self.discard(Some(warm));
             let fault = LoadFault::NotJournalled(refusal.reason);
             return self.failed(&load, stamp, &fault.into(), took);
         }
@@ -184,12 +190,25 @@ impl Reconciler {
         tracked.versions.insert(load.number, version);
     }
 
+    /// Frees a version that nobody wants, away from this thread.
+    fn discard(&self, warm: Option<Warm>) {
+        let Some(warm) = warm else { return };
+        let engines = self.policy.loader.engines.clone();
+        let free = move || {
+            priority::lower();
+            drop(warm);
+            engines.release_memory();
+        };
+        // Where the system has no thread for that, it is freed here.
+        let _ = thread::Builder::new().name("pointsman-free".into()).spawn(free);
+    }
+
     /// Notes a failed try, and when the next one is.
     fn failed(&mut self, load: &Load, stamp: Stamp, failure: &LoadFailure, took: Duration) {
         let attempts_max = self.policy.attempts_max;
         let Some(tracked) = self.models.get_mut(&load.model) else { return };
-        let LoadFailure { fault, digest } = failure;
-        let digest = digest.map(|digest| digest.to_string());
+        let LoadFailure { fault, contents } = failure;
+        let contents = contents.map(|contents| contents.to_string());
         if let LoadFault::Quarantined(_) = **fault {
             // The same files as ever, in a folder that was touched: they go on being left alone.
             if let Some(mark) = tracked.model.committed.marks.get_mut(&load.number) {
@@ -201,7 +220,12 @@ impl Reconciler {
         let state = tracked.model.versions.entry(load.number).or_default();
         let before = state.failure.take().filter(|failure| failure.stamp == stamp);
         let (attempts, tries) = before.as_ref().map_or((0, 0), |before| (before.attempts, before.tries));
-        let attempts = if fault.is_transient() { attempts } else { attempts + 1 };
+        let attempts = match &**fault {
+            fault if fault.is_transient() => attempts,
+            // Its thread is left behind, and another one would be as well.
+            LoadFault::TooLong { gate: Gate::Engine, .. } => attempts_max,
+            _ => attempts + 1,
+        };
         let quarantined = attempts >= attempts_max;
         let delay = RETRY_FIRST.saturating_mul(1 << tries.min(16)).min(RETRY_MAX);
         let retry_at = (!quarantined).then(|| Instant::now() + delay);
@@ -218,12 +242,16 @@ impl Reconciler {
         });
         tracked.changed = true;
         // A version that serves is not kept out by what was written over it and does not load.
-        if quarantined && !fault.is_incomplete() && tracked.model.ready(load.number).is_none() {
+        // What else was said of it counts for longer.
+        let other_mark =
+            tracked.model.mark(load.number).is_some_and(|mark| mark.kind != MarkKind::Quarantined);
+        let ready = tracked.model.ready(load.number).is_some();
+        if quarantined && !fault.is_incomplete() && !ready && !other_mark {
             let told = format!(
                 "it failed {attempts} times: {reason}; it is left alone until it changes or `pointsman load` asks for it"
             );
             let kind = MarkKind::Quarantined;
-            let mark = Mark { kind, stamp: Some(stamp), digest, reason: told };
+            let mark = Mark { kind, stamp: Some(stamp), digest: contents, reason: told };
             tracked.model.committed.marks.insert(load.number, mark);
         }
         let entry = Entry {
@@ -288,8 +316,8 @@ impl Tracked {
         let mark = self.model.committed.marks.get(&number)?;
         let asked = self.pending.iter().any(|pending| pending.needs.contains(&number));
         let counts = mark.kind == MarkKind::Quarantined && !asked;
-        let digest = mark.digest.clone().filter(|_| counts)?;
-        Some(Quarantined { digest, reason: mark.reason.clone() })
+        let contents = mark.digest.clone().filter(|_| counts)?;
+        Some(Quarantined { contents, reason: mark.reason.clone() })
     }
 
     /// A load of this version came to its end, or is not waited for any more.

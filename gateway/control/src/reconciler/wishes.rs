@@ -11,6 +11,7 @@ use crate::committed::Committed;
 use crate::event::{Granted, Outcome, Reply, Wished};
 use crate::grant::{Grant, Refusal, changes, grant};
 use crate::journal::{Entry, What};
+use crate::target::stand_in;
 use crate::wish::Wish;
 
 /// A wish that waits.
@@ -28,6 +29,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Whether this load is for it, and its operator said that callers may break on the version.
+    pub(super) fn allows_breaking(&self, number: VersionNumber) -> bool {
+        self.needs.contains(&number) && self.wish.allows_breaking(number)
+    }
+
     /// Answers that it comes to nothing.
     pub(super) fn end(self, refusal: &Refusal) {
         for reply in self.replies {
@@ -143,6 +149,11 @@ impl Reconciler {
                     self.grant(name, pending, *new, now);
                     acted = true;
                 }
+                // Nothing is loaded any more.
+                Grant::Needs { .. } if self.draining => {
+                    self.refuse(name, pending, &Refusal::stopping());
+                    acted = true;
+                }
                 Grant::Needs { versions, .. } => match self.missing(name, &mut pending, versions) {
                     Some(refusal) => {
                         self.refuse(name, pending, &refusal);
@@ -217,9 +228,34 @@ impl Reconciler {
             took: None,
             at: SystemTime::now(),
         };
-        match self.change(name, new, entry, pending.wish.lowers(), now) {
-            Ok(()) => self.answer(pending, Outcome::Done, lines),
+        let unloaded = match pending.wish {
+            Wish::Unload { version } => version,
+            _ => None,
+        };
+        // To let another version serve that never did raises it, whatever the wish takes away.
+        let led_back = new.default.is_none_or(|to| old.default == Some(to) || old.history.contains(&to));
+        let lowers = pending.wish.lowers();
+        let stand_in = || Committed { default: stand_in(&tracked.model, &new.marks), ..new.clone() };
+        let fallback = (lowers && !led_back).then(stand_in);
+        let mut changed = self.change(name, new, entry.clone(), lowers && led_back, now);
+        if let (Err(_), Some(fallback)) = (&changed, fallback) {
+            // What is taken away does not wait for the journal: what served before does, or nothing.
+            changed = self.change(name, fallback, entry, true, now);
+        }
+        match changed {
+            Ok(()) => {
+                self.withdraw_needs(name, unloaded);
+                self.answer(pending, Outcome::Done, lines);
+            }
             Err(refusal) => self.refuse(name, pending, &refusal),
+        }
+    }
+
+    /// No wish that waits holds a version any more that was unloaded.
+    fn withdraw_needs(&mut self, name: &ModelName, unloaded: Option<VersionNumber>) {
+        let Some((tracked, unloaded)) = self.models.get_mut(name).zip(unloaded) else { return };
+        for pending in &mut tracked.pending {
+            pending.needs.remove(&unloaded);
         }
     }
 

@@ -281,3 +281,41 @@ fn what_callers_were_promised_counts_also_where_its_folder_is_gone() {
     world.wish(yes).expect("is granted");
     assert_eq!(world.serves(), Some(2));
 }
+
+#[test]
+fn what_breaks_callers_waits_also_where_nothing_serves_any_more() {
+    let breaking = Content { breaks: true, ..GOOD };
+    let mut world = World::new("", &[(1, GOOD)]);
+    world.settle();
+    world.put(2, breaking);
+    world.settle();
+    world.wish(Wish::Unload { version: Some(version(1)) }).expect("is granted");
+    assert_eq!(world.serves(), None);
+    assert!(world.target().held[&version(2)].contains("would break callers of what served"));
+    world.put(3, GOOD);
+    world.settle();
+    assert_eq!(world.serves(), Some(3));
+    // Whoever unloads the whole model promises nothing any more.
+    world.wish(Wish::Unload { version: None }).expect("is granted");
+    world.remove(3);
+    world.wish(Wish::Load { version: None }).expect("is granted");
+    assert_eq!(world.serves(), Some(2));
+}
+
+#[test]
+fn an_alias_is_held_against_what_it_stood_for_also_after_a_restart() {
+    let breaking = Content { breaks: true, ..GOOD };
+    let mut world = World::new("serve = 2\n[aliases]\na = 1", &[(1, GOOD), (2, breaking)]);
+    world.settle();
+    world.card("serve = 2\n[aliases]\na = 2");
+    world.settle();
+    assert_eq!(world.model.committed.aliases["a"], version(1), "2 breaks its callers");
+    world.restart();
+    world.settle();
+    assert_eq!((world.serves(), world.model.committed.aliases["a"]), (Some(2), version(1)));
+    // What it stood for is gone: nothing is known of its callers any more.
+    world.remove(1);
+    world.restart();
+    world.settle();
+    assert_eq!(world.model.committed.aliases["a"], version(2));
+}

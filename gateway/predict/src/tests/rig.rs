@@ -15,8 +15,8 @@ use pointsman_route::Plan;
 use prometheus_client::registry::Registry;
 
 use crate::{
-    AdmissionLimits, Metrics, Outcome, Predictor, Protocol, Publisher, ServedModel, Supervisor, Version,
-    VersionSpec, snapshot_cell,
+    AdmissionLimits, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits, ServedModel, Sessions,
+    Supervisor, Version, VersionSpec, snapshot_cell,
 };
 
 /// What a test and its sessions share.
@@ -175,7 +175,8 @@ pub(super) fn start(
         (0..workers).map(|id| Box::new(Scripted { script: script.clone(), id }) as Box<dyn Session>);
     let model = Box::new(ScriptedModel(script.clone()));
     let supervisor = Arc::new(Told(script.clone()));
-    Version::start(spec(number, queue_max), model, sessions.collect(), supervisor, metrics).unwrap()
+    let sessions = Sessions { workers: sessions.collect(), inline: None };
+    Version::start(spec(number, queue_max), model, sessions, supervisor, metrics).unwrap()
 }
 
 /// A version of `m` from bytes to bytes.
@@ -187,7 +188,8 @@ pub(super) fn spec(number: VersionNumber, queue_max: usize) -> VersionSpec {
         engine: "scripted",
         digest: String::new(),
         queue_max,
-        batch_rows_max: Some(8),
+        request_rows_max: Some(8),
+        limits: RunLimits::default(),
         nonfinite: None,
         findings: Default::default(),
     }

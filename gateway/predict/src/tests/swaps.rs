@@ -12,7 +12,7 @@ use pointsman_core::{
 
 use super::rig::{Rig, request, served, spec};
 use super::until;
-use crate::{Outcome, Predictor, Protocol, Supervisor, Version};
+use crate::{Outcome, Predictor, Protocol, Sessions, Supervisor, Version};
 
 const SWAPS: u64 = 1000;
 const CALLERS: usize = 8;
@@ -109,7 +109,8 @@ async fn every_request_is_answered_by_the_version_that_it_was_pinned_to() {
     let numbered = |number: u64| {
         let session = Numbered { number, freed: freed.clone() };
         let spec = spec(VersionNumber::new(number).unwrap(), CALLERS);
-        Version::start(spec, Box::new(NoModel), vec![Box::new(session)], freed.clone(), &metrics).unwrap()
+        let sessions = Sessions { workers: vec![Box::new(session)], inline: None };
+        Version::start(spec, Box::new(NoModel), sessions, freed.clone(), &metrics).unwrap()
     };
     rig.publish(served(numbered(10)));
     let stop = Arc::new(AtomicBool::new(false));
