@@ -6,6 +6,7 @@ mod app;
 mod bad_grpc;
 mod bad_input;
 mod bad_memory;
+mod batching;
 mod calls;
 mod cancel;
 mod deadline;
