@@ -1,7 +1,7 @@
 //! Wishes of operators: granted at once, or as soon as what they need is loaded; refused, failed or
 //! replaced by a later one. Each gets one truthful answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Instant, SystemTime};
 
 use pointsman_core::{Code, ModelName, VersionNumber};
@@ -32,6 +32,21 @@ impl Pending {
     /// Whether this load is for it, and its operator said that callers may break on the version.
     pub(super) fn allows_breaking(&self, number: VersionNumber) -> bool {
         self.needs.contains(&number) && self.wish.allows_breaking(number)
+    }
+
+    /// The version that it unloads.
+    fn unloads(&self) -> Option<VersionNumber> {
+        match self.wish {
+            Wish::Unload { version } => version,
+            _ => None,
+        }
+    }
+
+    /// Holds a version no more that was unloaded meanwhile.
+    fn holds_no_more(&mut self, unloaded: Option<VersionNumber>) {
+        if let Some(unloaded) = unloaded {
+            self.needs.remove(&unloaded);
+        }
     }
 
     /// Answers that it comes to nothing.
@@ -121,7 +136,8 @@ impl Reconciler {
     pub(super) fn settle_wishes(&mut self, name: &ModelName, now: Instant) -> bool {
         let mut acted = false;
         let Some(tracked) = self.models.get_mut(name) else { return false };
-        for mut pending in std::mem::take(&mut tracked.pending) {
+        let mut waiting = VecDeque::from(std::mem::take(&mut tracked.pending));
+        while let Some(mut pending) = waiting.pop_front() {
             if pending.after_look.is_some_and(|look| look >= self.looks_answered) {
                 self.keep(name, pending);
                 continue;
@@ -146,7 +162,12 @@ impl Reconciler {
                 }
                 Grant::Unchanged => self.answer_unchanged(name, pending),
                 Grant::Now(new) => {
-                    self.grant(name, pending, *new, now);
+                    let unloaded = pending.unloads();
+                    if self.grant(name, pending, *new, now) {
+                        let kept = self.models.get_mut(name).map(|tracked| &mut tracked.pending);
+                        let others = kept.into_iter().flatten().chain(&mut waiting);
+                        others.for_each(|other| other.holds_no_more(unloaded));
+                    }
                     acted = true;
                 }
                 // Nothing is loaded any more.
@@ -206,9 +227,9 @@ impl Reconciler {
         None
     }
 
-    /// Commits what a wish makes.
-    fn grant(&mut self, name: &ModelName, pending: Pending, new: Committed, now: Instant) {
-        let Some(tracked) = self.models.get(name) else { return };
+    /// Commits what a wish makes; says whether that is in effect.
+    fn grant(&mut self, name: &ModelName, pending: Pending, new: Committed, now: Instant) -> bool {
+        let Some(tracked) = self.models.get(name) else { return false };
         let old = &tracked.model.committed;
         let lines = changes(old, &new);
         let swapped = old.default != new.default;
@@ -228,10 +249,6 @@ impl Reconciler {
             took: None,
             at: SystemTime::now(),
         };
-        let unloaded = match pending.wish {
-            Wish::Unload { version } => version,
-            _ => None,
-        };
         // To let another version serve that never did raises it, whatever the wish takes away.
         let led_back = new.default.is_none_or(|to| old.default == Some(to) || old.history.contains(&to));
         let lowers = pending.wish.lowers();
@@ -242,21 +259,12 @@ impl Reconciler {
             // What is taken away does not wait for the journal: what served before does, or nothing.
             changed = self.change(name, fallback, entry, true, now);
         }
+        let granted = changed.is_ok();
         match changed {
-            Ok(()) => {
-                self.withdraw_needs(name, unloaded);
-                self.answer(pending, Outcome::Done, lines);
-            }
+            Ok(()) => self.answer(pending, Outcome::Done, lines),
             Err(refusal) => self.refuse(name, pending, &refusal),
         }
-    }
-
-    /// No wish that waits holds a version any more that was unloaded.
-    fn withdraw_needs(&mut self, name: &ModelName, unloaded: Option<VersionNumber>) {
-        let Some((tracked, unloaded)) = self.models.get_mut(name).zip(unloaded) else { return };
-        for pending in &mut tracked.pending {
-            pending.needs.remove(&unloaded);
-        }
+        granted
     }
 
     fn answer_unchanged(&mut self, name: &ModelName, pending: Pending) {
