@@ -38,30 +38,29 @@ fn what_is_run_together_is_answered_to_whom_it_belongs() {
         let config = format!("[shutdown]\ndrain_delay = \"0s\"\n[serving]\ninline = {inline}\n");
         let gateway = Start::over(repository().join("models")).config(&config).start();
         let http = gateway.http;
-        let caller = |caller: usize| {
-            let own = rows(caller);
-            let alone = ask(http, &own);
+        let alone: Vec<Vec<f64>> = (0..CALLERS).map(rows).map(|own| ask(http, &own)).collect();
+        for (one, other) in (0..CALLERS).zip(1..CALLERS) {
+            assert_ne!(alone[one], alone[other], "their answers tell them apart");
+        }
+        let caller = |(caller, alone): (usize, Vec<f64>)| {
             thread::spawn(move || {
                 for _ in 0..REQUESTS {
-                    let got = ask(http, &own);
+                    let got = ask(http, &rows(caller));
                     let agree =
                         got.len() == alone.len() && got.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-5);
                     assert!(agree, "caller {caller}: {got:?}, alone {alone:?}");
                 }
             })
         };
-        // Each is asked alone first: none of the threads runs before all of the answers are there.
-        let alone: Vec<_> = (0..CALLERS).map(rows).map(|own| ask(http, &own)).collect();
-        for (one, other) in (0..CALLERS).zip(1..CALLERS) {
-            assert_ne!(alone[one], alone[other], "their answers tell them apart");
-        }
-        let callers: Vec<_> = (0..CALLERS).map(caller).collect();
+        let callers: Vec<_> = alone.into_iter().enumerate().map(caller).collect();
         callers.into_iter().for_each(|caller| caller.join().expect("every answer is its own"));
         let labels = "model=\"iris\",version=\"3\"";
         let runs = gateway.metric("pointsman_runs_total", labels);
         let rows = gateway.metric("pointsman_run_rows_total", labels);
-        let answered = (CALLERS * (REQUESTS + 2)) as f64;
-        assert!(runs <= answered && rows > answered, "{runs} runs of {rows} rows for {answered} requests");
+        let sent: usize = (0..CALLERS).map(|caller| self::rows(caller).len() * (REQUESTS + 1)).sum();
+        assert_eq!(rows, sent as f64, "every row is run once");
+        let answered = (CALLERS * (REQUESTS + 1)) as f64;
+        assert!(runs < answered, "of {answered} requests none was run with another");
         assert_eq!(gateway.stop().code, Some(0));
     }
 }
