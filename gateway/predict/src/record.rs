@@ -45,7 +45,7 @@ impl Record {
 
     /// Counts one run.
     pub(crate) fn ran(&self, rows: u64, time: Duration) {
-        self.statistics.ran(rows, time);
+        self.statistics.ran(time);
         self.metrics.ran(rows);
     }
 

@@ -41,7 +41,6 @@ pub struct Statistics {
     pub run: CountedTime,
     /// Runs that succeeded, of one request or several together.
     pub executions: CountedTime,
-    executed_rows: AtomicU64,
     rows: AtomicU64,
     last_answer_ms: AtomicU64,
 }
@@ -59,15 +58,8 @@ impl Statistics {
     }
 
     /// Counts one run.
-    pub(crate) fn ran(&self, rows: u64, time: Duration) {
+    pub(crate) fn ran(&self, time: Duration) {
         self.executions.add(time);
-        self.executed_rows.fetch_add(rows, Ordering::Relaxed);
-    }
-
-    /// Rows of all runs.
-    #[must_use]
-    pub fn executed_rows(&self) -> u64 {
-        self.executed_rows.load(Ordering::Relaxed)
     }
 
     /// Counts one request that failed.

@@ -200,6 +200,8 @@ impl Checked {
                     engine,
                     engine_version: &engine_version,
                     intra_op_threads: loader.session.intra_op_threads,
+                    // These follow from the requests.
+                    rows: &[],
                 };
                 let one = rows.first().or(first.as_ref());
                 let sizes = known_or_measured(&mut runner, one, &plan, &job.profiles, subject)?;
@@ -251,7 +253,8 @@ fn known_or_measured(
     let requests: Vec<(u64, &Vec<Option<Tensor>>)> =
         std::iter::once((rows, one)).chain(plan.joined()).collect();
     let wanted: Vec<u64> = requests.iter().map(|(rows, _)| *rows).collect();
-    if let Some(sizes) = profiles.known(subject, &wanted) {
+    let subject = Subject { rows: &wanted, ..subject };
+    if let Some(sizes) = profiles.known(subject) {
         return Ok(sizes);
     }
     let sizes = measured(runner, &requests, plan.outputs())?;

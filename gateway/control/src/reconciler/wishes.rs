@@ -293,6 +293,10 @@ impl Reconciler {
 
     fn refuse(&mut self, name: &ModelName, pending: Pending, refusal: &Refusal) {
         self.metrics.wished(pending.wish.verb(), refusal.code.name());
+        if let Some(tracked) = self.models.get_mut(name) {
+            // The board shows it as waiting.
+            tracked.changed = true;
+        }
         let entry = Entry {
             what: What::WishRefused,
             model: Some(name.clone()),

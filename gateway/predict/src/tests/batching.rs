@@ -193,7 +193,7 @@ async fn what_waits_is_run_together_and_each_gets_its_own_rows() {
     assert_eq!(answers, [vec![1], vec![2, 3], vec![4], vec![5, 6, 7, 8], vec![9, 10]]);
     assert_eq!(sums.runs(), [vec![0], vec![1, 2, 3, 4, 5, 6, 7], vec![8, 9]]);
     let statistics = version.record().statistics();
-    assert_eq!((statistics.executions.read().0, statistics.executed_rows()), (3, 10));
+    assert_eq!(statistics.executions.read().0, 3);
     assert_eq!((statistics.success.read().0, statistics.rows()), (5, 10));
 }
 
