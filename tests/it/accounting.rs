@@ -51,6 +51,8 @@ fn finished(gateway: &Gateway, grpc: &Grpc) {
     grpc.infer(late).expect_err("too late");
 }
 
+const ROOMY: &str = "/v2/models/gather/infer";
+
 /// Callers that leave: while it runs, while it waits, while the body comes; and one too many.
 fn abandoned(gateway: &Gateway, grpc: &Grpc) {
     let in_flight = |count: f64| {
@@ -65,11 +67,12 @@ fn abandoned(gateway: &Gateway, grpc: &Grpc) {
     other.post(LOOP, trips(FOREVER).as_bytes());
     gateway.wait_for_metric("pointsman_queue_depth", "", |depth| depth == 2.0);
     assert_eq!(post(gateway.http, LOOP, trips(1)).error().1, "QUEUE_FULL");
+    // For a model that has room: one whose queue is full does not get to its body.
     let mut half = Connection::open(gateway.http);
-    let head = format!("POST {LOOP} HTTP/1.1\r\nhost: g\r\ncontent-length: 61440\r\n\r\n{{");
+    let head = format!("POST {ROOMY} HTTP/1.1\r\nhost: g\r\ncontent-length: 61440\r\n\r\n{{");
     half.send(head.as_bytes());
     in_flight(4.0);
-    assert_eq!(post(gateway.http, LOOP, vec![b' '; 60 << 10]).error().1, "OVERLOADED");
+    assert_eq!(post(gateway.http, ROOMY, vec![b' '; 60 << 10]).error().1, "OVERLOADED");
     waiting.abort();
     drop((half, other, running));
     in_flight(0.0);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pointsman_control::Gates;
-use pointsman_core::{EngineChoice, ModelName, Nonfinite};
+use pointsman_core::{EngineChoice, ModelName, Nonfinite, QueueDelay};
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
 use pointsman_wire::limits::Limits;
@@ -75,12 +75,18 @@ pub(crate) struct Listen {
 pub(crate) struct Serving {
     /// Which engine.
     pub(crate) engine: EngineChoice,
+    /// Cores that the runs of all versions share; nothing for all there are.
+    pub(crate) cores: Option<usize>,
     /// Worker threads of a version; nothing for one per core.
     pub(crate) workers: Option<usize>,
     /// Threads that one run may use.
     pub(crate) intra_op_threads: usize,
+    /// Whether those of them that have nothing to do spin.
+    pub(crate) spinning: bool,
     /// Requests that may wait for a version.
     pub(crate) queue_max: usize,
+    /// How long they may, where ever more come.
+    pub(crate) queue_delay: QueueDelay,
     /// Whether runs that are short enough happen on the threads of requests.
     pub(crate) inline: bool,
     /// How NaN and infinities leave as JSON.
@@ -173,9 +179,12 @@ impl Default for Config {
             },
             serving: Serving {
                 engine: EngineChoice::Auto,
+                cores: None,
                 workers: None,
                 intra_op_threads: 1,
+                spinning: false,
                 queue_max: 1024,
+                queue_delay: QueueDelay::Auto,
                 inline: true,
                 nonfinite: Nonfinite::Token,
                 readiness: Readiness::Any,
@@ -343,11 +352,19 @@ pub(crate) fn not_loopback(address: SocketAddr) -> String {
 }
 
 impl Serving {
+    /// How many cores the runs of all versions share.
+    pub(crate) fn cores(&self) -> usize {
+        self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
+
     fn read(&mut self, section: &mut Section<'_>) {
         section.set("engine", &mut self.engine);
+        section.set_optional_within("cores", &mut self.cores, 1..=1024);
         section.set_optional_within("workers", &mut self.workers, 1..=1024);
         section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
+        section.set("spinning", &mut self.spinning);
         section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
+        section.set("queue_delay", &mut self.queue_delay);
         section.set("inline", &mut self.inline);
         section.set("nonfinite", &mut self.nonfinite);
         section.set("readiness", &mut self.readiness);
@@ -374,6 +391,8 @@ fn read_limits(
     section.set_bytes("text_bytes_max", &mut limits.text_bytes_max);
     section.set_within("requests_in_flight_max", &mut admission.requests_max, 1..=10_000_000);
     section.set_bytes("bytes_in_flight_max", &mut admission.bytes_max);
+    section.set_within("requests_per_model_max", &mut admission.requests_per_model_max, 1..=10_000_000);
+    section.set_bytes("bytes_per_model_max", &mut admission.bytes_per_model_max);
     section.set_optional_within(
         "requests_per_caller_max",
         &mut admission.requests_per_caller_max,
@@ -400,6 +419,7 @@ mod tests {
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
+        assert!(config.serving.cores.is_some());
     }
 
     #[test]

@@ -133,6 +133,15 @@ impl Exchange {
         self.request.trace_response()
     }
 
+    /// Lets the request on to its model, or refuses it before its body is read.
+    ///
+    /// # Errors
+    /// Those of [`pointsman_predict::Predictor::enter`].
+    pub(crate) fn enter(&mut self, model: &str, version: &VersionSelector) -> Result<(), PredictError> {
+        let Self { request: Received { gateway, outcome, .. }, permit } = self;
+        gateway.predictor.enter(model, version, permit, outcome)
+    }
+
     /// Picks the version that the request is for, by which it is decoded and run.
     ///
     /// # Errors

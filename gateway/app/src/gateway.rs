@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pointsman_core::{Nonfinite, PredictError, VersionSelector};
-use pointsman_predict::{Predictor, Record, ServedModel, Standing};
+use pointsman_predict::{Cores, Predictor, Record, ServedModel, Standing};
 use pointsman_wire::limits::Limits;
 use pointsman_wire::view::{CountedTime, IndexEntry, IndexState, ModelView, ServerView, StatisticsView};
 use tokio::sync::watch;
@@ -30,6 +30,10 @@ const PLATFORM: &str = "onnxruntime_onnx";
 pub(crate) struct Gateway {
     /// The data path.
     pub(crate) predictor: Predictor,
+    /// The cores that runs share.
+    pub(crate) cores: Arc<Cores>,
+    /// Whether threads of a run that have nothing to do spin.
+    pub(crate) spinning: bool,
     /// What one request may be made of.
     pub(crate) limits: Limits,
     /// How NaN and infinities leave as JSON where neither card nor request says.

@@ -130,6 +130,7 @@ impl Inference {
     ) -> Result<(ModelInferResponse, Prediction, Duration), PredictError> {
         let decode_from = Instant::now();
         exchange.permit().grow(message.encoded_len())?;
+        exchange.enter(&message.model_name, &wire::parse_version(&message.model_version)?)?;
         let InferCall { mut request, form, timeout: asked, .. } =
             wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
         let timeout = [timeout, asked].into_iter().flatten().min();

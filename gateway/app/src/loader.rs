@@ -15,15 +15,15 @@ use crate::trial::ChildTrial;
 #[must_use]
 pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Engines) -> Loader {
     let serving = &config.serving;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Loader {
         registry,
         engines: pointsman_control::Engines::new(engines.available().to_vec()),
         engine: serving.engine,
-        session: SessionOptions { intra_op_threads: serving.intra_op_threads },
+        session: SessionOptions { intra_op_threads: serving.intra_op_threads, spinning: serving.spinning },
         workers: WorkerDefaults {
-            workers: serving.workers.unwrap_or(cores),
+            workers: serving.workers.unwrap_or_else(|| serving.cores()),
             queue_max: serving.queue_max,
+            queue_delay: serving.queue_delay,
             inline: serving.inline && serving.intra_op_threads == 1,
         },
         gates: config.gates.clone(),

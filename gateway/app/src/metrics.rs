@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use pointsman_core::PredictError;
+use pointsman_predict::Version;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -47,6 +48,9 @@ impl Answer for Metrics {
     }
 }
 
+/// The name, the help text and the value of a version's gauge.
+type QueueGauge = (&'static str, &'static str, fn(&Version) -> usize);
+
 /// Gauges whose values are read when they are asked for.
 struct Gauges {
     gateway: Arc<Gateway>,
@@ -81,24 +85,42 @@ impl Collector for Gauges {
                 None,
                 snapshot.generation,
             ),
+            ("pointsman_cores", "Cores that runs share", None, self.gateway.cores.total() as u64),
+            (
+                "pointsman_cores_busy",
+                "Cores on which workers run a model",
+                None,
+                self.gateway.cores.busy() as u64,
+            ),
+            (
+                "pointsman_turns_waited_for",
+                "Workers that have requests and wait for a core",
+                None,
+                self.gateway.cores.waiting() as u64,
+            ),
             ("pointsman_ready", "Whether the gateway is ready", None, u64::from(self.gateway.is_ready())),
         ];
         for (name, help, unit, value) in totals {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }
-        let kind = ConstGauge::new(0_u64).metric_type();
-        let mut depths = encoder.encode_descriptor(
-            "pointsman_queue_depth",
-            "Requests that wait for a version",
-            None,
-            kind,
-        )?;
-        for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
-            let spec = version.spec();
-            let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
-            let gauge = ConstGauge::new(version.queue_depth() as u64);
-            gauge.encode(depths.encode_family(&labels)?)?;
+        let versions = || snapshot.models.values().flat_map(|model| model.versions.values());
+        let queues: [QueueGauge; 2] = [
+            ("pointsman_queue_depth", "Requests that wait for a version", Version::queue_depth),
+            (
+                "pointsman_queue_limit",
+                "Requests that may wait for a version at the moment",
+                Version::queue_limit,
+            ),
+        ];
+        for (name, help, value) in queues {
+            let kind = ConstGauge::new(0_u64).metric_type();
+            let mut gauges = encoder.encode_descriptor(name, help, None, kind)?;
+            for version in versions() {
+                let spec = version.spec();
+                let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
+                ConstGauge::new(value(version) as u64).encode(gauges.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

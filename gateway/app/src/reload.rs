@@ -18,13 +18,15 @@ use crate::telemetry::LogLevel;
 /// Sections whose keys count from the moment they are read again; the others are read at a start alone.
 const LIVE: [&str; 4] = ["registry.", "gates.", "trial.", "model."];
 /// Single keys that do, too. Of `serving` they count for versions that are loaded from then on.
-const LIVE_KEYS: [&str; 6] = [
+const LIVE_KEYS: [&str; 8] = [
     "log.level",
     "serving.engine",
     "serving.workers",
     "serving.queue_max",
+    "serving.queue_delay",
     "serving.inline",
     "serving.intra_op_threads",
+    "serving.spinning",
 ];
 /// Keys of live sections that count at a start alone.
 const STARTED_WITH: [&str; 1] = ["registry.loads_max"];

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pointsman_predict::{Metrics, Predictor, snapshot_cell};
+use pointsman_predict::{Cores, Ground, Metrics, Predictor, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::watch;
@@ -101,7 +101,10 @@ async fn serve(
     let (publisher, snapshots) = snapshot_cell();
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
+    let cores = Cores::new(config.serving.cores());
     let gateway = Arc::new(Gateway {
+        cores: cores.clone(),
+        spinning: config.serving.spinning,
         predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
         limits: config.limits.clone(),
         nonfinite: config.serving.nonfinite,
@@ -112,7 +115,7 @@ async fn serve(
         first_pass_ended: AtomicBool::new(false),
     });
     let policy = control::policy(config, &registry, engines);
-    let data_path = DataPath { metrics, publisher };
+    let data_path = DataPath { ground: Ground { metrics, cores }, publisher };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
     let make_policy = {

@@ -26,7 +26,7 @@ mod zeros;
 
 use std::sync::Arc;
 
-use pointsman_core::{EngineChoice, ModelName, RunTime, SessionOptions, VersionNumber};
+use pointsman_core::{EngineChoice, ModelName, QueueDelay, RunTime, SessionOptions, VersionNumber};
 use pointsman_registry::{Registry, Settings};
 
 use crate::engines::Engines;
@@ -65,6 +65,8 @@ pub struct WorkerDefaults {
     pub workers: usize,
     /// Requests that may wait for it.
     pub queue_max: usize,
+    /// How long they may, where ever more come.
+    pub queue_delay: QueueDelay,
     /// Whether runs that are short enough happen on the threads of requests.
     pub inline: bool,
 }

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_predict::{Metrics as PredictMetrics, Publisher, Record, Version};
+use pointsman_predict::{Ground, Publisher, Record, Version};
 use pointsman_registry::{Card, Problem, Registry, TritonConfig};
 
 use crate::action::{Action, May, next_action};
@@ -54,8 +54,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Loads at a time.
     pub loads_max: usize,
-    /// The instruments of the data path.
-    pub predict_metrics: PredictMetrics,
+    /// What versions have in common: instruments and cores.
+    pub ground: Ground,
     /// The instruments of the control path.
     pub metrics: Metrics,
     /// Where snapshots go.
@@ -74,7 +74,7 @@ pub struct Reconciler {
     journal: Journal,
     policy: Policy,
     metrics: Metrics,
-    predict_metrics: PredictMetrics,
+    ground: Ground,
     published: Published,
     /// What is committed of models that the registry has not shown yet.
     unseen: BTreeMap<ModelName, Committed>,
@@ -153,7 +153,7 @@ impl Reconciler {
             journal: parts.journal,
             policy: parts.policy,
             metrics: parts.metrics,
-            predict_metrics: parts.predict_metrics,
+            ground: parts.ground,
             published: Published::new(parts.publisher, board),
             unseen,
             models: BTreeMap::new(),

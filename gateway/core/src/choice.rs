@@ -1,6 +1,9 @@
 //! Choices that cards, configuration and requests offer, by the words that stand for them.
 
 use std::fmt;
+use std::time::Duration;
+
+use crate::duration::{read_duration, show_duration};
 
 /// Defines a choice among a few words.
 macro_rules! choice {
@@ -119,9 +122,51 @@ choice! {
     }
 }
 
+/// How long requests may stand in line while the line does not get shorter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueueDelay {
+    /// As long as a few runs of the version take.
+    #[default]
+    Auto,
+    /// As long as they like: only the number of places is limited.
+    Off,
+    /// This long.
+    Within(Duration),
+}
+
+impl QueueDelay {
+    /// Reads `auto`, `off` or a time.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "off" => Some(Self::Off),
+            time => read_duration(time).filter(|time| !time.is_zero()).map(Self::Within),
+        }
+    }
+}
+
+impl fmt::Display for QueueDelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Off => f.write_str("off"),
+            Self::Within(time) => f.write_str(&show_duration(*time)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_delay_is_a_word_or_a_time() {
+        for text in ["auto", "off", "50ms", "2s"] {
+            assert_eq!(QueueDelay::parse(text).map(|delay| delay.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!((QueueDelay::parse("0ms"), QueueDelay::parse("on")), (None, None));
+    }
 
     #[test]
     fn words_round_trip() {

@@ -54,11 +54,13 @@ pub struct ModelFiles {
 pub struct SessionOptions {
     /// Threads that one run may use, the calling one included.
     pub intra_op_threads: usize,
+    /// Whether those of them that have nothing to do spin instead of sleeping: a little quicker, and a core each.
+    pub spinning: bool,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { intra_op_threads: 1 }
+        Self { intra_op_threads: 1, spinning: false }
     }
 }
 

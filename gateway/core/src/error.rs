@@ -1,6 +1,7 @@
 //! Everything that can keep a request from an answer, each with one stable code.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::id::VersionSelector;
 use crate::mismatch::InputMismatch;
@@ -149,6 +150,12 @@ pub enum PredictError {
     Overloaded { what: &'static str, limit: usize, key: &'static str },
     #[error("the queue of model '{model}' is full: Exceeds maximum queue size of {limit} (queue_max)")]
     QueueFull { model: String, limit: usize },
+    #[error(
+        "the queue of model '{model}' is full: Exceeds maximum queue size of {limit}, as many as are served within {target:?} (queue_delay)"
+    )]
+    QueueLong { model: String, limit: usize, target: Duration },
+    #[error("the queue of model '{model}' is full: a request of higher priority took this one's place")]
+    Shed { model: String },
     #[error("the gateway is shutting down")]
     ShuttingDown,
     #[error("Request timeout expired {}", stage.describe())]
@@ -167,6 +174,8 @@ pub enum PredictError {
 pub enum DeadlineStage {
     /// Before the request was queued.
     Arrival,
+    /// Before a run could end, however soon it began.
+    Run,
     /// In the queue or in the run.
     Ticket,
 }
@@ -175,6 +184,7 @@ impl DeadlineStage {
     fn describe(self) -> &'static str {
         match self {
             Self::Arrival => "before the request was queued",
+            Self::Run => "before it was queued: a run takes longer than what is left",
             Self::Ticket => "while waiting for the model",
         }
     }
@@ -199,7 +209,7 @@ impl PredictError {
             Self::NotRepresentable { .. } => Code::NotRepresentable,
             Self::CallerLimit { .. } => Code::CallerLimit,
             Self::Overloaded { .. } => Code::Overloaded,
-            Self::QueueFull { .. } => Code::QueueFull,
+            Self::QueueFull { .. } | Self::QueueLong { .. } | Self::Shed { .. } => Code::QueueFull,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::Cancelled => Code::Cancelled,

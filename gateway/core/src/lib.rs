@@ -13,6 +13,7 @@
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
 mod choice;
+mod duration;
 mod engine;
 mod error;
 mod findings;
@@ -25,7 +26,10 @@ mod strings;
 mod tensor;
 mod text;
 
-pub use choice::{BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite};
+pub use choice::{
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
+};
+pub use duration::{read_duration, show_duration};
 pub use engine::{
     Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
     SessionOptions,

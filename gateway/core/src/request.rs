@@ -23,6 +23,8 @@ pub struct PredictRequest {
     pub inputs: Vec<InputTensor>,
     /// Names of the outputs to answer with, in this order; empty for all.
     pub outputs: Vec<String>,
+    /// The priority that the caller asks for: 1 comes first, 0 asks for none.
+    pub priority: u64,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }

@@ -119,8 +119,8 @@ impl OnnxRuntime {
         let mut builder = OrtSession::builder(&self.environment).map_err(reason)?;
         builder = builder.with_intra_threads(options.intra_op_threads).map_err(reason)?;
         builder = builder.with_inter_threads(1).map_err(reason)?;
-        builder = builder.with_intra_op_spinning(false).map_err(reason)?;
-        builder = builder.with_inter_op_spinning(false).map_err(reason)?;
+        builder = builder.with_intra_op_spinning(options.spinning).map_err(reason)?;
+        builder = builder.with_inter_op_spinning(options.spinning).map_err(reason)?;
         for (name, bytes) in &files.external {
             builder =
                 builder.with_external_initializer_file_in_memory(name, bytes.clone()).map_err(reason)?;

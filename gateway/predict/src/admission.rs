@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use pointsman_core::PredictError;
 
+use crate::cores::Share;
+
 /// The bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmissionLimits {
@@ -17,22 +19,38 @@ pub struct AdmissionLimits {
     pub requests_max: usize,
     /// Bytes of their bodies.
     pub bytes_max: usize,
+    /// Requests for one model, so that one cannot take all places of the others.
+    pub requests_per_model_max: usize,
+    /// Bytes of their bodies.
+    pub bytes_per_model_max: usize,
     /// Requests of one caller's address; nothing for no such limit.
     pub requests_per_caller_max: Option<usize>,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        Self { requests_max: 4096, bytes_max: 1 << 30, requests_per_caller_max: None }
+        Self {
+            requests_max: 4096,
+            bytes_max: 1 << 30,
+            requests_per_model_max: 2048,
+            bytes_per_model_max: 1 << 29,
+            requests_per_caller_max: None,
+        }
     }
+}
+
+/// What is in flight, of one model or of all.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 /// Counts what is in flight and refuses what is too much.
 #[derive(Debug)]
 pub struct Admission {
     limits: AdmissionLimits,
-    requests: AtomicUsize,
-    bytes: AtomicUsize,
+    all: InFlight,
     /// Requests in flight of each caller that has any, so never more entries than requests.
     callers: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -42,6 +60,8 @@ pub struct Admission {
 pub struct Permit {
     held: HeldBytes,
     caller: Option<IpAddr>,
+    /// That of the model it is for, once that is known.
+    model: Option<Arc<Share>>,
 }
 
 /// Bytes in flight, given back when dropped.
@@ -55,12 +75,7 @@ impl Admission {
     /// An empty door.
     #[must_use]
     pub fn new(limits: AdmissionLimits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            requests: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            callers: Mutex::default(),
-        })
+        Arc::new(Self { limits, all: InFlight::default(), callers: Mutex::default() })
     }
 
     /// Whether [`Admission::admit`] needs to know the caller.
@@ -75,14 +90,14 @@ impl Admission {
     /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many;
     /// [`PredictError::CallerLimit`] where it is one too many of this caller.
     pub fn admit(self: &Arc<Self>, bytes: usize, caller: Option<IpAddr>) -> Result<Permit, PredictError> {
-        if !take(&self.requests, 1, self.limits.requests_max) {
+        if !take(&self.all.requests, 1, self.limits.requests_max) {
             return Err(PredictError::Overloaded {
                 what: "requests",
                 limit: self.limits.requests_max,
                 key: "limits.requests_in_flight_max",
             });
         }
-        let mut permit = Permit { held: self.hold(), caller: None };
+        let mut permit = Permit { held: self.hold(), caller: None, model: None };
         permit.caller = self.count_caller(caller)?;
         permit.grow(bytes)?;
         Ok(permit)
@@ -121,13 +136,13 @@ impl Admission {
     /// Requests in flight.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
+        self.all.requests.load(Ordering::Relaxed)
     }
 
     /// Bytes of request bodies in flight.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.all.bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -135,9 +150,43 @@ impl Permit {
     /// Takes up more bytes than the headers said (a chunked body, or one that unpacks to more).
     ///
     /// # Errors
-    /// As [`HeldBytes::grow`].
+    /// As [`HeldBytes::grow`], and the same for the bytes of the model's requests.
     pub fn grow(&mut self, more: usize) -> Result<(), PredictError> {
-        self.held.grow(more)
+        if let Some(model) = &self.model {
+            take_bytes_of_model(&self.held.admission.limits, model, more)?;
+        }
+        let grown = self.held.grow(more);
+        if let Some(model) = self.model.as_ref().filter(|_| grown.is_err()) {
+            model.in_flight.bytes.fetch_sub(more, Ordering::Relaxed);
+        }
+        grown
+    }
+
+    /// Counts the request, and its bytes, as one for this model from now on.
+    ///
+    /// # Errors
+    /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many for one model.
+    pub(crate) fn enter(&mut self, model: &Arc<Share>) -> Result<(), PredictError> {
+        self.leave_model();
+        let limits = &self.held.admission.limits;
+        let limit = limits.requests_per_model_max;
+        if !take(&model.in_flight.requests, 1, limit) {
+            let key = "limits.requests_per_model_max";
+            return Err(PredictError::Overloaded { what: "requests for one model", limit, key });
+        }
+        if let Err(refused) = take_bytes_of_model(limits, model, self.held.bytes) {
+            model.in_flight.requests.fetch_sub(1, Ordering::Relaxed);
+            return Err(refused);
+        }
+        self.model = Some(model.clone());
+        Ok(())
+    }
+
+    fn leave_model(&mut self) {
+        if let Some(model) = self.model.take() {
+            model.in_flight.requests.fetch_sub(1, Ordering::Relaxed);
+            model.in_flight.bytes.fetch_sub(self.held.bytes, Ordering::Relaxed);
+        }
     }
 
     /// The bytes that it accounts for.
@@ -149,8 +198,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.leave_model();
         let admission = &self.held.admission;
-        admission.requests.fetch_sub(1, Ordering::Relaxed);
+        admission.all.requests.fetch_sub(1, Ordering::Relaxed);
         if let Some(caller) = self.caller {
             admission.uncount_caller(caller);
         }
@@ -164,7 +214,7 @@ impl HeldBytes {
     /// [`PredictError::Overloaded`] where they are too many; what was held stays held.
     pub fn grow(&mut self, more: usize) -> Result<(), PredictError> {
         let limit = self.admission.limits.bytes_max;
-        if !take(&self.admission.bytes, more, limit) {
+        if !take(&self.admission.all.bytes, more, limit) {
             let key = "limits.bytes_in_flight_max";
             return Err(PredictError::Overloaded { what: "bytes of requests", limit, key });
         }
@@ -174,7 +224,7 @@ impl HeldBytes {
 
     /// Gives all of them back.
     pub fn release(&mut self) {
-        self.admission.bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        self.admission.all.bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
     }
 }
 
@@ -182,6 +232,15 @@ impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.release();
     }
+}
+
+fn take_bytes_of_model(limits: &AdmissionLimits, model: &Share, more: usize) -> Result<(), PredictError> {
+    let limit = limits.bytes_per_model_max;
+    if take(&model.in_flight.bytes, more, limit) {
+        return Ok(());
+    }
+    let key = "limits.bytes_per_model_max";
+    Err(PredictError::Overloaded { what: "bytes of requests for one model", limit, key })
 }
 
 /// Adds to a counter unless that would lead past `max`.
@@ -192,7 +251,10 @@ fn take(counter: &AtomicUsize, amount: usize, max: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pointsman_core::ModelName;
+
     use super::*;
+    use crate::cores::Cores;
 
     #[test]
     fn nothing_passes_the_limits_and_everything_comes_back() {
@@ -227,5 +289,35 @@ mod tests {
         drop(first);
         assert!(door.admit(0, Some(one)).is_ok());
         assert_eq!(door.callers.lock().len(), 1, "callers without requests are forgotten");
+    }
+
+    #[test]
+    fn one_model_cannot_take_all_places() {
+        let limits = AdmissionLimits {
+            requests_per_model_max: 2,
+            bytes_per_model_max: 100,
+            ..AdmissionLimits::default()
+        };
+        let (door, cores) = (Admission::new(limits), Cores::new(1));
+        let share = |name: &str| cores.share(&ModelName::new(name).unwrap());
+        let (busy, quiet) = (share("busy"), share("quiet"));
+        let mut permits: Vec<Permit> = (0..3).map(|_| door.admit(40, None).unwrap()).collect();
+        permits[0].enter(&busy).unwrap();
+        permits[1].enter(&busy).unwrap();
+        assert!(matches!(permits[2].enter(&busy), Err(PredictError::Overloaded { limit: 2, .. })));
+        permits[2].enter(&quiet).unwrap();
+        assert!(matches!(permits[1].grow(21), Err(PredictError::Overloaded { limit: 100, .. })));
+        permits[1].grow(20).unwrap();
+        permits.truncate(1);
+        assert!(permits[0].grow(61).is_err());
+        permits[0].enter(&quiet).unwrap();
+        let counts = |share: &Share| {
+            (share.in_flight.requests.load(Ordering::Relaxed), share.in_flight.bytes.load(Ordering::Relaxed))
+        };
+        assert_eq!((counts(&busy), counts(&quiet), door.bytes()), ((0, 0), (1, 40), 40));
+        // Nothing is counted of what all models together have no room for.
+        assert!(permits[0].grow(usize::MAX).is_err());
+        drop(permits);
+        assert_eq!((counts(&quiet), door.bytes()), ((0, 0), 0));
     }
 }

@@ -10,6 +10,7 @@ use pointsman_core::{LoadedModel, Session};
 
 use crate::crashes::Crashes;
 use crate::lead::Inline;
+use crate::limits::RunTimes;
 use crate::queue::RunSlot;
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
@@ -19,6 +20,7 @@ pub(crate) struct Crew {
     /// Taken when the crew is dropped.
     model: Option<Box<dyn LoadedModel>>,
     record: Counting,
+    run_times: RunTimes,
     crashes: Mutex<Crashes>,
     supervisor: Arc<dyn Supervisor>,
     /// Runs on threads of requests, and is freed on a worker's.
@@ -29,12 +31,14 @@ impl Crew {
     pub(crate) fn new(
         model: Box<dyn LoadedModel>,
         record: Counting,
+        run_times: RunTimes,
         supervisor: Arc<dyn Supervisor>,
         inline: Option<Box<dyn Session>>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|crew| Self {
             model: Some(model),
             record,
+            run_times,
             crashes: Mutex::default(),
             supervisor,
             inline: inline.map(|session| Inline::new(session, crew.clone())),
@@ -49,6 +53,11 @@ impl Crew {
     /// What is counted of the version.
     pub(crate) fn record(&self) -> &Record {
         self.record.record()
+    }
+
+    /// How long runs take.
+    pub(crate) fn run_times(&self) -> &RunTimes {
+        &self.run_times
     }
 
     /// Another session, whose runs are interrupted by `slot` from now on.

@@ -16,7 +16,7 @@ use pointsman_core::Session;
 
 use crate::crew::Crew;
 use crate::line::Line;
-use crate::run::{Ended, Place, run};
+use crate::run::{Ended, Site, run};
 use crate::version::Version;
 
 /// How long one lead may go on: nothing else happens on the thread meanwhile.
@@ -100,7 +100,7 @@ impl Lead {
             return;
         };
         let Some(session) = session.as_mut() else { return };
-        let place = Place { slot: None, record: crew.record() };
+        let site = Site { slot: None, record: crew.record(), run_times: crew.run_times() };
         let mut jobs = Vec::new();
         let from = Instant::now();
         let mut until = from;
@@ -109,7 +109,7 @@ impl Lead {
             if jobs.is_empty() {
                 return;
             }
-            let ended = run(session.as_mut(), &mut jobs, place);
+            let ended = run(session.as_mut(), &mut jobs, site);
             if !jobs.is_empty() {
                 self.line.put_back(&mut jobs);
             }

@@ -9,12 +9,17 @@
 //! [`Snapshot`], published as a whole by whoever holds the [`Publisher`].
 
 mod admission;
+mod batch;
+mod congestion;
+mod cores;
 mod crashes;
 mod crew;
 mod lead;
+mod limits;
 mod line;
 mod metrics;
 mod outcome;
+mod parts;
 mod pipeline;
 mod queue;
 mod record;
@@ -30,12 +35,13 @@ mod worker;
 mod tests;
 
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
+pub use cores::Cores;
+pub use limits::{Priorities, RunLimits, RunTimes};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Pinned, Predictor};
-pub use queue::RunLimits;
 pub use record::Record;
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Standing, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};
 pub use supervisor::Supervisor;
-pub use version::{Sessions, Version, VersionSpec};
+pub use version::{Ground, Sessions, Version, VersionSpec};

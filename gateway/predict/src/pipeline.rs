@@ -10,12 +10,12 @@ use pointsman_core::{
 };
 use pointsman_route::Pick;
 
-use crate::admission::{Admission, AdmissionLimits};
+use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::lead::Lead;
 use crate::line::JoinError;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
-use crate::queue::{Reply, Ticket, WorkerGone};
+use crate::queue::{Reply, Task, Ticket, Unanswered, WorkerGone};
 use crate::snapshot::Reader;
 use crate::version::Version;
 
@@ -84,6 +84,25 @@ impl Predictor {
         Ok(Pinned { pick, version: version.clone() })
     }
 
+    /// Looks whether a request for this model would be refused, before its body is read, and counts it as one of the
+    /// model's from now on.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::pin`], and [`PredictError`] where the model has too much in flight or in its queue.
+    pub fn enter(
+        &self,
+        model: &str,
+        version: &VersionSelector,
+        permit: &mut Permit,
+        outcome: &mut Outcome,
+    ) -> Result<(), PredictError> {
+        let snapshot = self.snapshots.pin();
+        let (_, version) = snapshot.pick(model, version)?;
+        outcome.reached(version);
+        version.queue.check().map_err(|error| refused(version, error))?;
+        permit.enter(&version.share)
+    }
+
     /// Predicts. Dropping the future takes the request back: it is not run if it still waits, and is
     /// interrupted if it runs.
     ///
@@ -115,18 +134,39 @@ fn submit(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Res
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
     outcome.has_rows(rows);
     let queued_at = Instant::now();
-    if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
-        return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
+    if let Some(deadline) = request.deadline {
+        in_time(&version, rows, deadline, queued_at)?;
     }
     // Neither how long they run nor that they may be run together was checked with optional inputs.
     let specs = version.signature().inputs.iter();
     let is_plain = specs.zip(&inputs).all(|(spec, input)| !spec.optional || input.is_none());
-    let submitted = version.queue.submit(inputs, is_plain, outputs.clone(), request.deadline, queued_at);
-    let (ticket, lead) = submitted.map_err(|error| match error {
-        JoinError::Full => PredictError::QueueFull { model: model(), limit: version.spec().queue_max },
-        JoinError::Closed => PredictError::ShuttingDown,
-    })?;
+    let level = version.spec().limits.priorities.level(request.priority);
+    let (deadline, outputs_wanted) = (request.deadline, outputs.clone());
+    let task = Task { inputs, is_plain, outputs: outputs_wanted, level, deadline, queued_at };
+    let (ticket, lead) = version.queue.submit(task).map_err(|error| refused(&version, error))?;
     Ok(Submitted { ticket, lead, deadline: request.deadline, placed: Placed { pick, version, outputs } })
+}
+
+/// Whether a request of so many rows can be answered before its deadline: a run takes its time, whoever waits.
+fn in_time(version: &Version, rows: u64, deadline: Instant, now: Instant) -> Result<(), PredictError> {
+    let stage = if deadline <= now {
+        DeadlineStage::Arrival
+    } else if deadline <= now + version.spec().limits.run_times.least(rows) {
+        DeadlineStage::Run
+    } else {
+        return Ok(());
+    };
+    Err(PredictError::DeadlineExceeded { stage })
+}
+
+/// Why there is no place in the queue.
+fn refused(version: &Version, error: JoinError) -> PredictError {
+    let model = version.spec().model.to_string();
+    match error {
+        JoinError::Full => PredictError::QueueFull { model, limit: version.spec().queue_max },
+        JoinError::Long { limit, target } => PredictError::QueueLong { model, limit, target },
+        JoinError::Closed => PredictError::ShuttingDown,
+    }
 }
 
 /// A request that waits for its answer.
@@ -156,7 +196,7 @@ async fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Reply, Predic
         },
     };
     answer.map_err(|WorkerGone| match deadline {
-        // A worker drops a job unanswered when its deadline has passed, or when it goes down.
+        // A worker drops a job unanswered when it goes down.
         Some(deadline) if deadline <= Instant::now() => expired,
         _ => PredictError::ShuttingDown,
     })
@@ -167,9 +207,14 @@ impl Placed {
         let spec = self.version.spec();
         let (model, version) = (|| spec.model.to_string(), spec.number.get());
         let (outputs, times) = reply.map_err(|error| match error {
-            RunError::Rejected(reason) => PredictError::InputRejected { model: model(), version, reason },
-            RunError::Interrupted => PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket },
-            RunError::Failed(reason) => {
+            Unanswered::Run(RunError::Rejected(reason)) => {
+                PredictError::InputRejected { model: model(), version, reason }
+            }
+            Unanswered::Run(RunError::Interrupted) | Unanswered::Late => {
+                PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket }
+            }
+            Unanswered::Shed => PredictError::Shed { model: model() },
+            Unanswered::Run(RunError::Failed(reason)) => {
                 tracing::warn!(model = %spec.model, version, "a run failed: {reason}");
                 PredictError::SessionFailed { model: model(), version }
             }

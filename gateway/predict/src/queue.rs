@@ -1,6 +1,7 @@
 //! The queue before a version's workers, and the ticket for a place in it.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,22 +12,49 @@ use pointsman_core::{Interrupt, RunError, RunOutputs, StageTimes, Tensor};
 use tokio::sync::oneshot;
 
 use crate::lead::{Inline, Lead};
-use crate::line::{Jobs, JoinError, Joined, Line};
+use crate::limits::RunLimits;
+use crate::line::{Jobs, JoinError, Joined, Line, Place};
 use crate::rows;
 
 /// What a worker answers.
-pub(crate) type Reply = Result<(RunOutputs, StageTimes), RunError>;
+pub(crate) type Reply = Result<(RunOutputs, StageTimes), Unanswered>;
+
+/// Why a job has no outputs.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// Its run failed.
+    Run(RunError),
+    /// It could not have ended before its deadline.
+    Late,
+    /// One of higher priority got its place in the line.
+    Shed,
+}
+
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) inputs: Vec<Option<Tensor>>,
+    /// No optional input is given.
+    pub(crate) is_plain: bool,
+    pub(crate) outputs: Vec<usize>,
+    /// The priority: 1 comes first.
+    pub(crate) level: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) queued_at: Instant,
+}
 
 /// One request in the queue.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) id: u64,
+    pub(crate) place: Place,
     pub(crate) inputs: Vec<Option<Tensor>>,
     pub(crate) outputs: Vec<usize>,
     /// Rows of its inputs.
     pub(crate) rows: u64,
     /// Whether it may be run together with others.
     pub(crate) joins: bool,
+    /// The most rows of it that are run at once, where it has more.
+    pub(crate) part_rows: Option<NonZero<u64>>,
     /// Whether its run is short enough for the thread of a request.
     pub(crate) is_short: bool,
     pub(crate) deadline: Option<Instant>,
@@ -49,21 +77,6 @@ pub(crate) struct Queue {
     limits: RunLimits,
     /// Where runs are short enough for the threads of requests.
     inline: Option<Arc<Inline>>,
-}
-
-/// How many rows are run at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunLimits {
-    /// The most rows of several requests that are run together; 1 where each is run alone.
-    pub batch_rows_max: u64,
-    /// The most rows that are run on the thread of a request; 0 where none are.
-    pub inline_rows_max: u64,
-}
-
-impl Default for RunLimits {
-    fn default() -> Self {
-        Self { batch_rows_max: 1, inline_rows_max: 0 }
-    }
 }
 
 /// What one worker runs at the moment, so that a ticket can end the run of its own job.
@@ -92,7 +105,7 @@ impl RunSlot {
         // either sees its job here or is seen here.
         jobs.retain(|job| !job.reply.is_closed());
         current.jobs.clear();
-        current.jobs.extend(jobs.iter().map(|job| job.id));
+        current.jobs.extend(jobs.iter().map(|job| job.place.id));
     }
 
     /// Marks the worker as idle and makes its session runnable again.
@@ -132,8 +145,9 @@ impl Queue {
     ) -> Self {
         let idle = |interrupt| Current { jobs: Vec::new(), interrupted: false, interrupt };
         let slot = |interrupt| RunSlot { current: Mutex::new(idle(interrupt)) };
+        let line = Line::new(queue_max, limits.clone(), interrupts.len());
         let runs = Arc::new(interrupts.into_iter().map(slot).collect());
-        Self { line: Line::new(queue_max), runs, limits, inline }
+        Self { line, runs, limits, inline }
     }
 
     /// An end for one more worker.
@@ -150,28 +164,48 @@ impl Queue {
         self.line.len()
     }
 
+    /// The most jobs that may wait at the moment.
+    pub(crate) fn limit(&self) -> usize {
+        self.line.limit()
+    }
+
+    /// Whether a job would get a place at the moment. Where priorities differ, one may that is not there yet.
+    pub(crate) fn check(&self) -> Result<(), JoinError> {
+        self.line.check(if self.limits.priorities.levels > 1 { 0 } else { 1 })
+    }
+
     /// Takes a place, without waiting. With it may come the lead: then it is up to the caller to have the job run.
-    /// `is_plain` says that no optional input is given.
-    pub(crate) fn submit(
-        &self,
-        inputs: Vec<Option<Tensor>>,
-        is_plain: bool,
-        outputs: Vec<usize>,
-        deadline: Option<Instant>,
-        queued_at: Instant,
-    ) -> Result<(Ticket, Option<Lead>), JoinError> {
+    pub(crate) fn submit(&self, task: Task) -> Result<(Ticket, Option<Lead>), JoinError> {
+        let Task { inputs, is_plain, outputs, level, deadline, queued_at } = task;
         let (reply, receiver) = oneshot::channel();
         let shared = rows::shared(&inputs).filter(|_| is_plain);
-        let RunLimits { batch_rows_max, inline_rows_max } = self.limits;
+        let RunLimits { batch_rows_max, part_rows_max, inline_rows_max, .. } = self.limits;
         let joins = batch_rows_max > 1 && shared.is_some_and(|rows| (1..batch_rows_max).contains(&rows));
+        let part_rows =
+            part_rows_max.and_then(NonZero::new).filter(|max| shared.is_some_and(|rows| rows > max.get()));
         let inline = self.inline.as_ref().filter(|inline| inline.is_able());
         let is_short = inline.is_some() && shared.is_some_and(|rows| rows <= inline_rows_max);
         let rows = shared.unwrap_or(1);
-        let job = |id| Job { id, inputs, outputs, rows, joins, is_short, deadline, queued_at, reply };
-        let Joined { id, leads } = self.line.join(job)?;
+        let job = |place| Job {
+            place,
+            inputs,
+            outputs,
+            rows,
+            joins,
+            part_rows,
+            is_short,
+            deadline,
+            queued_at,
+            reply,
+        };
+        let Joined { place, leads, shed } = self.line.join(level, job)?;
+        if let Some(shed) = shed {
+            // Nobody takes the reply where the ticket was dropped meanwhile.
+            let _ = shed.reply.send(Err(Unanswered::Shed));
+        }
         let lead = inline.filter(|_| leads).map(|inline| Lead::new(&self.line, inline, inline_rows_max));
         let (line, runs) = (self.line.clone(), self.runs.clone());
-        Ok((Ticket { id, receiver, line, runs, answered: false }, lead))
+        Ok((Ticket { place, receiver, line, runs, answered: false }, lead))
     }
 }
 
@@ -185,7 +219,7 @@ impl Drop for Queue {
 /// and is never run, a running one is interrupted.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    id: u64,
+    place: Place,
     receiver: oneshot::Receiver<Reply>,
     line: Arc<Line>,
     runs: Arc<Vec<RunSlot>>,
@@ -212,9 +246,9 @@ impl Drop for Ticket {
             return;
         }
         self.receiver.close();
-        self.line.leave(self.id);
+        self.line.leave(self.place);
         for run in self.runs.iter() {
-            run.interrupt(self.id);
+            run.interrupt(self.place.id);
         }
     }
 }

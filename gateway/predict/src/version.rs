@@ -5,9 +5,11 @@ use std::thread;
 
 use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
 
+use crate::cores::{Cores, Share};
 use crate::crew::Crew;
+use crate::limits::RunLimits;
 use crate::metrics::Metrics;
-use crate::queue::{Queue, RunLimits};
+use crate::queue::Queue;
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
 use crate::worker::Worker;
@@ -45,12 +47,22 @@ pub struct Sessions {
     pub inline: Option<Box<dyn Session>>,
 }
 
+/// What all versions have in common.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The instruments.
+    pub metrics: Metrics,
+    /// The cores that their runs share.
+    pub cores: Arc<Cores>,
+}
+
 /// A version that serves. Dropping the last handle closes its queue; its workers answer what is
 /// queued, then free their sessions on their own threads.
 pub struct Version {
     spec: VersionSpec,
     workers: usize,
     pub(crate) queue: Queue,
+    pub(crate) share: Arc<Share>,
     record: Counting,
 }
 
@@ -68,16 +80,18 @@ impl Version {
         model: Box<dyn LoadedModel>,
         sessions: Sessions,
         supervisor: Arc<dyn Supervisor>,
-        metrics: &Metrics,
+        ground: &Ground,
     ) -> std::io::Result<Arc<Self>> {
+        let Ground { metrics, cores } = ground;
         let record = metrics.record(&spec.model, spec.number);
         let Sessions { workers: sessions, inline } = sessions;
-        let crew = Crew::new(model, record.clone(), supervisor, inline);
+        let crew = Crew::new(model, record.clone(), spec.limits.run_times.clone(), supervisor, inline);
         let interrupts = sessions.iter().map(|session| session.interrupt()).collect();
-        let queue = Queue::new(spec.queue_max, spec.limits, interrupts, crew.inline().cloned());
-        let (workers, rows_max) = (sessions.len(), spec.limits.batch_rows_max);
+        let queue = Queue::new(spec.queue_max, spec.limits.clone(), interrupts, crew.inline().cloned());
+        let (workers, share) = (sessions.len(), cores.share(&spec.model));
         for (index, session) in sessions.into_iter().enumerate() {
-            let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, rows_max, crew.clone());
+            let turns = (share.clone(), spec.limits.run_cores);
+            let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, turns, crew.clone());
             let alive = metrics.worker();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);
@@ -86,7 +100,7 @@ impl Version {
                 drop(alive);
             })?;
         }
-        Ok(Arc::new(Self { spec, workers, queue, record }))
+        Ok(Arc::new(Self { spec, workers, queue, share, record }))
     }
 
     /// What it is made of.
@@ -111,6 +125,12 @@ impl Version {
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.queue.depth()
+    }
+
+    /// The most requests that may wait at the moment: never more than `queue_max`.
+    #[must_use]
+    pub fn queue_limit(&self) -> usize {
+        self.queue.limit()
     }
 
     /// What is counted of it. It outlives the version.

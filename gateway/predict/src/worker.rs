@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use pointsman_core::{RunError, Session};
 
+use crate::cores::Share;
 use crate::crew::{Crew, free};
 use crate::line::{Jobs, Unable};
-use crate::queue::{Job, RunSlot};
-use crate::run::{Ended, Place, run};
+use crate::queue::{Job, RunSlot, Unanswered};
+use crate::run::{Ended, Site, run};
 
 /// How long a worker waits, the first time and at most, before it asks again for a session that it
 /// did not get. The time doubles in between.
@@ -20,28 +21,32 @@ pub(crate) struct Worker {
     jobs: Jobs,
     runs: Arc<Vec<RunSlot>>,
     index: usize,
-    rows_max: u64,
+    share: Arc<Share>,
+    /// Those that one run takes.
+    cores: usize,
     crew: Arc<Crew>,
 }
 
 impl Worker {
-    /// Worker `index` of the crew, who takes `jobs` of up to `rows_max` rows together.
+    /// Worker `index` of the crew, whose runs take so many `cores` of the model's share.
     pub(crate) fn new(
         jobs: Jobs,
         runs: Arc<Vec<RunSlot>>,
         index: usize,
-        rows_max: u64,
+        (share, cores): (Arc<Share>, usize),
         crew: Arc<Crew>,
     ) -> Self {
-        Self { jobs, runs, index, rows_max, crew }
+        Self { jobs, runs, index, share, cores, crew }
     }
 
     /// Works until the queue is closed and empty, then frees the session, here.
     pub(crate) fn work(mut self, mut session: Box<dyn Session>) {
         let mut jobs = Vec::new();
-        while self.jobs.next(self.rows_max, &mut jobs) {
-            let place = Place { slot: Some(&self.runs[self.index]), record: self.crew.record() };
-            let ended = run(session.as_mut(), &mut jobs, place);
+        while let Some(turn) = self.jobs.next(&self.share, self.cores, &mut jobs) {
+            let (record, run_times) = (self.crew.record(), self.crew.run_times());
+            let site = Site { slot: Some(&self.runs[self.index]), record, run_times };
+            let ended = run(session.as_mut(), &mut jobs, site);
+            drop(turn);
             let panicked = ended == Ended::Panicked;
             if panicked {
                 self.jobs.set_able(false);
@@ -89,7 +94,7 @@ impl Worker {
 
 /// Answers a job that no session can run.
 fn refuse(job: Job, reason: &str) {
-    let reply = Err(RunError::Failed(format!("no worker has a session: {reason}")));
+    let reply = Err(Unanswered::Run(RunError::Failed(format!("no worker has a session: {reason}"))));
     // Nobody takes the reply where the ticket was dropped meanwhile.
     let _ = job.reply.send(reply);
 }

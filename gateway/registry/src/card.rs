@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pointsman_core::{
-    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, VersionNumber, VersionSelector,
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, QueueDelay, VersionNumber,
+    VersionSelector, read_duration,
 };
 use toml::{Table, Value};
 
@@ -16,6 +18,14 @@ use crate::tolerance::Tolerance;
 pub(crate) const WORKERS_MAX: usize = 1024;
 /// The most rows that a card may let run together.
 const BATCH_ROWS_MAX: usize = 4096;
+/// The longest that a card may let a request wait for others.
+const BATCH_DELAY_MAX: Duration = Duration::from_secs(10);
+const DELAY_EXPECTED: &str = "give a time of 10 s at most, such as \"500us\" or \"2ms\"";
+/// The most preferred numbers of rows.
+const PREFERRED_MAX: usize = 16;
+const PREFERRED_EXPECTED: &str = "give a list of up to 16 whole numbers from 1 to 4096, such as [4, 8]";
+/// The most priorities.
+pub(crate) const PRIORITY_LEVELS_MAX: usize = 64;
 /// The longest queue that a card may ask for.
 pub(crate) const QUEUE_MAX: usize = 1_000_000;
 
@@ -39,12 +49,22 @@ pub struct Card {
     pub workers: Option<usize>,
     /// Requests that may wait for each version.
     pub queue_max: Option<usize>,
+    /// How long they may, where ever more come.
+    pub queue_delay: Option<QueueDelay>,
+    /// How many priorities requests can have.
+    pub priority_levels: Option<usize>,
+    /// The priority of a request that says none.
+    pub priority_default: Option<usize>,
     /// How NaN and infinities are said in JSON.
     pub nonfinite: Option<Nonfinite>,
     /// Whether requests may be run together.
     pub batching: Option<BatchingPolicy>,
     /// The most rows of several requests that are run together, where they may be.
     pub batch_rows_max: Option<usize>,
+    /// Numbers of rows that are run together as soon as they are there, ascending.
+    pub batch_rows_preferred: Option<Arc<[u64]>>,
+    /// How long a request waits for others to be run with.
+    pub batch_delay: Option<Duration>,
     /// How far the answers of rows that are run together may lie from those alone, as a part of them;
     /// only where batching is allowed.
     pub batch_rtol: Option<Tolerance>,
@@ -125,9 +145,18 @@ impl Card {
             engine: keys.word("engine", &words(EngineChoice::ALL, EngineChoice::name)),
             workers: keys.count("workers", WORKERS_MAX),
             queue_max: keys.count("queue_max", QUEUE_MAX),
+            queue_delay: keys.take("queue_delay", "give \"auto\", \"off\" or a time such as \"50ms\"", |v| {
+                QueueDelay::parse(v.as_str()?)
+            }),
+            priority_levels: keys.count("priority_levels", PRIORITY_LEVELS_MAX),
+            priority_default: keys.count("priority_default", PRIORITY_LEVELS_MAX),
             nonfinite: keys.word("nonfinite", &words(Nonfinite::ALL, Nonfinite::name)),
             batching: keys.word("batching", &words(BatchingPolicy::ALL, BatchingPolicy::name)),
             batch_rows_max: keys.count("batch_rows_max", BATCH_ROWS_MAX),
+            batch_rows_preferred: keys.take("batch_rows_preferred", PREFERRED_EXPECTED, preferred),
+            batch_delay: keys.take("batch_delay", DELAY_EXPECTED, |v| {
+                read_duration(v.as_str()?).filter(|delay| *delay <= BATCH_DELAY_MAX)
+            }),
             batch_rtol: keys.tolerance("batch_rtol"),
             batch_atol: keys.tolerance("batch_atol"),
             integer_division: keys
@@ -151,6 +180,11 @@ impl Card {
                 keys.report(key, "counts with batching = \"allow\" alone", remedy);
             }
         }
+        let levels = card.priority_levels.unwrap_or(1);
+        if let Some(default) = card.priority_default.filter(|default| *default > levels) {
+            let remedy = "give one of the priority_levels: 1 comes first";
+            keys.report("priority_default", &format!("= {default}, and there are {levels} levels"), remedy);
+        }
         keys.refuse_rest();
         if problems.is_empty() { Ok(card) } else { Err(problems) }
     }
@@ -173,9 +207,14 @@ impl Card {
             engine: self.engine.or(below.engine),
             workers: self.workers.or(below.workers),
             queue_max: self.queue_max.or(below.queue_max),
+            queue_delay: self.queue_delay.or(below.queue_delay),
+            priority_levels: self.priority_levels.or(below.priority_levels),
+            priority_default: self.priority_default.or(below.priority_default),
             nonfinite: self.nonfinite.or(below.nonfinite),
             batching: self.batching.or(below.batching),
             batch_rows_max: self.batch_rows_max.or(below.batch_rows_max),
+            batch_rows_preferred: self.batch_rows_preferred.or(below.batch_rows_preferred),
+            batch_delay: self.batch_delay.or(below.batch_delay),
             batch_rtol: self.batch_rtol.or(below.batch_rtol),
             batch_atol: self.batch_atol.or(below.batch_atol),
             integer_division: self.integer_division.or(below.integer_division),
@@ -237,6 +276,17 @@ fn load(value: &Value) -> Option<Load> {
     }
 }
 
+/// Numbers of rows, ascending.
+fn preferred(value: &Value) -> Option<Arc<[u64]>> {
+    let list = value.as_array().filter(|list| list.len() <= PREFERRED_MAX)?;
+    let count =
+        |item: &Value| usize::try_from(item.as_integer()?).ok().filter(|n| (1..=BATCH_ROWS_MAX).contains(n));
+    let mut sizes = list.iter().map(|item| count(item).map(|n| n as u64)).collect::<Option<Vec<u64>>>()?;
+    sizes.sort_unstable();
+    sizes.dedup();
+    Some(sizes.into())
+}
+
 fn aliases(keys: &mut Keys<'_>) -> BTreeMap<String, VersionNumber> {
     let mut aliases = BTreeMap::new();
     for (name, value) in keys.table("aliases").into_iter().flatten() {
@@ -279,6 +329,11 @@ mod tests {
             engine = "tract"
             workers = 2
             queue_max = 64
+            queue_delay = "50ms"
+            priority_levels = 3
+            priority_default = 2
+            batch_rows_preferred = [8, 4, 8]
+            batch_delay = "500us"
             nonfinite = "null"
             batching = "allow"
             batch_rtol = 0
@@ -297,6 +352,10 @@ mod tests {
         assert_eq!(card.load, Some(Load::Numbers(vec![version(1), version(3)])));
         assert_eq!(card.engine, Some(EngineChoice::Tract));
         assert_eq!((card.workers, card.queue_max), (Some(2), Some(64)));
+        assert_eq!(card.queue_delay, Some(QueueDelay::Within(Duration::from_millis(50))));
+        assert_eq!((card.priority_levels, card.priority_default), (Some(3), Some(2)));
+        assert_eq!(card.batch_rows_preferred.as_deref(), Some(&[4, 8][..]));
+        assert_eq!(card.batch_delay, Some(Duration::from_micros(500)));
         assert_eq!(card.nonfinite, Some(Nonfinite::Null));
         assert_eq!(card.batching, Some(BatchingPolicy::Allow));
         assert_eq!((card.batch_rtol, card.batch_atol), (Tolerance::new(0.0), Tolerance::new(0.5)));
@@ -317,6 +376,10 @@ mod tests {
             on_new = "maybe"
             workers = 0
             queue_max = 1.5
+            queue_delay = "soon"
+            priority_default = 2
+            batch_rows_preferred = [0]
+            batch_delay = "1m"
             batch_rtol = -1
             batch_atol = 1
             speed = "fast"
@@ -334,6 +397,10 @@ mod tests {
                 "iris/model.toml: key on_new = \"maybe\"; give \"serve\" or \"hold\" (\"rollout:NAME\" is reserved)",
                 "iris/model.toml: key workers = 0; give a whole number from 1 to 1024",
                 "iris/model.toml: key queue_max = 1.5; give a whole number from 1 to 1000000",
+                "iris/model.toml: key queue_delay = \"soon\"; give \"auto\", \"off\" or a time such as \"50ms\"",
+                "iris/model.toml: key batch_rows_preferred = a list; give a list of up to 16 whole numbers from 1 to \
+                 4096, such as [4, 8]",
+                "iris/model.toml: key batch_delay = \"1m\"; give a time of 10 s at most, such as \"500us\" or \"2ms\"",
                 "iris/model.toml: key batch_rtol = -1; give a number from 0 on",
                 "iris/model.toml: key aliases.007 has a name that no alias can have; an alias is 1 to 128 \
                  characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
@@ -346,8 +413,11 @@ mod tests {
                  give \"latest\" or a version's number without quotes",
                 "iris/model.toml: key batch_atol counts with batching = \"allow\" alone; add batching = \"allow\", or \
                  take it out: otherwise that of golden.json counts",
+                "iris/model.toml: key priority_default = 2, and there are 1 levels; give one of the priority_levels: \
+                 1 comes first",
                 "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
-                 engine, workers, queue_max, nonfinite, batching, batch_rows_max, batch_rtol, batch_atol, integer_division, breaking, \
+                 engine, workers, queue_max, queue_delay, priority_levels, priority_default, nonfinite, batching, \
+                 batch_rows_max, batch_rows_preferred, batch_delay, batch_rtol, batch_atol, integer_division, breaking, \
                  aliases, inputs, outputs",
             ]
         );

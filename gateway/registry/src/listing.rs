@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pointsman_core::{
-    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, VersionNumber,
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, QueueDelay,
+    VersionNumber,
 };
 
 use crate::card::Card;
 use crate::problem::Problem;
 use crate::stamp::Stamp;
 use crate::tolerance::Tolerance;
-use crate::triton::{DynamicBatching, TritonConfig};
+use crate::triton::TritonConfig;
 use crate::wanted::{Wanted, serving};
 
 /// One look at a registry.
@@ -107,8 +108,14 @@ pub struct Settings {
     pub nonfinite: Option<Nonfinite>,
     /// The most rows that may be run at once.
     pub max_batch_size: Option<usize>,
-    /// How requests are to be joined.
-    pub dynamic_batching: Option<DynamicBatching>,
+    /// How long they may, where ever more come; nothing leaves it to the gateway's configuration.
+    pub queue_delay: Option<QueueDelay>,
+    /// How many priorities requests can have, and that of one which says none.
+    pub priorities: Option<(usize, usize)>,
+    /// Numbers of rows that are run together as soon as they are there, ascending.
+    pub batch_rows_preferred: Arc<[u64]>,
+    /// How long a request waits for others to be run with.
+    pub batch_delay: Duration,
     /// Whether they may be joined at all.
     pub batching: BatchingPolicy,
     /// The most rows of several requests that are run together; nothing leaves it to what runs take.
@@ -161,6 +168,8 @@ impl ModelListing {
     pub fn settings(&self) -> Settings {
         let card = self.card.clone();
         let config = self.config.clone().unwrap_or_default();
+        let batching = config.batching.unwrap_or_default();
+        let priorities = priorities(&card).or(batching.priorities);
         let mut labels = config.labels;
         labels.extend(card.labels);
         Settings {
@@ -169,7 +178,10 @@ impl ModelListing {
             queue_max: card.queue_max.or(config.queue_max),
             nonfinite: card.nonfinite,
             max_batch_size: config.max_batch_size,
-            dynamic_batching: config.batching,
+            queue_delay: card.queue_delay,
+            priorities,
+            batch_rows_preferred: card.batch_rows_preferred.unwrap_or_else(|| batching.preferred_rows.into()),
+            batch_delay: card.batch_delay.unwrap_or(batching.queue_delay_max),
             batching: card.batching.unwrap_or_default(),
             batch_rows_max: card.batch_rows_max,
             batch_rtol: card.batch_rtol,
@@ -181,6 +193,12 @@ impl ModelListing {
             labels,
         }
     }
+}
+
+/// Those that the card says: one in the middle is the default where it says none.
+fn priorities(card: &Card) -> Option<(usize, usize)> {
+    let levels = card.priority_levels?;
+    Some((levels, card.priority_default.unwrap_or(levels.div_ceil(2))))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use pointsman_core::VersionNumber;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
-use crate::card::{QUEUE_MAX, WORKERS_MAX};
+use crate::card::{PRIORITY_LEVELS_MAX, QUEUE_MAX, WORKERS_MAX};
 use crate::location;
 use crate::problem::Problem;
 use schema::model_instance_group::Kind;
@@ -56,9 +56,11 @@ pub enum VersionPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DynamicBatching {
     /// Sizes that a batch is best sent off with.
-    pub preferred_rows: Vec<usize>,
+    pub preferred_rows: Vec<u64>,
     /// How long a request may wait for others.
     pub queue_delay_max: Duration,
+    /// How many priorities there are, and that of a request which says none.
+    pub priorities: Option<(usize, usize)>,
 }
 
 impl TritonConfig {
@@ -248,17 +250,31 @@ impl Reading<'_> {
 
     fn batching(&mut self, batching: ModelDynamicBatching) -> DynamicBatching {
         let sizes = batching.preferred_batch_size.iter();
-        let preferred_rows: Vec<usize> =
-            sizes.filter_map(|&rows| usize::try_from(rows).ok().filter(|&rows| rows > 0)).collect();
-        let said = "dynamic_batching: every request is run by itself, so preferred sizes and the delay have no effect";
-        self.warn(said);
+        let mut preferred_rows: Vec<u64> =
+            sizes.filter_map(|&rows| u64::try_from(rows).ok().filter(|&rows| rows > 0)).collect();
+        preferred_rows.sort_unstable();
         if preferred_rows.len() < batching.preferred_batch_size.len() {
             self.refuse("preferred_batch_size has a size below 1", "give sizes from 1 on");
         }
         DynamicBatching {
             preferred_rows,
             queue_delay_max: Duration::from_micros(batching.max_queue_delay_microseconds),
+            priorities: self.priorities(batching.priority_levels, batching.default_priority_level),
         }
+    }
+
+    fn priorities(&mut self, levels: u64, default: u64) -> Option<(usize, usize)> {
+        let levels = usize::try_from(levels).unwrap_or(usize::MAX);
+        if levels > PRIORITY_LEVELS_MAX {
+            self.refuse("priority_levels is over the most there are", "give at most 64");
+            return None;
+        }
+        let default = usize::try_from(default).unwrap_or(usize::MAX);
+        if levels > 0 && !(1..=levels).contains(&default) {
+            let said = format!("default_priority_level: {default}, and there are {levels} levels");
+            self.refuse(said, "give one from 1 to priority_levels");
+        }
+        (levels > 0).then_some((levels, default))
     }
 }
 

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pointsman_core::{BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite};
+use pointsman_core::{
+    BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay, read_duration,
+    show_duration,
+};
 use toml::Value;
 
 /// A value that a key can have.
@@ -109,33 +112,28 @@ impl Setting for SocketAddr {
     }
 }
 
-/// The longest time that a key may say: moments that far ahead can still be counted with.
-const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
 impl Setting for Duration {
     const EXPECTED: &'static str =
-        "a time with its unit, such as \"250ms\", \"5s\" or \"2m\", of a year at most";
+        "a time with its unit, such as \"500us\", \"250ms\", \"5s\" or \"2m\", of a year at most";
 
     fn read(value: &Value) -> Option<Self> {
-        let text = value.as_str()?;
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let time = match unit {
-            "ms" => Self::from_millis(number),
-            "s" => Self::from_secs(number),
-            "m" => Self::from_secs(number.checked_mul(60)?),
-            _ => return None,
-        };
-        Some(time).filter(|time| *time <= TIME_MAX)
+        read_duration(value.as_str()?)
     }
 
     fn show(&self) -> String {
-        match self.as_millis() {
-            ms if ms % 60_000 == 0 && ms > 0 => quoted(format!("{}m", ms / 60_000)),
-            ms if ms % 1000 == 0 => quoted(format!("{}s", ms / 1000)),
-            ms => quoted(format!("{ms}ms")),
-        }
+        quoted(show_duration(*self))
+    }
+}
+
+impl Setting for QueueDelay {
+    const EXPECTED: &'static str = "\"auto\", \"off\" or a time with its unit, such as \"50ms\"";
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::parse(value.as_str()?)
+    }
+
+    fn show(&self) -> String {
+        quoted(self)
     }
 }
 
@@ -264,7 +262,7 @@ mod tests {
         let text = |t: &str| Value::String(t.into());
         assert_eq!(Duration::read(&text("250ms")), Some(Duration::from_millis(250)));
         assert_eq!(Duration::read(&text("2m")), Some(Duration::from_secs(120)));
-        assert_eq!(Duration::read(&text("527040m")), Some(TIME_MAX));
+        assert_eq!(Duration::read(&text("527040m")), Some(Duration::from_secs(366 * 24 * 60 * 60)));
         for bad in ["5", "s", "-1s", "1h", "1 s", "99999999999999999999s", "527041m", "18446744073709551615s"]
         {
             assert_eq!(Duration::read(&text(bad)), None, "{bad}");

@@ -23,15 +23,15 @@ const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH
 
 /// `POST /v2/models/M/infer`.
 pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
-    predict(http, Protocol::V2Rest, request, async |exchange, headers, body| {
+    predict(http, Protocol::V2Rest, &target, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
         let version = pinned.version().spec();
         let head = wire_v2::InferHead {
             id: exchange.id(),
             nonfinite: version.nonfinite.unwrap_or(http.gateway.nonfinite),
-            model: target.model,
-            version: target.version,
+            model: target.model.clone(),
+            version: target.version.clone(),
             header_length: text(headers, &HEADER_LENGTH)?,
         };
         let signature = || Ok(version.signature.clone());
@@ -54,10 +54,14 @@ pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) 
 
 /// `POST /v1/models/M:predict`.
 pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
-    predict(http, Protocol::V1Rest, request, async |exchange, headers, body| {
+    predict(http, Protocol::V1Rest, &target, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
-        let head = wire_v1::PredictHead { id: exchange.id(), model: target.model, version: target.version };
+        let head = wire_v1::PredictHead {
+            id: exchange.id(),
+            model: target.model.clone(),
+            version: target.version.clone(),
+        };
         let signature = || Ok(pinned.version().signature().clone());
         let call = wire_v1::decode_predict(head, body, &http.gateway.limits, signature)?;
         let mut request = call.request;
@@ -83,6 +87,7 @@ struct Encoded {
 async fn predict(
     http: &Http,
     protocol: Protocol,
+    target: &Target,
     request: Request<Incoming>,
     answer: impl AsyncFnOnce(&mut Exchange, &HeaderMap, Bytes) -> Result<Encoded, PredictError>,
 ) -> Response<AnswerBody> {
@@ -103,7 +108,11 @@ async fn predict(
             return response;
         }
     };
+    let max = http.gateway.limits.body_bytes_max;
+    let entered = exchange.enter(&target.model, &target.version).and_then(|()| check_length(declared, max));
+    let is_asked_for = entered.is_ok();
     let answered = async {
+        entered?;
         let body = read(http, &head.headers, declared, &mut body, &mut exchange).await?;
         answer(&mut exchange, &head.headers, body).await
     };
@@ -115,9 +124,7 @@ async fn predict(
         }
         Err(refused) => {
             exchange.failed(&refused);
-            // Reading asked for the body, unless its declared length was refused before.
-            let max = http.gateway.limits.body_bytes_max;
-            if check_length(declared, max).is_ok() || !waits_to_be_asked(&head.headers) {
+            if is_asked_for || !waits_to_be_asked(&head.headers) {
                 discard(body);
             }
             error(&refused)

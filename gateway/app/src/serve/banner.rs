@@ -32,6 +32,7 @@ pub(super) fn banner(
     let engine = |e: &std::sync::Arc<dyn pointsman_core::Engine>| format!("{} {}", e.name(), e.version());
     let available: Vec<String> = engines.available().iter().map(engine).collect();
     text.push_str(&format!("\nengines  {}\n", available.join(", ")));
+    text.push_str(&format!("cores    {}\n", cores(gateway)));
     text.push_str(&format!(
         "http     http://{}  V2 REST, V1 and TF-Serving REST; gRPC too\n\
          grpc     {}  V2 gRPC, health, reflection\n\
@@ -49,6 +50,13 @@ pub(super) fn banner(
         text.push_str(&format!("\ntry  curl http://{}/v2/models/{}\n", addresses.http, model.name));
     }
     text
+}
+
+/// What the runs of all versions share.
+fn cores(gateway: &Gateway) -> String {
+    let total = gateway.cores.total();
+    let spinning = if gateway.spinning { "on" } else { "off" };
+    format!("{total} for the runs of all versions together, spinning {spinning}")
 }
 
 /// One row for each version of a model, with its aliases; the default one is called so.

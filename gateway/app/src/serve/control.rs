@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use pointsman_control::{Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, WatchPolicy};
-use pointsman_predict::{Metrics, Publisher};
+use pointsman_predict::{Ground, Publisher};
 use pointsman_registry::{Problem, Registry};
 use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::oneshot;
@@ -23,7 +23,7 @@ pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 
 /// What the data path gives to the control path.
 pub(super) struct DataPath {
-    pub(super) metrics: Metrics,
+    pub(super) ground: Ground,
     pub(super) publisher: Publisher,
 }
 
@@ -54,7 +54,7 @@ impl Control {
             journal: Journal::open(state).map_err(|e| e.to_string())?,
             policy,
             loads_max: config.registry.loads_max,
-            predict_metrics: data_path.metrics,
+            ground: data_path.ground,
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
         };

@@ -100,6 +100,17 @@ pub(super) fn batch_rows_max(sizes: &[SizeTime]) -> u64 {
     sizes.iter().find(|size| of_row(size) <= best * NEAR).map_or(1, |size| size.rows)
 }
 
+/// The most rows of one request that are run at once, where it is cut: as many as are run together, or one where rows
+/// get dearer the more there are. Nothing where a request is run whole, as its caller wished.
+pub(super) fn part_rows_max(sizes: &[SizeTime], batch_rows_max: u64) -> Option<u64> {
+    if batch_rows_max > 1 {
+        return Some(batch_rows_max);
+    }
+    let of_row = |size: &SizeTime| size.run_time.median.as_secs_f64() / size.rows.max(1) as f64;
+    let alone = sizes.first().filter(|size| size.rows == 1).map(of_row)?;
+    sizes.iter().any(|size| of_row(size) > alone * NEAR).then_some(1)
+}
+
 /// The most rows that are run on the thread of a request: those of the largest size of at most `rows_max` that is
 /// short, where every smaller one is as well; 0 where none is.
 pub(super) fn inline_rows_max(sizes: &[SizeTime], rows_max: u64) -> u64 {
@@ -157,6 +168,19 @@ mod tests {
         ] {
             let found = batch_rows_max(&sizes(times));
             assert_eq!(found, expected, "{times:?}");
+        }
+    }
+
+    #[test]
+    fn requests_are_cut_where_that_makes_them_no_slower() {
+        for (times, together, expected) in [
+            (&[(1, 10), (2, 11), (4, 13)][..], 4, Some(4)),
+            (&[(1, 6307), (8, 60_788)], 1, Some(1)), // rows get dearer
+            (&[(1, 29_381), (8, 222_166)], 1, None), // a little cheaper
+            (&[(1, 100)], 1, None),
+            (&[], 1, None),
+        ] {
+            assert_eq!(part_rows_max(&sizes(times), together), expected, "{times:?}");
         }
     }
 

@@ -2,14 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pointsman_core::{
     Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, Session, Signature, SizeTime, Tensor,
     VersionNumber, WarmUpInputs,
 };
-use pointsman_predict::{Metrics, RunLimits, Sessions, Supervisor, Version, VersionSpec, rows};
-use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare, unmatched};
+use pointsman_predict::{
+    Ground, Priorities, RunLimits, RunTimes, Sessions, Supervisor, Version, VersionSpec, rows,
+};
+use pointsman_registry::{
+    Digest, GoldenCase, GoldenCases, Settings, Stamp, VersionFiles, compare, unmatched,
+};
 
 use super::batching::{self, Found, Rules};
 use super::fault::{Gate, LoadFault};
@@ -206,11 +210,15 @@ impl Checked {
                 let one = rows.first().or(first.as_ref());
                 let sizes = known_or_measured(&mut runner, one, &plan, &job.profiles, subject)?;
                 let steady = loader.workers.inline && profile::is_steady(&signature, &files.onnx);
-                findings.profile = profile::decide(
-                    sizes,
-                    steady,
-                    settings.batch_rows_max.map(|rows| rows.min(rows_max) as u64),
-                );
+                // Preferred numbers of rows are asked for as much as a limit is.
+                let preferred = settings.batch_rows_preferred.last().copied();
+                let asked = settings.batch_rows_max.map(|rows| rows as u64).or(preferred);
+                findings.profile =
+                    profile::decide(sizes, steady, asked.map(|rows| rows.min(rows_max as u64)));
+                if !settings.batch_delay.is_zero() {
+                    // To wait for others is a worker's work.
+                    findings.profile.inline_rows_max = 0;
+                }
                 threads += usize::from(findings.profile.inline_rows_max > 0);
             }
             sessions.push(runner.finish()?);
@@ -228,15 +236,33 @@ impl Checked {
             digest: files.digest.to_string(),
             queue_max: settings.queue_max.unwrap_or(loader.workers.queue_max),
             request_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
-            limits: RunLimits {
-                batch_rows_max: findings.profile.batch_rows_max,
-                inline_rows_max: findings.profile.inline_rows_max,
-            },
+            limits: limits(loader, settings, &findings),
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
         };
         let sessions = Sessions { workers: sessions, inline };
         Ok(Warm { spec, stamp: files.stamp, model: loaded, sessions })
+    }
+}
+
+/// How the version's requests wait and are run.
+fn limits(loader: &Loader, settings: &Settings, findings: &Findings) -> RunLimits {
+    let profile = &findings.profile;
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let priorities = settings
+        .priorities
+        .map(|(levels, default)| Priorities { levels: count(levels), default: count(default) });
+    RunLimits {
+        batch_rows_max: profile.batch_rows_max,
+        batch_rows_preferred: settings.batch_rows_preferred.clone(),
+        batch_delay: if profile.batch_rows_max > 1 { settings.batch_delay } else { Duration::ZERO },
+        part_rows_max: profile::part_rows_max(&profile.sizes, profile.batch_rows_max)
+            .filter(|_| findings.batching.is_batched()),
+        inline_rows_max: profile.inline_rows_max,
+        run_cores: loader.session.intra_op_threads,
+        queue_delay: settings.queue_delay.unwrap_or(loader.workers.queue_delay),
+        priorities: priorities.unwrap_or_default(),
+        run_times: RunTimes::new(&profile.sizes),
     }
 }
 
@@ -343,12 +369,8 @@ impl Warm {
     ///
     /// # Errors
     /// [`LoadFault::Threads`].
-    pub fn start(
-        self,
-        supervisor: Arc<dyn Supervisor>,
-        metrics: &Metrics,
-    ) -> Result<Arc<Version>, LoadFault> {
-        let started = Version::start(self.spec, self.model, self.sessions, supervisor, metrics);
+    pub fn start(self, supervisor: Arc<dyn Supervisor>, ground: &Ground) -> Result<Arc<Version>, LoadFault> {
+        let started = Version::start(self.spec, self.model, self.sessions, supervisor, ground);
         started.map_err(|e| LoadFault::Threads(e.to_string()))
     }
 }

@@ -169,7 +169,7 @@ impl Reconciler {
             engines: self.policy.loader.engines.clone(),
             stopping: self.stopping.clone(),
         });
-        let version = match warm.start(watchman, &self.predict_metrics) {
+        let version = match warm.start(watchman, &self.ground) {
             Ok(version) => version,
             Err(fault) => return self.failed(&load, stamp, &fault.into(), took),
         };
@@ -286,7 +286,7 @@ impl Reconciler {
                 if retired.until > now {
                     return true;
                 }
-                if !self.predict_metrics.forget(name, *number) {
+                if !self.ground.metrics.forget(name, *number) {
                     // A request is left that still counts there.
                     retired.until = now + FORGET_RETRY;
                     return true;

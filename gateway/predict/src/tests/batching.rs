@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pointsman_core::{
     Datatype, InputTensor, Interrupt, LoadError, LoadedModel, PredictError, PredictRequest, Prediction,
-    RunError, RunInputs, RunOutputs, Session, Shape, Signature, Tensor, VersionNumber,
+    RunError, RunInputs, RunOutputs, RunTime, Session, Shape, Signature, SizeTime, Tensor, VersionNumber,
 };
 use prometheus_client::registry::Registry;
 
 use super::rig::{request, served, spec};
 use crate::{
-    AdmissionLimits, Metrics, Outcome, Predictor, Protocol, RunLimits, Sessions, Version, snapshot_cell,
+    AdmissionLimits, Cores, Ground, Metrics, Outcome, Predictor, Priorities, Protocol, RunLimits, RunTimes,
+    Sessions, Version, snapshot_cell,
 };
 
 /// How long a state is waited for.
@@ -123,10 +124,12 @@ fn data_path(limits: RunLimits, queue_max: usize) -> (Predictor, Arc<Sums>, Arc<
     spec.limits = limits;
     spec.request_rows_max = None;
     let session = || Box::new(PlusOne(sums.clone())) as Box<dyn Session>;
-    let inline = (limits.inline_rows_max > 0).then(session);
+    let inline = (spec.limits.inline_rows_max > 0).then(session);
     let sessions = Sessions { workers: vec![session()], inline };
     let model = Box::new(Model(sums.clone()));
-    let version = Version::start(spec, model, sessions, Arc::new(()), &metrics).expect("threads");
+    let version =
+        Version::start(spec, model, sessions, Arc::new(()), &Ground { metrics, cores: Cores::new(2) })
+            .expect("threads");
     publisher.publish(HashMap::from([(super::rig::model(), Arc::new(served(version.clone())))]));
     (predictor, sums, version)
 }
@@ -159,7 +162,17 @@ async fn answer(asked: Asked) -> Result<Vec<u8>, String> {
     Ok(answer.outputs[0].tensor.data().to_vec())
 }
 
-const BATCHED: RunLimits = RunLimits { batch_rows_max: 8, inline_rows_max: 0 };
+fn limits(batch_rows_max: u64, inline_rows_max: u64) -> RunLimits {
+    RunLimits { batch_rows_max, inline_rows_max, ..RunLimits::default() }
+}
+
+fn batched() -> RunLimits {
+    limits(8, 0)
+}
+
+fn short() -> RunLimits {
+    limits(4, 4)
+}
 
 /// One request that keeps the worker busy, and behind it others, all of which wait.
 async fn behind_one(
@@ -183,7 +196,7 @@ async fn behind_one(
 
 #[tokio::test]
 async fn what_waits_is_run_together_and_each_gets_its_own_rows() {
-    let (predictor, sums, version) = data_path(BATCHED, 64);
+    let (predictor, sums, version) = data_path(batched(), 64);
     let asked = behind_one(&predictor, &sums, &version, &[&[1, 2], &[3], &[4, 5, 6, 7], &[8, 9]]).await;
     sums.change(|state| state.open = true);
     let mut answers = Vec::new();
@@ -199,7 +212,7 @@ async fn what_waits_is_run_together_and_each_gets_its_own_rows() {
 
 #[tokio::test]
 async fn a_row_that_fails_harms_no_other() {
-    let (predictor, sums, version) = data_path(BATCHED, 64);
+    let (predictor, sums, version) = data_path(batched(), 64);
     let asked = behind_one(&predictor, &sums, &version, &[&[1], &[99], &[2]]).await;
     sums.change(|state| state.open = true);
     let mut answers = Vec::new();
@@ -212,7 +225,7 @@ async fn a_row_that_fails_harms_no_other() {
 
 #[tokio::test]
 async fn a_row_that_makes_the_session_panic_costs_one_answer() {
-    let (predictor, sums, version) = data_path(BATCHED, 64);
+    let (predictor, sums, version) = data_path(batched(), 64);
     let asked = behind_one(&predictor, &sums, &version, &[&[1], &[100], &[2]]).await;
     sums.change(|state| state.open = true);
     let mut answers = Vec::new();
@@ -224,7 +237,7 @@ async fn a_row_that_makes_the_session_panic_costs_one_answer() {
 
 #[tokio::test]
 async fn a_run_goes_on_while_anybody_waits_for_it() {
-    let (predictor, sums, version) = data_path(BATCHED, 64);
+    let (predictor, sums, version) = data_path(batched(), 64);
     let mut asked = behind_one(&predictor, &sums, &version, &[&[1], &[2]]).await;
     let (third, second, first) = (asked.pop().expect("3"), asked.pop().expect("2"), asked.pop().expect("1"));
     // The first one leaves: its run ends, and the others are run together.
@@ -244,7 +257,7 @@ async fn a_run_goes_on_while_anybody_waits_for_it() {
 
 #[tokio::test]
 async fn other_shapes_and_outputs_are_run_apart() {
-    let (predictor, sums, version) = data_path(RunLimits { batch_rows_max: 4, inline_rows_max: 0 }, 64);
+    let (predictor, sums, version) = data_path(limits(4, 0), 64);
     let asked = behind_one(&predictor, &sums, &version, &[&[1], &[2, 3, 4, 5], &[6], &[]]).await;
     sums.change(|state| state.open = true);
     for asked in asked {
@@ -254,11 +267,9 @@ async fn other_shapes_and_outputs_are_run_apart() {
     assert_eq!(sums.runs(), [vec![0], vec![1], vec![2, 3, 4, 5], vec![6], vec![]]);
 }
 
-const SHORT: RunLimits = RunLimits { batch_rows_max: 4, inline_rows_max: 4 };
-
 #[tokio::test]
 async fn a_short_run_happens_on_the_thread_of_its_request() {
-    let (predictor, sums, _version) = data_path(SHORT, 64);
+    let (predictor, sums, _version) = data_path(short(), 64);
     sums.change(|state| state.open = true);
     // On the test's own thread: `block_on` drives it.
     let prediction = predict(predictor.clone(), rows(&[1, 2])).await.expect("an answer");
@@ -273,7 +284,7 @@ async fn a_short_run_happens_on_the_thread_of_its_request() {
 
 #[tokio::test]
 async fn requests_that_are_ready_on_one_thread_are_run_together_there() {
-    let (predictor, sums, version) = data_path(SHORT, 64);
+    let (predictor, sums, version) = data_path(short(), 64);
     sums.change(|state| state.open = true);
     let asked: Vec<Asked> = (0..6).map(|row| ask(&predictor, rows(&[row]))).collect();
     for (row, asked) in (1..).zip(asked) {
@@ -285,7 +296,7 @@ async fn requests_that_are_ready_on_one_thread_are_run_together_there() {
 
 #[tokio::test]
 async fn a_request_that_leads_and_leaves_leaves_nobody_behind() {
-    let (predictor, sums, _version) = data_path(SHORT, 64);
+    let (predictor, sums, _version) = data_path(short(), 64);
     sums.change(|state| state.open = true);
     let mut first = Box::pin(predict(predictor.clone(), rows(&[1])));
     // It leads, and gives way once.
@@ -309,7 +320,7 @@ fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 #[tokio::test]
 async fn a_panic_on_the_thread_of_a_request_leaves_the_rest_to_the_workers() {
-    let (predictor, sums, version) = data_path(SHORT, 64);
+    let (predictor, sums, version) = data_path(short(), 64);
     sums.change(|state| state.open = true);
     let asked: Vec<Asked> = [1, 100, 2].iter().map(|&row| ask(&predictor, rows(&[row]))).collect();
     let mut answers = Vec::new();
@@ -328,7 +339,7 @@ async fn a_panic_on_the_thread_of_a_request_leaves_the_rest_to_the_workers() {
 /// Everybody gets their own answer, however requests come, leave and fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_goes_to_the_wrong_caller() {
-    for limits in [BATCHED, SHORT, RunLimits { batch_rows_max: 32, inline_rows_max: 2 }] {
+    for limits in [batched(), short(), limits(32, 2)] {
         let (predictor, sums, version) = data_path(limits, 4096);
         sums.change(|state| state.open = true);
         let mut asked = Vec::new();
@@ -351,4 +362,73 @@ async fn no_answer_goes_to_the_wrong_caller() {
         let counted = BTreeMap::from([("depth", version.queue_depth())]);
         assert_eq!(counted["depth"], 0);
     }
+}
+
+#[tokio::test]
+async fn a_request_of_many_rows_is_cut_and_put_together_again() {
+    let (predictor, sums, version) = data_path(RunLimits { part_rows_max: Some(4), ..batched() }, 64);
+    sums.change(|state| state.open = true);
+    let many: Vec<u8> = (0..10).collect();
+    let prediction = predict(predictor.clone(), rows(&many)).await.expect("an answer");
+    let output = &prediction.outputs[0].tensor;
+    assert_eq!(output.data().to_vec(), (1..11).collect::<Vec<u8>>());
+    assert_eq!(output.shape().dims(), [10, 1]);
+    assert_eq!(sums.runs(), [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);
+    // One row that is refused is the whole request's.
+    assert_eq!(answer(ask(&predictor, rows(&[1, 2, 3, 4, 99, 6]))).await, Err("INPUT_REJECTED".into()));
+    assert_eq!(answer(ask(&predictor, rows(&[1, 2, 3, 4, 100, 6]))).await, Err("SESSION_FAILED".into()));
+    assert_eq!(answer(ask(&predictor, rows(&[1, 2, 3, 4, 5]))).await, Ok(vec![2, 3, 4, 5, 6]));
+    assert_eq!(version.record().statistics().rows(), 15);
+}
+
+#[tokio::test]
+async fn what_is_cut_ends_between_its_parts_where_nobody_waits() {
+    let (predictor, sums, _version) = data_path(RunLimits { part_rows_max: Some(1), ..limits(2, 0) }, 64);
+    let asked = ask(&predictor, rows(&[1, 2, 3]));
+    sums.wait_for(|state| state.waiting == 1).await;
+    asked.abort();
+    assert!(asked.await.expect_err("it was taken back").is_cancelled());
+    sums.change(|state| state.open = true);
+    assert_eq!(answer(ask(&predictor, rows(&[7]))).await, Ok(vec![8]));
+    assert_eq!(sums.runs(), [vec![1], vec![7]]);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_end_in_time_is_not_begun() {
+    let second = Duration::from_secs(1);
+    let run_time = RunTime { median: second, spread: Duration::ZERO, runs: 9 };
+    let run_times = RunTimes::new(&[SizeTime { rows: 1, run_time, slowest: second }]);
+    let (predictor, sums, version) = data_path(RunLimits { run_times, ..RunLimits::default() }, 64);
+    let within = |row, time| PredictRequest { deadline: Some(Instant::now() + time), ..rows(&[row]) };
+    let hopeless = ask(&predictor, within(1, second / 2));
+    assert_eq!(answer(hopeless).await, Err("DEADLINE_EXCEEDED".into()));
+    // This one could, were it not for the one before it.
+    let busy = ask(&predictor, rows(&[2]));
+    sums.wait_for(|state| state.waiting == 1).await;
+    let deadline = Instant::now() + second + second / 20;
+    let late = ask(&predictor, PredictRequest { deadline: Some(deadline), ..rows(&[3]) });
+    while version.queue_depth() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep_until((deadline - second).into()).await;
+    sums.change(|state| state.open = true);
+    assert_eq!((answer(busy).await, answer(late).await), (Ok(vec![3]), Err("DEADLINE_EXCEEDED".into())));
+    assert_eq!(sums.runs(), [vec![2]]);
+}
+
+#[tokio::test]
+async fn the_lowest_priority_is_shed_first() {
+    let priorities = Priorities { levels: 2, default: 2 };
+    let (predictor, sums, version) = data_path(RunLimits { priorities, ..RunLimits::default() }, 2);
+    let mut low = behind_one(&predictor, &sums, &version, &[&[1], &[2]]).await;
+    let high = |row| ask(&predictor, PredictRequest { priority: 1, ..rows(&[row]) });
+    let (first, second) = (high(3), high(4));
+    // Both of those that waited give way, the last to come first; then there is nobody left to give way.
+    assert_eq!(answer(low.pop().expect("three")).await, Err("QUEUE_FULL".into()));
+    assert_eq!(answer(low.pop().expect("two")).await, Err("QUEUE_FULL".into()));
+    assert_eq!(answer(high(5)).await, Err("QUEUE_FULL".into()));
+    sums.change(|state| state.open = true);
+    assert_eq!((answer(first).await, answer(second).await), (Ok(vec![4]), Ok(vec![5])));
+    assert_eq!(answer(low.pop().expect("one")).await, Ok(vec![1]));
+    assert_eq!(sums.runs(), [vec![0], vec![3], vec![4]]);
 }

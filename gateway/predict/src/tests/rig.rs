@@ -15,8 +15,8 @@ use pointsman_route::Plan;
 use prometheus_client::registry::Registry;
 
 use crate::{
-    AdmissionLimits, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits, ServedModel, Sessions,
-    Supervisor, Version, VersionSpec, snapshot_cell,
+    AdmissionLimits, Cores, Ground, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits, ServedModel,
+    Sessions, Supervisor, Version, VersionSpec, snapshot_cell,
 };
 
 /// What a test and its sessions share.
@@ -176,7 +176,8 @@ pub(super) fn start(
     let model = Box::new(ScriptedModel(script.clone()));
     let supervisor = Arc::new(Told(script.clone()));
     let sessions = Sessions { workers: sessions.collect(), inline: None };
-    Version::start(spec(number, queue_max), model, sessions, supervisor, metrics).unwrap()
+    let ground = Ground { metrics: metrics.clone(), cores: Cores::new(4) };
+    Version::start(spec(number, queue_max), model, sessions, supervisor, &ground).unwrap()
 }
 
 /// A version of `m` from bytes to bytes.
@@ -302,6 +303,7 @@ pub(super) fn request(rows: u64) -> PredictRequest {
         parameters: Vec::new(),
         inputs: vec![InputTensor { name: "x".into(), tensor }],
         outputs: Vec::new(),
+        priority: 0,
         deadline: None,
     }
 }

@@ -12,7 +12,7 @@ use pointsman_core::{
 
 use super::rig::{Rig, request, served, spec};
 use super::until;
-use crate::{Outcome, Predictor, Protocol, Sessions, Supervisor, Version};
+use crate::{Cores, Ground, Outcome, Predictor, Protocol, Sessions, Supervisor, Version};
 
 const SWAPS: u64 = 1000;
 const CALLERS: usize = 8;
@@ -105,12 +105,12 @@ async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
 async fn every_request_is_answered_by_the_version_that_it_was_pinned_to() {
     let mut rig = Rig::new(1);
     let freed = Arc::new(Freed::default());
-    let metrics = rig.predictor.metrics().clone();
+    let ground = Ground { metrics: rig.predictor.metrics().clone(), cores: Cores::new(4) };
     let numbered = |number: u64| {
         let session = Numbered { number, freed: freed.clone() };
         let spec = spec(VersionNumber::new(number).unwrap(), CALLERS);
         let sessions = Sessions { workers: vec![Box::new(session)], inline: None };
-        Version::start(spec, Box::new(NoModel), sessions, freed.clone(), &metrics).unwrap()
+        Version::start(spec, Box::new(NoModel), sessions, freed.clone(), &ground).unwrap()
     };
     rig.publish(served(numbered(10)));
     let stop = Arc::new(AtomicBool::new(false));

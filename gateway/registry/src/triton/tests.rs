@@ -49,6 +49,8 @@ dynamic_batching {
   preferred_batch_size: [ 4, 8 ]
   max_queue_delay_microseconds: 100
   preserve_ordering: true
+  priority_levels: 2
+  default_priority_level: 2
   default_queue_policy { timeout_action: DELAY max_queue_size: 64 }
 }
 optimization { execution_accelerators { gpu_execution_accelerator : [ {
@@ -70,6 +72,7 @@ fn a_full_configuration_is_read_and_what_is_not_honoured_is_named() {
             batching: Some(DynamicBatching {
                 preferred_rows: vec![4, 8],
                 queue_delay_max: Duration::from_micros(100),
+                priorities: Some((2, 2)),
             }),
             optional_inputs: BTreeSet::from(["mask".into()]),
             labels: BTreeMap::new(),
@@ -85,7 +88,6 @@ fn a_full_configuration_is_read_and_what_is_not_honoured_is_named() {
              dynamic_batching.default_queue_policy.timeout_action, optimization, parameters, model_warmup, \
              which is not honoured",
             "instance_group.kind: KIND_GPU, but this gateway runs on the CPU",
-            "dynamic_batching: every request is run by itself, so preferred sizes and the delay have no effect",
         ]
     );
 }
@@ -125,6 +127,9 @@ fn what_cannot_be_served_is_a_problem() {
         "output { name: \"a\" label_filename: \"/etc/passwd\" }",
         "instance_group { count: 2000000000 }",
         "dynamic_batching { preferred_batch_size: 0 }",
+        "dynamic_batching { priority_levels: 65 default_priority_level: 1 }",
+        "dynamic_batching { priority_levels: 2 }",
+        "dynamic_batching { priority_levels: 2 default_priority_level: 3 }",
     ] {
         assert_eq!(problems(bad).len(), 1, "{bad}");
     }

@@ -47,6 +47,7 @@ pub fn decode_infer(
         client_id: (!message.id.is_empty()).then(|| message.id.clone()),
         model: message.model_name,
         version,
+        priority: parameters.priority,
         parameters: parameters.custom,
         inputs,
         outputs,

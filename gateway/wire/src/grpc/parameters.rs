@@ -22,6 +22,8 @@ pub(super) struct RequestParameters {
     pub(super) timeout: Option<Duration>,
     /// Whether the answer's tensors are to be in typed fields.
     pub(super) typed_output: bool,
+    /// `priority`: 1 comes first, 0 stands for none.
+    pub(super) priority: u64,
     /// Those that the protocol gives no meaning.
     pub(super) custom: Parameters,
 }
@@ -43,8 +45,7 @@ impl RequestParameters {
     fn take(&mut self, name: String, value: ParameterChoice) -> Result<(), PredictError> {
         match name.as_str() {
             "sequence_id" | "sequence_start" | "sequence_end" => refuse_sequence(&name, &value)?,
-            // There are no queues of other priorities, so every one is the default.
-            "priority" => drop(whole_number(&name, &value)?),
+            "priority" => self.priority = whole_number(&name, &value)?,
             "timeout" => {
                 let microseconds = whole_number(&name, &value)?;
                 self.timeout = (microseconds > 0).then(|| Duration::from_micros(microseconds));

@@ -58,6 +58,7 @@ pub fn decode_predict(
         parameters: Vec::new(),
         inputs,
         outputs: Vec::new(),
+        priority: 0,
         deadline: None,
     };
     Ok(PredictCall { request, form })

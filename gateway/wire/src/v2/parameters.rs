@@ -22,7 +22,9 @@ pub(super) struct RequestParameters {
     pub(super) binary_data_output: Option<bool>,
     /// `nonfinite`, this gateway's own.
     pub(super) nonfinite: Option<Nonfinite>,
-    /// All others, `priority` among them.
+    /// `priority`: 1 comes first, 0 stands for none.
+    pub(super) priority: u64,
+    /// All others.
     pub(super) passed_on: Parameters,
 }
 
@@ -51,11 +53,7 @@ impl RequestParameters {
                 Ok(())
             }
             "priority" => {
-                let value = match reader.unsigned("parameter 'priority'")? {
-                    value @ 0..=0x7fff_ffff_ffff_ffff => ParameterValue::Int(value.cast_signed()),
-                    value => ParameterValue::Uint(value),
-                };
-                this.passed_on.push((key, value));
+                this.priority = reader.unsigned("parameter 'priority'")?;
                 Ok(())
             }
             "sequence_id" | "sequence_start" | "sequence_end" => {

@@ -201,8 +201,8 @@ fn parameters_with_and_without_a_meaning() {
     let call = infer(body, None).expect("parameters");
     assert_eq!(call.timeout, Some(Duration::from_micros(1500)));
     assert_eq!(call.form.nonfinite, Nonfinite::Null);
+    assert_eq!(call.request.priority, 1);
     let expected = [
-        ("priority", ParameterValue::Int(1)),
         ("a", ParameterValue::Bool(true)),
         ("b", ParameterValue::Int(-2)),
         ("c", ParameterValue::Uint(u64::MAX)),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::{
-    Batching, BatchingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, ModelName, RunError, RunTime,
-    SessionOptions, VersionNumber, WarmUp, WarmUpInputs,
+    Batching, BatchingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, ModelName, QueueDelay, RunError,
+    RunTime, SessionOptions, VersionNumber, WarmUp, WarmUpInputs,
 };
 use pointsman_registry::{Digest, DirectoryRegistry, Limits, Settings};
 
@@ -36,7 +36,7 @@ impl Rig {
             engines: Engines::new(vec![Arc::new(engine)]),
             engine: EngineChoice::Auto,
             session: SessionOptions::default(),
-            workers: WorkerDefaults { workers: 3, queue_max: 1, inline: false },
+            workers: WorkerDefaults { workers: 3, queue_max: 1, queue_delay: QueueDelay::Off, inline: false },
             gates: Gates { run_timeout: PATIENCE, ..Gates::default() },
             trial: None,
         };

@@ -39,9 +39,9 @@ fn timeout_is_in_microseconds() {
 }
 
 #[test]
-fn priority_is_read_and_changes_nothing() {
-    call("priority", Uint64Param(3));
-    call("priority", Int64Param(0));
+fn priority_is_a_whole_number() {
+    assert_eq!(call("priority", Uint64Param(3)).request.priority, 3);
+    assert_eq!(call("priority", Int64Param(0)).request.priority, 0);
     assert!(refused(with("priority", Int64Param(-1))).starts_with("invalid value for 'priority'"));
     assert!(refused(with("priority", DoubleParam(1.0))).starts_with("invalid value type for 'priority'"));
 }
