@@ -23,6 +23,7 @@ mod grpc_stream;
 mod kills;
 mod models_bad;
 mod models_bad_kinds;
+mod overload;
 mod passthrough;
 mod smoke;
 mod storm;

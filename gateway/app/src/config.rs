@@ -48,6 +48,8 @@ pub(crate) struct Config {
     /// What may be in flight.
     pub(crate) admission: AdmissionLimits,
     /// Bounds of connections.
+    /// The most that the process may have in memory before requests are refused; nothing leaves it to the system.
+    pub(crate) memory_max: Option<usize>,
     pub(crate) connections: Connections,
     /// The way down.
     pub(crate) shutdown: Shutdown,
@@ -203,6 +205,7 @@ impl Default for Config {
             trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
             limits: Limits::default(),
             admission: AdmissionLimits::default(),
+            memory_max: None,
             connections: Connections {
                 connections_max: 4096,
                 streams_max: 256,
@@ -255,7 +258,8 @@ impl Config {
             s.set("timeout", &mut config.trial.timeout);
         });
         root.section("limits", |s| {
-            read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections)
+            read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections);
+            s.set_optional_bytes("memory_max", &mut config.memory_max);
         });
         root.section("shutdown", |s| {
             s.set("drain_delay", &mut config.shutdown.drain_delay);
@@ -419,7 +423,7 @@ mod tests {
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
-        assert!(config.serving.cores.is_some());
+        assert!(config.serving.cores.is_some() && config.memory_max.is_some());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod grpc;
 mod http;
 mod listen;
 mod loader;
+mod memory_watch;
 mod metrics;
 mod reload;
 mod serve;

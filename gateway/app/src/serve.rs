@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pointsman_predict::{Cores, Ground, Metrics, Predictor, snapshot_cell};
+use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use crate::config::{Config, Effective};
 use crate::engines::Engines;
 use crate::gateway::Gateway;
 use crate::listen::Phase;
+use crate::memory_watch::MemoryWatch;
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 
@@ -84,6 +85,28 @@ fn start(config: &Config, source: Source) -> Result<End, String> {
     end
 }
 
+/// What the listeners share.
+fn gateway(
+    config: &Config,
+    snapshots: Reader,
+    metrics: &Metrics,
+    cores: &Arc<Cores>,
+    phase: watch::Receiver<Phase>,
+) -> Result<Gateway, String> {
+    Ok(Gateway {
+        cores: cores.clone(),
+        spinning: config.serving.spinning,
+        predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
+        limits: config.limits.clone(),
+        nonfinite: config.serving.nonfinite,
+        log_requests: config.log.requests,
+        tracer: Tracer::start(&config.telemetry)?,
+        readiness: config.serving.readiness,
+        phase,
+        first_pass_ended: AtomicBool::new(false),
+    })
+}
+
 /// Serves until told to stop, and drains.
 async fn serve(
     config: &Config,
@@ -102,18 +125,10 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let gateway = Arc::new(Gateway {
-        cores: cores.clone(),
-        spinning: config.serving.spinning,
-        predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
-        limits: config.limits.clone(),
-        nonfinite: config.serving.nonfinite,
-        log_requests: config.log.requests,
-        tracer: Tracer::start(&config.telemetry)?,
-        readiness: config.serving.readiness,
-        phase: phases,
-        first_pass_ended: AtomicBool::new(false),
-    });
+    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases)?);
+    let admission = gateway.predictor.admission().clone();
+    let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
+    memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let policy = control::policy(config, &registry, engines);
     let data_path = DataPath { ground: Ground { metrics, cores }, publisher };
     let (control, first_pass) =

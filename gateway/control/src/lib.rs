@@ -22,6 +22,7 @@ mod grant;
 mod journal;
 pub mod loader;
 mod loading;
+pub mod memory;
 mod metrics;
 mod model;
 mod policy;

@@ -148,6 +148,8 @@ pub enum PredictError {
     CallerLimit { limit: usize, key: &'static str },
     #[error("the gateway is at its limit of {limit} {what} in flight ({key}), try again later")]
     Overloaded { what: &'static str, limit: usize, key: &'static str },
+    #[error("the gateway has hardly any memory left, try again later")]
+    MemoryLow,
     #[error("the queue of model '{model}' is full: Exceeds maximum queue size of {limit} (queue_max)")]
     QueueFull { model: String, limit: usize },
     #[error(
@@ -208,7 +210,7 @@ impl PredictError {
             Self::Unsupported(_) => Code::Unsupported,
             Self::NotRepresentable { .. } => Code::NotRepresentable,
             Self::CallerLimit { .. } => Code::CallerLimit,
-            Self::Overloaded { .. } => Code::Overloaded,
+            Self::Overloaded { .. } | Self::MemoryLow => Code::Overloaded,
             Self::QueueFull { .. } | Self::QueueLong { .. } | Self::Shed { .. } => Code::QueueFull,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,

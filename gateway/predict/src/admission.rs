@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use pointsman_core::PredictError;
@@ -51,6 +51,8 @@ pub(crate) struct InFlight {
 pub struct Admission {
     limits: AdmissionLimits,
     all: InFlight,
+    /// There is hardly any memory left.
+    memory_low: AtomicBool,
     /// Requests in flight of each caller that has any, so never more entries than requests.
     callers: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -75,7 +77,12 @@ impl Admission {
     /// An empty door.
     #[must_use]
     pub fn new(limits: AdmissionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, all: InFlight::default(), callers: Mutex::default() })
+        Arc::new(Self {
+            limits,
+            all: InFlight::default(),
+            memory_low: AtomicBool::new(false),
+            callers: Mutex::default(),
+        })
     }
 
     /// Whether [`Admission::admit`] needs to know the caller.
@@ -87,9 +94,12 @@ impl Admission {
     /// Lets a request in whose body will have `bytes` bytes, as far as its headers say.
     ///
     /// # Errors
-    /// [`PredictError::Overloaded`] where that is one request, or some bytes, too many;
+    /// [`PredictError::MemoryLow`]; [`PredictError::Overloaded`] where that is one request, or some bytes, too many;
     /// [`PredictError::CallerLimit`] where it is one too many of this caller.
     pub fn admit(self: &Arc<Self>, bytes: usize, caller: Option<IpAddr>) -> Result<Permit, PredictError> {
+        if self.is_memory_low() {
+            return Err(PredictError::MemoryLow);
+        }
         if !take(&self.all.requests, 1, self.limits.requests_max) {
             return Err(PredictError::Overloaded {
                 what: "requests",
@@ -125,6 +135,17 @@ impl Admission {
                 callers.remove(&caller);
             }
         }
+    }
+
+    /// Lets no request in while there is hardly any memory left.
+    pub fn set_memory_low(&self, low: bool) {
+        self.memory_low.store(low, Ordering::Relaxed);
+    }
+
+    /// Whether requests are refused for want of memory.
+    #[must_use]
+    pub fn is_memory_low(&self) -> bool {
+        self.memory_low.load(Ordering::Relaxed)
     }
 
     /// Nothing yet, to grow as bytes come that belong to no admitted request so far.
@@ -275,6 +296,15 @@ mod tests {
         assert_eq!((door.requests(), door.bytes()), (1, 100));
         drop(first);
         assert_eq!((door.requests(), door.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_is_let_in_while_memory_is_low() {
+        let door = Admission::new(AdmissionLimits::default());
+        door.set_memory_low(true);
+        assert!(matches!(door.admit(0, None), Err(PredictError::MemoryLow)));
+        door.set_memory_low(false);
+        assert!(door.admit(0, None).is_ok());
     }
 
     #[test]

@@ -190,6 +190,13 @@ impl<'p> Section<'p> {
         *target = value.0;
     }
 
+    /// A number of bytes that may be left out.
+    pub(super) fn set_optional_bytes(&mut self, key: &'static str, target: &mut Option<usize>) {
+        let mut value = target.map(ByteSize);
+        self.set_optional(key, &mut value);
+        *target = value.map(|bytes| bytes.0);
+    }
+
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(mut self) {
         for key in self.table.keys().cloned().collect::<Vec<_>>() {

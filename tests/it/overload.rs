@@ -1,0 +1,128 @@
+//! What is too much is refused at once, and disturbs nothing else.
+
+use pointsman_tests::{Connection, Gateway, Start, TestRegistry, get, post};
+use serde_json::json;
+
+use crate::calls::{FOREVER, Grpc, LOOP, trips, trips_message};
+
+const NOW: &str = "[shutdown]\ndrain_delay = \"0s\"\n";
+const ADD: &str = "/v2/models/gather/infer";
+const ADD_BODY: &str = r#"{"inputs":[{"name":"indices","datatype":"INT64","shape":[1],"data":[1]}]}"#;
+
+/// A gateway that serves `loop`, of one worker, with this card, and `gather`.
+fn gateway(card: &str, config: &str) -> (TestRegistry, Gateway) {
+    let card = format!("workers = 1\n{card}");
+    let registry =
+        TestRegistry::new().made("loop", "loop").made("gather", "gather").file("loop/model.toml", card);
+    let gateway = Start::over(registry.path()).config(&format!("{NOW}{config}")).start();
+    (registry, gateway)
+}
+
+#[test]
+fn requests_are_refused_while_memory_is_low() {
+    // Less than a gateway has when it does nothing.
+    let (_registry, gateway) = gateway("", "[limits]\nmemory_max = \"1MiB\"\n");
+    gateway.wait_for_metric("pointsman_memory_used_ratio", "", |used| used >= 1.0);
+    assert_eq!(post(gateway.http, ADD, ADD_BODY).error().1, "OVERLOADED");
+    let refused = Grpc::connect(gateway.grpc).infer(trips_message(1)).expect_err("memory is low");
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    for path in ["/v2/health/live", "/v2/health/ready", "/v2/models/gather"] {
+        assert_eq!(get(gateway.http, path).status, 200, "{path}");
+    }
+    assert_eq!(gateway.metric("pointsman_requests_total", "code=\"OVERLOADED\""), 2.0);
+}
+
+#[test]
+fn nothing_is_refused_where_there_is_memory() {
+    let (_registry, gateway) = gateway("", "[limits]\nmemory_max = \"1024GiB\"\n");
+    gateway.wait_for_metric("pointsman_memory_used_ratio", "", |used| used > 0.0);
+    assert_eq!(post(gateway.http, ADD, ADD_BODY).status, 200);
+}
+
+#[test]
+fn a_full_queue_is_told_before_the_body_is_sent() {
+    let (_registry, gateway) = gateway("queue_max = 1\n", "");
+    let mut running = Connection::open(gateway.http);
+    running.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_run();
+    let mut waiting = Connection::open(gateway.http);
+    waiting.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_metric("pointsman_queue_depth", "model=\"loop\"", |depth| depth == 1.0);
+    // A client that would send fifty megabytes waits to be asked for them, and is not.
+    let mut big = Connection::open(gateway.http);
+    let head = format!(
+        "POST {LOOP} HTTP/1.1\r\nhost: g\r\ncontent-length: 52428800\r\nexpect: 100-continue\r\n\r\n"
+    );
+    big.send(head.as_bytes());
+    let answer = big.answer().expect("an answer");
+    assert_eq!((answer.status, answer.error().1.as_str()), (503, "QUEUE_FULL"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let refused = Grpc::connect(gateway.grpc).infer(trips_message(1)).expect_err("the queue is full");
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    // Another model is served as ever, and so is what only asks.
+    assert_eq!(post(gateway.http, ADD, ADD_BODY).status, 200);
+    assert_eq!(get(gateway.http, "/v2/health/ready").status, 200);
+}
+
+#[test]
+fn one_model_leaves_places_in_flight_to_others() {
+    let (_registry, gateway) =
+        gateway("", "[limits]\nrequests_in_flight_max = 4\nrequests_per_model_max = 2\n");
+    let mut held: Vec<Connection> = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(gateway.http);
+        connection.post(LOOP, trips(FOREVER).as_bytes());
+        held.push(connection);
+    }
+    gateway.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests == 2.0);
+    let answer = post(gateway.http, LOOP, trips(1));
+    assert_eq!(answer.error().1, "OVERLOADED");
+    assert!(answer.text().contains("limits.requests_per_model_max"), "{}", answer.text());
+    assert_eq!(post(gateway.http, ADD, ADD_BODY).status, 200);
+    drop(held);
+    gateway.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests == 0.0);
+    assert_eq!(post(gateway.http, LOOP, trips(1)).status, 200);
+}
+
+#[test]
+fn the_priority_of_a_request_decides_who_waits_and_who_is_shed() {
+    let (_registry, gateway) = gateway("queue_max = 1\npriority_levels = 2\npriority_default = 2\n", "");
+    let mut running = Connection::open(gateway.http);
+    running.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_run();
+    let mut low = Connection::open(gateway.http);
+    low.post(LOOP, trips(1).as_bytes());
+    gateway.wait_for_metric("pointsman_queue_depth", "model=\"loop\"", |depth| depth == 1.0);
+    let prior = |priority: u64| {
+        let mut body: serde_json::Value = serde_json::from_str(&trips(1)).expect("JSON");
+        body["parameters"] = json!({ "priority": priority });
+        body.to_string()
+    };
+    assert_eq!(post(gateway.http, LOOP, prior(2)).error().1, "QUEUE_FULL");
+    let mut high = Connection::open(gateway.http);
+    high.post(LOOP, prior(1).as_bytes());
+    let shed = low.answer().expect("an answer");
+    assert_eq!((shed.status, shed.error().1.as_str()), (503, "QUEUE_FULL"));
+    assert!(shed.text().contains("higher priority"), "{}", shed.text());
+    drop(running);
+    assert_eq!(high.answer().expect("an answer").status, 200);
+}
+
+#[test]
+fn workers_of_all_models_take_turns_at_the_cores() {
+    let registry = TestRegistry::new().made("loop", "loop").made("other", "loop");
+    let config = format!("{NOW}[serving]\ncores = 1\nworkers = 2\n");
+    let gateway = Start::over(registry.path()).config(&config).start();
+    assert_eq!(gateway.metric("pointsman_cores", ""), 1.0);
+    let mut running = Connection::open(gateway.http);
+    running.post(LOOP, trips(FOREVER).as_bytes());
+    gateway.wait_for_metric("pointsman_cores_busy", "", |busy| busy == 1.0);
+    let mut other = Connection::open(gateway.http);
+    other.post("/v2/models/other/infer", trips(1).as_bytes());
+    // It has workers of its own, and waits for the core.
+    gateway.wait_for_metric("pointsman_turns_waited_for", "", |waiting| waiting >= 1.0);
+    assert_eq!(gateway.metric("pointsman_queue_depth", "model=\"other\""), 1.0);
+    drop(running);
+    assert_eq!(other.answer().expect("an answer").status, 200);
+    gateway.wait_for_metric("pointsman_cores_busy", "", |busy| busy == 0.0);
+}
