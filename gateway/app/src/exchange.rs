@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use pointsman_core::{PredictError, PredictRequest, Prediction, RequestId, StageTimes, VersionSelector};
-use pointsman_predict::{Outcome, Permit, Pinned, Protocol};
+use pointsman_predict::{Driver, Outcome, Permit, Pinned, Protocol};
 
 use crate::gateway::Gateway;
 use crate::telemetry::RequestSpan;
@@ -24,6 +24,7 @@ pub(crate) struct Received {
     outcome: Outcome,
     span: Option<RequestSpan>,
     client_id: Option<String>,
+    driver: Driver,
 }
 
 /// A prediction request under way: it has a place in flight.
@@ -43,7 +44,14 @@ impl Received {
     ) -> Self {
         let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
-        Self { gateway: gateway.clone(), id, protocol, outcome, span, client_id: None }
+        Self { gateway: gateway.clone(), id, protocol, outcome, span, client_id: None, driver: Driver::Task }
+    }
+
+    /// The request is one of a stream, which is polled as its client reads.
+    #[must_use]
+    pub(crate) fn of_stream(mut self) -> Self {
+        self.driver = Driver::Reader;
+        self
     }
 
     /// The `traceparent` of the request's span, where there is one.
@@ -161,7 +169,7 @@ impl Exchange {
         request: PredictRequest,
         decode: Duration,
     ) -> Result<Prediction, PredictError> {
-        let Received { gateway, outcome, span, client_id, .. } = &mut self.request;
+        let Received { gateway, outcome, span, client_id, driver, .. } = &mut self.request;
         outcome.decoded(decode);
         if let Some(span) = span {
             span.decoded(decode);
@@ -169,7 +177,7 @@ impl Exchange {
         if gateway.log_requests {
             client_id.clone_from(&request.client_id);
         }
-        gateway.predictor.predict(pinned, request, outcome).await
+        gateway.predictor.predict(pinned, request, *driver, outcome).await
     }
 
     /// The answer is encoded; what is left is to write it.

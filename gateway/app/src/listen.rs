@@ -5,6 +5,7 @@ mod goaway;
 mod newcomers;
 mod opening;
 mod socket;
+mod timer;
 
 use std::future::Future;
 use std::net::SocketAddr;

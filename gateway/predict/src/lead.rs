@@ -1,10 +1,8 @@
 //! Runs on the threads of requests, of versions whose runs are so short that a hop to another thread and back would
 //! cost more.
 //!
-//! The first request that comes to an empty line has the lead: a task that gives way once, so that requests that are
-//! ready on the same thread can join, takes out those that fit, and runs them together. Whoever it does not serve is
-//! the workers'. It is a task of its own, as whoever waits for an answer may stop polling: a stream whose client does
-//! not read does.
+//! The first request that comes to an empty line has the lead. It gives way once, so that requests that are ready on the
+//! same thread can join, takes out those that fit, and runs them together. Whoever it does not serve is the workers'.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -79,18 +77,37 @@ pub(crate) struct Lead {
     rows_max: u64,
 }
 
+/// Who polls the future of a prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// A task, which goes on whatever its caller does.
+    Task,
+    /// Whoever reads a stream of answers: it stops where its client does not read.
+    Reader,
+}
+
 impl Lead {
     pub(crate) fn new(line: &Arc<Line>, inline: &Arc<Inline>, rows_max: u64) -> Self {
         Self { line: line.clone(), inline: inline.clone(), rows_max }
     }
 
-    /// Takes the lead, on a task of this thread. `version` is held meanwhile, so that its workers stay.
-    pub(crate) fn take(self, version: Arc<Version>) {
-        tokio::spawn(async move {
-            tokio::task::yield_now().await;
-            self.run();
-            drop(version);
-        });
+    /// Takes the lead. Whoever may stop polling has it taken by a task, which holds `version` meanwhile, so that its
+    /// workers stay. A task for everybody would wake another thread each time, which is ready to take it over.
+    pub(crate) async fn take(self, driver: Driver, version: &Arc<Version>) {
+        match driver {
+            Driver::Task => {
+                tokio::task::yield_now().await;
+                self.run();
+            }
+            Driver::Reader => {
+                let version = version.clone();
+                tokio::spawn(async move {
+                    tokio::task::yield_now().await;
+                    self.run();
+                    drop(version);
+                });
+            }
+        }
     }
 
     /// Runs the jobs that stand first in the line, and those that come meanwhile, for a while.

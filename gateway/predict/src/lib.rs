@@ -36,6 +36,7 @@ mod tests;
 
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
 pub use cores::Cores;
+pub use lead::Driver;
 pub use limits::{Priorities, RunLimits, RunTimes};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;

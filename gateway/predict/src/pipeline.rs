@@ -11,7 +11,7 @@ use pointsman_core::{
 use pointsman_route::Pick;
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
-use crate::lead::Lead;
+use crate::lead::{Driver, Lead};
 use crate::line::JoinError;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
@@ -112,11 +112,12 @@ impl Predictor {
         &self,
         pinned: Pinned,
         request: PredictRequest,
+        driver: Driver,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
         let Submitted { ticket, lead, deadline, placed } = submit(pinned, request, outcome)?;
         if let Some(lead) = lead {
-            lead.take(placed.version.clone());
+            lead.take(driver, &placed.version).await;
         }
         let reply = wait(ticket, deadline).await?;
         placed.answer(reply)
@@ -256,7 +257,8 @@ fn check_rows(version: &Version, inputs: &[Option<Tensor>], rows: u64) -> Result
 }
 
 /// Compile-time proof that the future can move between threads.
-const _: fn(&Predictor, Pinned, PredictRequest, &mut Outcome) = |predictor, pinned, request, outcome| {
-    fn movable<F: Future + Send>(_: F) {}
-    movable(predictor.predict(pinned, request, outcome));
-};
+const _: fn(&Predictor, Pinned, PredictRequest, Driver, &mut Outcome) =
+    |predictor, pinned, request, driver, outcome| {
+        fn movable<F: Future + Send>(_: F) {}
+        movable(predictor.predict(pinned, request, driver, outcome));
+    };

@@ -34,7 +34,8 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
         let (inference, headers) = (inference.clone(), headers.clone());
         async move {
             let gateway = &inference.gateway;
-            let received = || Received::new(gateway, RequestId::generate(), Protocol::V2Grpc, &headers);
+            let received =
+                || Received::new(gateway, RequestId::generate(), Protocol::V2Grpc, &headers).of_stream();
             let message = message.map_err(|status| refused(status, gateway, received))?;
             let id = message.id.clone();
             let answered = match received().admit(None, caller) {

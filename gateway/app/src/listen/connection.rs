@@ -8,12 +8,13 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::socket::{Pulse, Socket};
+use super::timer::ConnectionTimer;
 use super::{Answer, Phase};
 use crate::config::Connections;
 use crate::exchange::Caller;
@@ -105,10 +106,14 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 
 fn builder(limits: &Connections) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).pipeline_flush(true);
+    builder
+        .http1()
+        .timer(ConnectionTimer::default())
+        .header_read_timeout(limits.header_timeout)
+        .pipeline_flush(true);
     builder
         .http2()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::default())
         .max_concurrent_streams(limits.streams_max)
         .adaptive_window(true)
         .keep_alive_interval(Duration::from_secs(30))

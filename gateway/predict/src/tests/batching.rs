@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 
 use super::rig::{request, served, spec};
 use crate::{
-    AdmissionLimits, Cores, Ground, Metrics, Outcome, Predictor, Priorities, Protocol, RunLimits, RunTimes,
-    Sessions, Version, snapshot_cell,
+    AdmissionLimits, Cores, Driver, Ground, Metrics, Outcome, Predictor, Priorities, Protocol, RunLimits,
+    RunTimes, Sessions, Version, snapshot_cell,
 };
 
 /// How long a state is waited for.
@@ -142,9 +142,17 @@ fn rows(rows: &[u8]) -> PredictRequest {
 }
 
 async fn predict(predictor: Predictor, request: PredictRequest) -> Result<Prediction, PredictError> {
+    predict_for(Driver::Task, predictor, request).await
+}
+
+async fn predict_for(
+    driver: Driver,
+    predictor: Predictor,
+    request: PredictRequest,
+) -> Result<Prediction, PredictError> {
     let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
     let pinned = predictor.pin(&request.model, &request.version, &mut outcome)?;
-    let answer = predictor.predict(pinned, request, &mut outcome).await;
+    let answer = predictor.predict(pinned, request, driver, &mut outcome).await;
     if let Ok(prediction) = &answer {
         outcome.ok(&prediction.times, Duration::ZERO);
     }
@@ -307,6 +315,18 @@ async fn a_request_that_leads_and_leaves_leaves_nobody_behind() {
     drop(first);
     assert_eq!((answer(second).await, answer(third).await), (Ok(vec![3]), Ok(vec![4])));
     assert!(!sums.runs().concat().contains(&1), "what was taken back is not run");
+}
+
+#[tokio::test]
+async fn a_request_that_leads_and_is_not_polled_is_run_all_the_same() {
+    let (predictor, sums, _version) = data_path(short(), 64);
+    sums.change(|state| state.open = true);
+    let mut first = Box::pin(predict_for(Driver::Reader, predictor.clone(), rows(&[1])));
+    assert!(futures_poll(&mut first).is_none());
+    // This one is left to it.
+    assert_eq!(answer(ask(&predictor, rows(&[2]))).await, Ok(vec![3]));
+    assert_eq!(sums.runs(), [vec![1, 2]]);
+    assert_eq!(first.await.expect("an answer").outputs[0].tensor.data().to_vec(), [2]);
 }
 
 /// Polls once.

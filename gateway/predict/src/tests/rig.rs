@@ -15,8 +15,8 @@ use pointsman_route::Plan;
 use prometheus_client::registry::Registry;
 
 use crate::{
-    AdmissionLimits, Cores, Ground, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits, ServedModel,
-    Sessions, Supervisor, Version, VersionSpec, snapshot_cell,
+    AdmissionLimits, Cores, Driver, Ground, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits,
+    ServedModel, Sessions, Supervisor, Version, VersionSpec, snapshot_cell,
 };
 
 /// What a test and its sessions share.
@@ -268,7 +268,7 @@ impl Rig {
         tokio::spawn(async move {
             let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
             let answer = match predictor.pin(&request.model, &request.version, &mut outcome) {
-                Ok(pinned) => predictor.predict(pinned, request, &mut outcome).await,
+                Ok(pinned) => predictor.predict(pinned, request, Driver::Task, &mut outcome).await,
                 Err(error) => Err(error),
             };
             match &answer {

@@ -12,7 +12,7 @@ use pointsman_core::{
 
 use super::rig::{Rig, request, served, spec};
 use super::until;
-use crate::{Cores, Ground, Outcome, Predictor, Protocol, Sessions, Supervisor, Version};
+use crate::{Cores, Driver, Ground, Outcome, Predictor, Protocol, Sessions, Supervisor, Version};
 
 const SWAPS: u64 = 1000;
 const CALLERS: usize = 8;
@@ -92,7 +92,7 @@ async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
         // Others run, and the version may be swapped, between picking it and taking a place there.
         tokio::task::yield_now().await;
         let number = pinned.version().spec().number;
-        let answer = predictor.predict(pinned, request, &mut outcome).await.unwrap();
+        let answer = predictor.predict(pinned, request, Driver::Task, &mut outcome).await.unwrap();
         outcome.ok(&answer.times, Duration::ZERO);
         assert_eq!(answer.version, number);
         assert_eq!(answer.outputs[0].tensor.data().as_ref(), number.get().to_le_bytes());
