@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use self::connection::serve_connection;
 use crate::config::Connections;
 use crate::http::AnswerBody;
+use crate::io_threads::IoThreads;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: u32 = 1024;
@@ -87,20 +88,34 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<AnswerBody>> + Send;
 }
 
-/// Serves a listener until the phase is [`Phase::Closing`] and every connection has ended.
+/// Serves a listener until the phase is [`Phase::Closing`] and every connection has ended: on the threads for
+/// connections, or where there are none on this one, which load does not touch.
 pub(crate) async fn serve(
     listener: Listener,
     answer: impl Answer,
     limits: Connections,
     phase: watch::Receiver<Phase>,
+    threads: Option<Arc<IoThreads>>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let limits = Arc::new(limits);
     let mut connections = JoinSet::new();
     let mut closing = pin!(wait_for_closing(phase.clone()));
     let mut open = |stream: TcpStream, place| {
-        let connection = serve_connection(stream, answer.clone(), limits.clone(), phase.clone(), place);
-        connections.spawn(connection);
+        let (answer, limits, phase) = (answer.clone(), limits.clone(), phase.clone());
+        match &threads {
+            None => drop(connections.spawn(serve_connection(stream, answer, limits, phase, place))),
+            // It is watched by the runtime of the thread that serves it.
+            Some(threads) => match stream.into_std() {
+                Ok(stream) => threads.serve(&mut connections, async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => serve_connection(stream, answer, limits, phase, place).await,
+                        Err(error) => tracing::warn!("a connection cannot be served: {error}"),
+                    }
+                }),
+                Err(error) => tracing::warn!("a connection cannot be served: {error}"),
+            },
+        }
         // Finished ones are let go as new ones come, so that the set does not grow.
         while connections.try_join_next().is_some() {}
     };

@@ -13,6 +13,7 @@ mod findings;
 mod gateway;
 mod grpc;
 mod http;
+mod io_threads;
 mod listen;
 mod loader;
 mod memory_watch;

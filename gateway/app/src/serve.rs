@@ -8,9 +8,11 @@ mod reloading;
 mod state;
 
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
@@ -26,6 +28,7 @@ use crate::cli;
 use crate::config::{Config, Effective};
 use crate::engines::Engines;
 use crate::gateway::Gateway;
+use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
 use crate::reload::Reload;
@@ -74,11 +77,10 @@ fn start(config: &Config, source: Source) -> Result<End, String> {
     for note in engines.notes() {
         tracing::warn!("{note}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_name("pointsman-io")
         .build()
-        .map_err(|e| format!("cannot start the I/O threads: {e}"))?;
+        .map_err(|e| format!("cannot start: {e}"))?;
     let end = runtime.block_on(serve(config, source, Arc::new(registry), &engines));
     // A loader may still be busy: nothing waits for it.
     runtime.shutdown_background();
@@ -145,7 +147,9 @@ async fn serve(
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let operators = crate::control::Control::new(control.handle().clone());
-    let listening = listeners.serve(config, &gateway, &operators, &reload, instruments);
+    let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get));
+    let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
+    let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
     let _reloading = reloading::on_hangup(reload, operators)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {

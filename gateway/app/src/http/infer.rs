@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use pointsman_core::{PredictError, Prediction, RequestId};
-use pointsman_predict::Protocol;
+use pointsman_predict::{Pinned, Protocol};
 use pointsman_wire::encoding::{Encoding, compress, decompress};
 use pointsman_wire::route::Target;
 use pointsman_wire::{v1 as wire_v1, v2 as wire_v2};
@@ -16,9 +16,12 @@ use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
 use super::read::{check_length, declared_length, discard, read_body, waits_to_be_asked};
 use crate::exchange::{Caller, Exchange, Received};
+use crate::io_threads::aside;
 
 /// The header that says for how many milliseconds the caller waits.
 const TIMEOUT: HeaderName = HeaderName::from_static("pointsman-timeout-ms");
+/// How many times as large bodies are taken to be once they are unpacked.
+const UNPACKED_FACTOR: usize = 32;
 const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH);
 
 /// `POST /v2/models/M/infer`.
@@ -26,21 +29,16 @@ pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) 
     predict(http, Protocol::V2Rest, &target, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
-        let version = pinned.version().spec();
-        let head = wire_v2::InferHead {
-            id: exchange.id(),
-            nonfinite: version.nonfinite.unwrap_or(http.gateway.nonfinite),
-            model: target.model.clone(),
-            version: target.version.clone(),
-            header_length: text(headers, &HEADER_LENGTH)?,
-        };
-        let signature = || Ok(version.signature.clone());
-        let call = wire_v2::decode_infer(head, body, &http.gateway.limits, signature)?;
+        let call = decode_v2(http, &target, exchange.id(), headers, body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, call.timeout)?;
         let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
-        let encoded = wire_v2::encode_infer(&prediction, &call.form)?;
+        let (prediction, encoded) = aside(size(&prediction), move || {
+            let encoded = wire_v2::encode_infer(&prediction, &call.form);
+            encoded.map(|encoded| (prediction, encoded))
+        })
+        .await??;
         let mut response = body_of(headers, encoded.segments);
         let head = response.headers_mut();
         head.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoded.content_type));
@@ -57,23 +55,70 @@ pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) 
     predict(http, Protocol::V1Rest, &target, request, async |exchange, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
-        let head = wire_v1::PredictHead {
-            id: exchange.id(),
-            model: target.model.clone(),
-            version: target.version.clone(),
-        };
-        let signature = || Ok(pinned.version().signature().clone());
-        let call = wire_v1::decode_predict(head, body, &http.gateway.limits, signature)?;
+        let call = decode_v1(http, &target, exchange.id(), body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, None)?;
         let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
-        let json = wire_v1::encode_predict(&prediction, call.form)?;
+        let (prediction, json) = aside(size(&prediction), move || {
+            let json = wire_v1::encode_predict(&prediction, call.form);
+            json.map(|json| (prediction, json))
+        })
+        .await??;
         let mut response = body_of(headers, vec![json]);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(wire_v2::JSON));
         Ok(Encoded { response, prediction, encode: encode_from.elapsed() })
     })
     .await
+}
+
+async fn decode_v2(
+    http: &Http,
+    target: &Target,
+    id: RequestId,
+    headers: &HeaderMap,
+    body: Bytes,
+    pinned: &Pinned,
+) -> Result<wire_v2::InferCall, PredictError> {
+    let (gateway, version) = (http.gateway.clone(), pinned.version().clone());
+    let Target { model, version: selector, .. } = target.clone();
+    let header_length = text(headers, &HEADER_LENGTH)?.map(str::to_owned);
+    // What follows the JSON is used as it is.
+    let json_bytes = if header_length.is_some() { 0 } else { body.len() };
+    let decode = move || {
+        let spec = version.spec();
+        let head = wire_v2::InferHead {
+            id,
+            nonfinite: spec.nonfinite.unwrap_or(gateway.nonfinite),
+            model,
+            version: selector,
+            header_length: header_length.as_deref(),
+        };
+        wire_v2::decode_infer(head, body, &gateway.limits, || Ok(spec.signature.clone()))
+    };
+    aside(json_bytes, decode).await?
+}
+
+async fn decode_v1(
+    http: &Http,
+    target: &Target,
+    id: RequestId,
+    body: Bytes,
+    pinned: &Pinned,
+) -> Result<wire_v1::PredictCall, PredictError> {
+    let (gateway, version) = (http.gateway.clone(), pinned.version().clone());
+    let Target { model, version: selector, .. } = target.clone();
+    let body_bytes = body.len();
+    let decode = move || {
+        let head = wire_v1::PredictHead { id, model, version: selector };
+        wire_v1::decode_predict(head, body, &gateway.limits, || Ok(version.signature().clone()))
+    };
+    aside(body_bytes, decode).await?
+}
+
+/// Bytes of the tensors of an answer.
+fn size(prediction: &Prediction) -> usize {
+    prediction.outputs.iter().map(|output| output.tensor.data().len()).sum()
 }
 
 /// An answer before it is sent.
@@ -150,7 +195,10 @@ async fn read(
         return Ok(body);
     }
     let packed = body.len();
-    let unpacked = decompress(encoding, body, max)?;
+    let encoding = encoding.map(str::to_owned);
+    let unpacked =
+        aside(packed.saturating_mul(UNPACKED_FACTOR), move || decompress(encoding.as_deref(), body, max))
+            .await??;
     exchange.permit().grow(unpacked.len().saturating_sub(packed))?;
     Ok(unpacked)
 }

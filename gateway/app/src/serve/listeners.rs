@@ -12,6 +12,7 @@ use crate::config::{Config, Listen};
 use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::http::{Grpc, Http};
+use crate::io_threads::IoThreads;
 use crate::listen::{Listener, serve};
 use crate::metrics::Metrics;
 use crate::reload::Reload;
@@ -73,6 +74,7 @@ impl Listeners {
         control: &Control,
         reload: &Arc<Reload>,
         instruments: Registry,
+        threads: &Arc<IoThreads>,
     ) -> JoinSet<()> {
         let limits = || config.connections.clone();
         let phase = || gateway.phase.clone();
@@ -85,10 +87,10 @@ impl Listeners {
             Admin::new(gateway.clone(), control.clone(), reload.clone(), http, body_timeout)
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(self.http, http, limits(), phase()));
-        tasks.spawn(serve(self.grpc, grpc, limits(), phase()));
-        tasks.spawn(serve(self.metrics, Metrics::new(instruments, gateway.clone()), limits(), phase()));
-        tasks.spawn(serve(self.admin, admin, limits(), phase()));
+        tasks.spawn(serve(self.http, http, limits(), phase(), Some(threads.clone())));
+        tasks.spawn(serve(self.grpc, grpc, limits(), phase(), Some(threads.clone())));
+        tasks.spawn(serve(self.metrics, Metrics::new(instruments, gateway.clone()), limits(), phase(), None));
+        tasks.spawn(serve(self.admin, admin, limits(), phase(), None));
         tasks
     }
 }
