@@ -12,6 +12,7 @@
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod byte_size;
 mod choice;
 mod engine;
 mod error;
@@ -25,6 +26,7 @@ mod strings;
 mod tensor;
 mod text;
 
+pub use byte_size::ByteSize;
 pub use choice::{BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite};
 pub use engine::{
     Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
