@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use pointsman_core::PredictError;
+use pointsman_predict::Version;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -87,19 +88,30 @@ impl Collector for Gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }
-        let kind = ConstGauge::new(0_u64).metric_type();
-        let mut depths = encoder.encode_descriptor(
-            "pointsman_queue_depth",
-            "Requests that wait for a version",
+        let mut of_versions = |name, help, unit: Option<Unit>, value: fn(&Version) -> Option<u64>| {
+            let mut family =
+                encoder.encode_descriptor(name, help, unit.as_ref(), ConstGauge::new(0_u64).metric_type())?;
+            for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
+                let Some(value) = value(version) else { continue };
+                let spec = version.spec();
+                let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+            Ok(())
+        };
+        of_versions("pointsman_queue_depth", "Requests that wait for a version", None, |version| {
+            Some(version.queue_depth() as u64)
+        })?;
+        of_versions("pointsman_cache_entries", "Answers in a response cache", None, |version| {
+            Some(version.cache()?.entries() as u64)
+        })?;
+        let help = "Answers in a response cache, with their requests";
+        of_versions("pointsman_cache", help, Some(Unit::Bytes), |version| Some(version.cache()?.bytes()))?;
+        of_versions(
+            "pointsman_cache_waiting",
+            "Requests that wait for the run of an equal one",
             None,
-            kind,
-        )?;
-        for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
-            let spec = version.spec();
-            let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
-            let gauge = ConstGauge::new(version.queue_depth() as u64);
-            gauge.encode(depths.encode_family(&labels)?)?;
-        }
-        Ok(())
+            |version| Some(version.cache()?.waiting() as u64),
+        )
     }
 }

@@ -1,14 +1,15 @@
 //! The data path: the way of one prediction through the gateway.
 //!
 //! ```text
-//! admit -> pin -> route -> check -> submit ~~~ batch -> run ~~~ answer
-//!                                          ~~~ = the only wait, bounded by the deadline
+//! admit -> pin -> route -> check -> find -> submit ~~~ batch -> run ~~~ answer
+//!                                                  ~~~ = the only wait, bounded by the deadline
 //! ```
 //!
 //! [`Predictor::predict`] is that line, read top to bottom. What it reads is an immutable
 //! [`Snapshot`], published as a whole by whoever holds the [`Publisher`].
 
 mod admission;
+mod cache;
 mod crashes;
 mod crew;
 mod lead;
@@ -30,6 +31,7 @@ mod worker;
 mod tests;
 
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
+pub use cache::ResponseCache;
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
 pub use pipeline::{Pinned, Predictor};

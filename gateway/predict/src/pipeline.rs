@@ -11,6 +11,7 @@ use pointsman_core::{
 use pointsman_route::Pick;
 
 use crate::admission::{Admission, AdmissionLimits};
+use crate::cache::{Found, ResponseCache};
 use crate::lead::Lead;
 use crate::line::JoinError;
 use crate::metrics::Metrics;
@@ -95,46 +96,39 @@ impl Predictor {
         request: PredictRequest,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
-        let Submitted { ticket, lead, deadline, placed } = submit(pinned, request, outcome)?;
-        if let Some(lead) = lead {
-            lead.take(placed.version.clone());
-        }
-        let reply = wait(ticket, deadline).await?;
-        placed.answer(reply)
+        let mut asked = check(pinned, request, outcome)?;
+        let reply = match asked.placed.version.cache().cloned() {
+            None => asked.run().await?,
+            Some(cache) => asked.find_or_run(&cache).await?,
+        };
+        asked.placed.answer(reply)
     }
 }
 
-/// Everything before the wait.
-fn submit(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Result<Submitted, PredictError> {
+/// Everything before the queue.
+fn check(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Result<Asked, PredictError> {
     let Pinned { pick, version } = pinned;
-    let model = || version.spec().model.to_string();
-    let mismatch = |mismatch| PredictError::InputMismatch { model: model(), mismatch };
+    let mismatch =
+        |mismatch| PredictError::InputMismatch { model: version.spec().model.to_string(), mismatch };
     let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
     let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
     let rows = rows(&inputs);
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
     outcome.has_rows(rows);
     let queued_at = Instant::now();
-    if request.deadline.is_some_and(|deadline| deadline <= queued_at) {
+    let deadline = request.deadline;
+    if deadline.is_some_and(|deadline| deadline <= queued_at) {
         return Err(PredictError::DeadlineExceeded { stage: DeadlineStage::Arrival });
     }
-    // Neither how long they run nor that they may be run together was checked with optional inputs.
-    let specs = version.signature().inputs.iter();
-    let is_plain = specs.zip(&inputs).all(|(spec, input)| !spec.optional || input.is_none());
-    let submitted = version.queue.submit(inputs, is_plain, outputs.clone(), request.deadline, queued_at);
-    let (ticket, lead) = submitted.map_err(|error| match error {
-        JoinError::Full => PredictError::QueueFull { model: model(), limit: version.spec().queue_max },
-        JoinError::Closed => PredictError::ShuttingDown,
-    })?;
-    Ok(Submitted { ticket, lead, deadline: request.deadline, placed: Placed { pick, version, outputs } })
+    Ok(Asked { inputs, deadline, queued_at, placed: Placed { pick, version, outputs } })
 }
 
-/// A request that waits for its answer.
-struct Submitted {
-    ticket: Ticket,
-    /// It is up to this request to have what waits run.
-    lead: Option<Lead>,
+/// A request that is checked.
+struct Asked {
+    /// In the order of the signature, until they are submitted.
+    inputs: Vec<Option<Tensor>>,
     deadline: Option<Instant>,
+    queued_at: Instant,
     placed: Placed,
 }
 
@@ -145,21 +139,95 @@ struct Placed {
     outputs: Vec<usize>,
 }
 
+impl Asked {
+    /// Has it run, and waits for the answer.
+    async fn run(&mut self) -> Result<Reply, PredictError> {
+        let inputs = std::mem::take(&mut self.inputs);
+        let (ticket, lead) = self.submit(inputs).map_err(|error| self.refused(error))?;
+        self.lead(lead);
+        let answer = within(self.deadline, ticket).await?;
+        answer.map_err(|WorkerGone| self.left_unrun())
+    }
+
+    /// Has it answered by what is kept, or by the run of an equal request, and run where there is neither.
+    async fn find_or_run(&mut self, cache: &Arc<ResponseCache>) -> Result<Reply, PredictError> {
+        let Some(key) = cache.key(&self.inputs, &self.placed.outputs) else {
+            cache.bypassed();
+            return self.run().await;
+        };
+        let found = cache.find(key, |inputs| self.submit(inputs)).map_err(|error| self.refused(error))?;
+        let took = self.queued_at.elapsed();
+        match found {
+            Found::Kept(outputs) => {
+                cache.hit(took);
+                return Ok(Ok((outputs, StageTimes { cached: true, ..StageTimes::default() })));
+            }
+            Found::Joined(flight, waiting) => {
+                let answer = within(self.deadline, flight).await?;
+                drop(waiting);
+                // Whatever became of the other one, this one has not had its turn.
+                if let Ok(Ok((outputs, _))) = answer {
+                    cache.hit(took);
+                    let queue = self.queued_at.elapsed();
+                    return Ok(Ok((outputs, StageTimes { queue, cached: true, ..StageTimes::default() })));
+                }
+            }
+            Found::Submitted(flight, lead) => {
+                cache.missed(took);
+                self.lead(lead);
+                let answer = within(self.deadline, flight).await?;
+                return answer.map_err(|WorkerGone| self.left_unrun());
+            }
+            Found::Collided => {}
+        }
+        cache.missed(took);
+        self.run().await
+    }
+
+    /// Takes a place in the queue.
+    fn submit(&self, inputs: Vec<Option<Tensor>>) -> Result<(Ticket, Option<Lead>), JoinError> {
+        let Placed { version, outputs, .. } = &self.placed;
+        // Neither how long they run nor that they may be run together was checked with optional inputs.
+        let mut specs = version.signature().inputs.iter().zip(&inputs);
+        let is_plain = specs.all(|(spec, input)| !spec.optional || input.is_none());
+        version.queue.submit(inputs, is_plain, outputs.clone(), self.deadline, self.queued_at)
+    }
+
+    /// Takes the lead, where it is up to this request to have what waits run.
+    fn lead(&self, lead: Option<Lead>) {
+        if let Some(lead) = lead {
+            lead.take(self.placed.version.clone());
+        }
+    }
+
+    fn refused(&self, error: JoinError) -> PredictError {
+        let spec = self.placed.version.spec();
+        match error {
+            JoinError::Full => {
+                PredictError::QueueFull { model: spec.model.to_string(), limit: spec.queue_max }
+            }
+            JoinError::Closed => PredictError::ShuttingDown,
+        }
+    }
+
+    /// A worker drops a job unanswered when its deadline has passed, or when it goes down.
+    fn left_unrun(&self) -> PredictError {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => EXPIRED,
+            _ => PredictError::ShuttingDown,
+        }
+    }
+}
+
+/// The deadline passed while the request waited.
+const EXPIRED: PredictError = PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket };
+
 /// The only wait, bounded by the deadline. A ticket that is dropped takes its job back.
-async fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Reply, PredictError> {
-    let expired = PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket };
-    let answer: Result<Reply, WorkerGone> = match deadline {
-        None => ticket.await,
-        Some(deadline) => match tokio::time::timeout_at(deadline.into(), ticket).await {
-            Ok(answer) => answer,
-            Err(_) => return Err(expired),
-        },
-    };
-    answer.map_err(|WorkerGone| match deadline {
-        // A worker drops a job unanswered when its deadline has passed, or when it goes down.
-        Some(deadline) if deadline <= Instant::now() => expired,
-        _ => PredictError::ShuttingDown,
-    })
+async fn within<F: Future>(deadline: Option<Instant>, answer: F) -> Result<F::Output, PredictError> {
+    match deadline {
+        None => Ok(answer.await),
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), answer).await.map_err(|_| EXPIRED),
+    }
 }
 
 impl Placed {

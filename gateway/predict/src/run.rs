@@ -71,6 +71,7 @@ fn together(session: &mut dyn Session, jobs: &mut Vec<Job>, place: Place<'_>, ta
             batch: started_at - taken_up_at,
             run: ended_at - started_at,
             batch_requests,
+            cached: false,
         };
         // Nobody takes the reply where the ticket was dropped meanwhile.
         let _ = job.reply.send(Ok((outputs, times)));
@@ -112,6 +113,7 @@ fn alone(session: &mut dyn Session, job: &mut Vec<Job>, place: Place<'_>, taken_
         batch: started_at - taken_up_at,
         run: ended_at - started_at,
         batch_requests: 1,
+        cached: false,
     };
     let (reply, ended) = match result {
         Ok(Ok(outputs)) => {

@@ -5,6 +5,7 @@ use std::thread;
 
 use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
 
+use crate::cache::ResponseCache;
 use crate::crew::Crew;
 use crate::metrics::Metrics;
 use crate::queue::{Queue, RunLimits};
@@ -30,6 +31,8 @@ pub struct VersionSpec {
     pub request_rows_max: Option<u64>,
     /// How many rows are run at once.
     pub limits: RunLimits,
+    /// Bytes of requests and answers that are kept, to answer equal requests without a run; nothing for none.
+    pub cache_bytes_max: Option<usize>,
     /// How NaN and infinities leave as JSON where a request does not say; nothing leaves it to the
     /// gateway's configuration.
     pub nonfinite: Option<Nonfinite>,
@@ -50,6 +53,8 @@ pub struct Sessions {
 pub struct Version {
     spec: VersionSpec,
     workers: usize,
+    /// Before the queue: a worker that leaves when that is closed is then the last to hold it.
+    cache: Option<Arc<ResponseCache>>,
     pub(crate) queue: Queue,
     record: Counting,
 }
@@ -72,7 +77,11 @@ impl Version {
     ) -> std::io::Result<Arc<Self>> {
         let record = metrics.record(&spec.model, spec.number);
         let Sessions { workers: sessions, inline } = sessions;
-        let crew = Crew::new(model, record.clone(), supervisor, inline);
+        let cache = spec.cache_bytes_max.and_then(|bytes_max| {
+            let metrics = metrics.cache(&spec.model, spec.number);
+            ResponseCache::new(bytes_max, spec.queue_max, metrics, record.clone())
+        });
+        let crew = Crew::new(model, record.clone(), supervisor, inline, cache.clone());
         let interrupts = sessions.iter().map(|session| session.interrupt()).collect();
         let queue = Queue::new(spec.queue_max, spec.limits, interrupts, crew.inline().cloned());
         let (workers, rows_max) = (sessions.len(), spec.limits.batch_rows_max);
@@ -86,7 +95,7 @@ impl Version {
                 drop(alive);
             })?;
         }
-        Ok(Arc::new(Self { spec, workers, queue, record }))
+        Ok(Arc::new(Self { spec, workers, cache, queue, record }))
     }
 
     /// What it is made of.
@@ -111,6 +120,12 @@ impl Version {
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.queue.depth()
+    }
+
+    /// Its response cache, where it has one.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Arc<ResponseCache>> {
+        self.cache.as_ref()
     }
 
     /// What is counted of it. It outlives the version.

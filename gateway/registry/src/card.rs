@@ -1,10 +1,12 @@
 //! The card of a model, `model.toml`: what its owner says about it and how it is to be served.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use pointsman_core::{
-    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, VersionNumber, VersionSelector,
+    BatchingPolicy, BreakingPolicy, ByteSize, DivisionPolicy, EngineChoice, Nonfinite, VersionNumber,
+    VersionSelector,
 };
 use toml::{Table, Value};
 
@@ -18,6 +20,8 @@ pub(crate) const WORKERS_MAX: usize = 1024;
 const BATCH_ROWS_MAX: usize = 4096;
 /// The longest queue that a card may ask for.
 pub(crate) const QUEUE_MAX: usize = 1_000_000;
+/// The smallest and the largest response cache that a card may ask for.
+const CACHE_BYTES: RangeInclusive<ByteSize> = ByteSize(64 << 10)..=ByteSize(256 << 30);
 
 /// What `model.toml` says. A key that is not there is `None`, so that a Triton configuration beside
 /// it, or the gateway's own default, can fill the gap.
@@ -50,6 +54,8 @@ pub struct Card {
     pub batch_rtol: Option<Tolerance>,
     /// How far they may lie in any case.
     pub batch_atol: Option<Tolerance>,
+    /// Bytes of requests and answers that each version keeps, to answer equal requests without a run; 0 for none.
+    pub cache_bytes_max: Option<usize>,
     /// What becomes of a version that divides integers of a request.
     pub integer_division: Option<DivisionPolicy>,
     /// What becomes of a version that callers of the serving one cannot use.
@@ -130,6 +136,7 @@ impl Card {
             batch_rows_max: keys.count("batch_rows_max", BATCH_ROWS_MAX),
             batch_rtol: keys.tolerance("batch_rtol"),
             batch_atol: keys.tolerance("batch_atol"),
+            cache_bytes_max: keys.bytes_or_none("cache_bytes_max", CACHE_BYTES),
             integer_division: keys
                 .word("integer_division", &words(DivisionPolicy::ALL, DivisionPolicy::name)),
             breaking: keys.word("breaking", &words(BreakingPolicy::ALL, BreakingPolicy::name)),
@@ -178,6 +185,7 @@ impl Card {
             batch_rows_max: self.batch_rows_max.or(below.batch_rows_max),
             batch_rtol: self.batch_rtol.or(below.batch_rtol),
             batch_atol: self.batch_atol.or(below.batch_atol),
+            cache_bytes_max: self.cache_bytes_max.or(below.cache_bytes_max),
             integer_division: self.integer_division.or(below.integer_division),
             breaking: self.breaking.or(below.breaking),
             aliases,
@@ -283,6 +291,7 @@ mod tests {
             batching = "allow"
             batch_rtol = 0
             batch_atol = 0.5
+            cache_bytes_max = "32MiB"
             integer_division = "allow"
             breaking = "allow"
             [aliases]
@@ -300,6 +309,7 @@ mod tests {
         assert_eq!(card.nonfinite, Some(Nonfinite::Null));
         assert_eq!(card.batching, Some(BatchingPolicy::Allow));
         assert_eq!((card.batch_rtol, card.batch_atol), (Tolerance::new(0.0), Tolerance::new(0.5)));
+        assert_eq!(card.cache_bytes_max, Some(32 << 20));
         assert_eq!(card.integer_division, Some(DivisionPolicy::Allow));
         assert_eq!(card.breaking, Some(BreakingPolicy::Allow));
         assert_eq!(card.aliases["champion"], version(2));
@@ -319,6 +329,7 @@ mod tests {
             queue_max = 1.5
             batch_rtol = -1
             batch_atol = 1
+            cache_bytes_max = "1KiB"
             speed = "fast"
             [aliases]
             007 = 1
@@ -335,6 +346,7 @@ mod tests {
                 "iris/model.toml: key workers = 0; give a whole number from 1 to 1024",
                 "iris/model.toml: key queue_max = 1.5; give a whole number from 1 to 1000000",
                 "iris/model.toml: key batch_rtol = -1; give a number from 0 on",
+                "iris/model.toml: key cache_bytes_max = \"1KiB\"; give 0, or bytes from \"64KiB\" to \"256GiB\"",
                 "iris/model.toml: key aliases.007 has a name that no alias can have; an alias is 1 to 128 \
                  characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
                 "iris/model.toml: key aliases.good = -4; give a version's number",
@@ -347,10 +359,24 @@ mod tests {
                 "iris/model.toml: key batch_atol counts with batching = \"allow\" alone; add batching = \"allow\", or \
                  take it out: otherwise that of golden.json counts",
                 "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
-                 engine, workers, queue_max, nonfinite, batching, batch_rows_max, batch_rtol, batch_atol, integer_division, breaking, \
-                 aliases, inputs, outputs",
+                 engine, workers, queue_max, nonfinite, batching, batch_rows_max, batch_rtol, batch_atol, \
+                 cache_bytes_max, integer_division, breaking, aliases, inputs, outputs",
             ]
         );
+    }
+
+    #[test]
+    fn a_cache_is_bounded_or_off() {
+        let read = |value: &str| {
+            let text = format!("cache_bytes_max = {value}");
+            Card::parse("x", text.as_bytes()).map(|card| card.cache_bytes_max).ok()
+        };
+        for (value, bytes) in [("0", 0), ("\"0MiB\"", 0), ("65536", 65536), ("\"256GiB\"", 256 << 30)] {
+            assert_eq!(read(value), Some(Some(bytes)), "{value}");
+        }
+        for bad in ["-1", "65535", "\"257GiB\"", "true", "\"64\"", "1.5"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pointsman_core::{
-    Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, Session, Signature, SizeTime, Tensor,
-    VersionNumber, WarmUpInputs,
+    Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, Profile, Session, Signature, SizeTime,
+    Tensor, VersionNumber, WarmUpInputs,
 };
 use pointsman_predict::{Metrics, RunLimits, Sessions, Supervisor, Version, VersionSpec, rows};
 use pointsman_registry::{Digest, GoldenCase, GoldenCases, Stamp, VersionFiles, compare, unmatched};
@@ -17,7 +17,7 @@ use super::rows::Row;
 use super::runner::{RunFault, Runner};
 use super::warm_up::Plan;
 use super::zeros::zeros;
-use super::{LoadJob, Loader, integer_division, memory, profile, run_time};
+use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time};
 use crate::profiles::{Profiles, Subject};
 
 /// A version whose files were read whole and agree with their digests.
@@ -228,10 +228,8 @@ impl Checked {
             digest: files.digest.to_string(),
             queue_max: settings.queue_max.unwrap_or(loader.workers.queue_max),
             request_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
-            limits: RunLimits {
-                batch_rows_max: findings.profile.batch_rows_max,
-                inline_rows_max: findings.profile.inline_rows_max,
-            },
+            limits: limits(&findings.profile),
+            cache_bytes_max: response_cache::bytes_max(settings, &files.onnx, &mut findings.warnings),
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
         };
@@ -285,6 +283,11 @@ fn measured(
         sizes.extend(profile::measure(*rows, profile::runs_max(place), until, run)?);
     }
     Ok(sizes)
+}
+
+/// How many rows are run at once, by what was measured.
+fn limits(profile: &Profile) -> RunLimits {
+    RunLimits { batch_rows_max: profile.batch_rows_max, inline_rows_max: profile.inline_rows_max }
 }
 
 /// Holds the run time against that of the version that serves.
