@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pointsman_core::{
     DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
@@ -96,12 +96,12 @@ impl Predictor {
         request: PredictRequest,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
-        let mut asked = check(pinned, request, outcome)?;
-        let reply = match asked.placed.version.cache().cloned() {
-            None => asked.run().await?,
-            Some(cache) => asked.find_or_run(&cache).await?,
-        };
-        asked.placed.answer(reply)
+        let asked = check(pinned, request, outcome)?;
+        if let Some(cache) = asked.placed.version.cache().cloned() {
+            // In a box, so that nobody else carries the room that it takes.
+            return Box::pin(asked.find_or_run(cache)).await;
+        }
+        asked.run().await
     }
 }
 
@@ -141,16 +141,17 @@ struct Placed {
 
 impl Asked {
     /// Has it run, and waits for the answer.
-    async fn run(&mut self) -> Result<Reply, PredictError> {
+    async fn run(mut self) -> Result<Prediction, PredictError> {
         let inputs = std::mem::take(&mut self.inputs);
         let (ticket, lead) = self.submit(inputs).map_err(|error| self.refused(error))?;
-        self.lead(lead);
-        let answer = within(self.deadline, ticket).await?;
-        answer.map_err(|WorkerGone| self.left_unrun())
+        let Self { deadline, placed, .. } = self;
+        placed.lead(lead);
+        let answer = within(deadline, ticket).await?;
+        placed.answer(ran(answer, deadline)?)
     }
 
     /// Has it answered by what is kept, or by the run of an equal request, and run where there is neither.
-    async fn find_or_run(&mut self, cache: &Arc<ResponseCache>) -> Result<Reply, PredictError> {
+    async fn find_or_run(self, cache: Arc<ResponseCache>) -> Result<Prediction, PredictError> {
         let Some(key) = cache.key(&self.inputs, &self.placed.outputs) else {
             cache.bypassed();
             return self.run().await;
@@ -160,7 +161,7 @@ impl Asked {
         match found {
             Found::Kept(outputs) => {
                 cache.hit(took);
-                return Ok(Ok((outputs, StageTimes { cached: true, ..StageTimes::default() })));
+                return Ok(self.placed.prediction(outputs, of_another(Duration::ZERO)));
             }
             Found::Joined(flight, waiting) => {
                 let answer = within(self.deadline, flight).await?;
@@ -168,15 +169,14 @@ impl Asked {
                 // Whatever became of the other one, this one has not had its turn.
                 if let Ok(Ok((outputs, _))) = answer {
                     cache.hit(took);
-                    let queue = self.queued_at.elapsed();
-                    return Ok(Ok((outputs, StageTimes { queue, cached: true, ..StageTimes::default() })));
+                    return Ok(self.placed.prediction(outputs, of_another(self.queued_at.elapsed())));
                 }
             }
             Found::Submitted(flight, lead) => {
                 cache.missed(took);
-                self.lead(lead);
+                self.placed.lead(lead);
                 let answer = within(self.deadline, flight).await?;
-                return answer.map_err(|WorkerGone| self.left_unrun());
+                return self.placed.answer(ran(answer, self.deadline)?);
             }
             Found::Collided => {}
         }
@@ -193,13 +193,6 @@ impl Asked {
         version.queue.submit(inputs, is_plain, outputs.clone(), self.deadline, self.queued_at)
     }
 
-    /// Takes the lead, where it is up to this request to have what waits run.
-    fn lead(&self, lead: Option<Lead>) {
-        if let Some(lead) = lead {
-            lead.take(self.placed.version.clone());
-        }
-    }
-
     fn refused(&self, error: JoinError) -> PredictError {
         let spec = self.placed.version.spec();
         match error {
@@ -207,14 +200,6 @@ impl Asked {
                 PredictError::QueueFull { model: spec.model.to_string(), limit: spec.queue_max }
             }
             JoinError::Closed => PredictError::ShuttingDown,
-        }
-    }
-
-    /// A worker drops a job unanswered when its deadline has passed, or when it goes down.
-    fn left_unrun(&self) -> PredictError {
-        match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => EXPIRED,
-            _ => PredictError::ShuttingDown,
         }
     }
 }
@@ -230,7 +215,27 @@ async fn within<F: Future>(deadline: Option<Instant>, answer: F) -> Result<F::Ou
     }
 }
 
+/// What became of a job. A worker drops one unanswered when its deadline has passed, or when it goes down.
+fn ran(answer: Result<Reply, WorkerGone>, deadline: Option<Instant>) -> Result<Reply, PredictError> {
+    answer.map_err(|WorkerGone| match deadline {
+        Some(deadline) if deadline <= Instant::now() => EXPIRED,
+        _ => PredictError::ShuttingDown,
+    })
+}
+
+/// The times of an answer that an equal request was given, for which this one waited so long.
+fn of_another(queue: Duration) -> StageTimes {
+    StageTimes { queue, cached: true, ..StageTimes::default() }
+}
+
 impl Placed {
+    /// Takes the lead, where it is up to this request to have what waits run.
+    fn lead(&self, lead: Option<Lead>) {
+        if let Some(lead) = lead {
+            lead.take(self.version.clone());
+        }
+    }
+
     fn answer(self, reply: Reply) -> Result<Prediction, PredictError> {
         let spec = self.version.spec();
         let (model, version) = (|| spec.model.to_string(), spec.number.get());
