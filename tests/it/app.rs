@@ -160,6 +160,7 @@ fn the_request_log_has_a_line_for_each_request() {
         ("model", json!("loop")),
         ("version", json!(1)),
         ("code", json!("OK")),
+        ("cached", json!(false)),
         ("protocol", json!("v2-rest")),
     ] {
         assert_eq!(first[key], value, "{key} of {first}");

@@ -96,7 +96,8 @@ fn every_key_of_a_card_is_in_the_readme() {
 fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    let gateway = Start::over(repository().join("models")).start();
+    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n";
+    let gateway = Start::over(repository().join("models")).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let exposed = get(gateway.metrics, "/metrics").text();

@@ -7,6 +7,7 @@ mod bad_grpc;
 mod bad_input;
 mod bad_memory;
 mod batching;
+mod caching;
 mod calls;
 mod cancel;
 mod deadline;

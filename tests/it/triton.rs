@@ -39,11 +39,11 @@ fn check_warns_of_what_is_not_honoured() {
     let registry = registry();
     let said = Pointsman::new([std::ffi::OsStr::new("check"), registry.path().as_os_str()]).run();
     assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
-    for field in ["optimization", "response_cache", "some_field_of_2031"] {
+    for field in ["optimization", "some_field_of_2031"] {
         let warned = |line: &str| line.contains("warning") && line.contains(field);
         assert!(said.stdout.lines().any(warned), "{field} is not in\n{}", said.stdout);
     }
-    for field in ["max_batch_size", "version_policy", "label_filename", "instance_group"] {
+    for field in ["max_batch_size", "version_policy", "label_filename", "instance_group", "response_cache"] {
         assert!(!said.stdout.contains(field), "{field} is honoured, and is in\n{}", said.stdout);
     }
 }
@@ -74,6 +74,16 @@ fn its_settings_are_served() {
     let models = get(gateway.admin, "/models").json();
     assert_eq!(models["models"][0]["default"], 3, "{models}");
     assert_eq!(models["models"][0]["versions"][0]["workers"], 2, "{models}");
+
+    // The answer to the same two rows is kept, until the card says otherwise.
+    assert_eq!(config["response_cache"]["enable"], true, "{config}");
+    let hits = gateway.metric("pointsman_cache_hits_total", "model=\"rows\",version=\"3\"");
+    assert_eq!(ask(&gateway, infer, 2, 0).status, 200);
+    assert_eq!(gateway.metric("pointsman_cache_hits_total", "model=\"rows\",version=\"3\""), hits + 1.0);
+    let registry = self::registry().file("rows/model.toml", "cache_bytes_max = 0\n");
+    let gateway = Start::over(registry.path()).start();
+    let config = get(gateway.http, "/v2/models/rows/config").json();
+    assert_eq!(config["response_cache"]["enable"], false, "{config}");
 }
 
 #[test]

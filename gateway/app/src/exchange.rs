@@ -223,6 +223,7 @@ impl Answered {
                 arm,
                 protocol = request.protocol.name(),
                 code = "OK",
+                cached = times.cached,
                 decode_us = micros(request.outcome.decode()),
                 queue_us = micros(times.queue),
                 batch_us = micros(times.batch),

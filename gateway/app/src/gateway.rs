@@ -88,6 +88,7 @@ impl Gateway {
             signature: spec.signature.clone(),
             batch_rows_max: spec.request_rows_max.and_then(|rows| rows.try_into().ok()).unwrap_or(0),
             workers: version.workers().try_into().unwrap_or(u32::MAX),
+            response_cache: version.cache().is_some(),
         })
     }
 
@@ -174,5 +175,7 @@ fn statistics(record: &Record) -> StatisticsView {
         compute_infer: run,
         // Outputs leave without a copy: what remains is encoding, which the stage metrics have.
         compute_output: CountedTime { count: run.count, ..CountedTime::default() },
+        cache_hit: counted(&statistics.cache_hit),
+        cache_miss: counted(&statistics.cache_miss),
     }
 }

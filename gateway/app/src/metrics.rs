@@ -48,9 +48,6 @@ impl Answer for Metrics {
     }
 }
 
-/// The name, the help text and the value of a version's gauge.
-type QueueGauge = (&'static str, &'static str, fn(&Version) -> usize);
-
 /// Gauges whose values are read when they are asked for.
 struct Gauges {
     gateway: Arc<Gateway>,
@@ -104,24 +101,32 @@ impl Collector for Gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }
-        let versions = || snapshot.models.values().flat_map(|model| model.versions.values());
-        let queues: [QueueGauge; 2] = [
-            ("pointsman_queue_depth", "Requests that wait for a version", Version::queue_depth),
-            (
-                "pointsman_queue_limit",
-                "Requests that may wait for a version at the moment",
-                Version::queue_limit,
-            ),
-        ];
-        for (name, help, value) in queues {
-            let kind = ConstGauge::new(0_u64).metric_type();
-            let mut gauges = encoder.encode_descriptor(name, help, None, kind)?;
-            for version in versions() {
+        let mut of_versions = |name, help, unit: Option<Unit>, value: fn(&Version) -> Option<u64>| {
+            let mut family =
+                encoder.encode_descriptor(name, help, unit.as_ref(), ConstGauge::new(0_u64).metric_type())?;
+            for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
+                let Some(value) = value(version) else { continue };
                 let spec = version.spec();
                 let labels = [("model", spec.model.to_string()), ("version", spec.number.to_string())];
-                ConstGauge::new(value(version) as u64).encode(gauges.encode_family(&labels)?)?;
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        of_versions("pointsman_queue_depth", "Requests that wait for a version", None, |version| {
+            Some(version.queue_depth() as u64)
+        })?;
+        let help = "Requests that may wait for a version at the moment";
+        of_versions("pointsman_queue_limit", help, None, |version| Some(version.queue_limit() as u64))?;
+        of_versions("pointsman_cache_entries", "Answers in a response cache", None, |version| {
+            Some(version.cache()?.entries() as u64)
+        })?;
+        let help = "Answers in a response cache, with their requests";
+        of_versions("pointsman_cache", help, Some(Unit::Bytes), |version| Some(version.cache()?.bytes()))?;
+        of_versions(
+            "pointsman_cache_waiting",
+            "Requests that wait for the run of an equal one",
+            None,
+            |version| Some(version.cache()?.waiting() as u64),
+        )
     }
 }

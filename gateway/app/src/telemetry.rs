@@ -186,6 +186,7 @@ impl RequestSpan {
             self.span.set_attribute(KeyValue::new("pointsman.arm", arm));
             self.span
                 .set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
+            self.span.set_attribute(KeyValue::new("pointsman.cached", times.cached));
             let now = SystemTime::now();
             let encoded_from = now.checked_sub(encode).unwrap_or(now);
             let run_from = encoded_from.checked_sub(times.run).unwrap_or(now);

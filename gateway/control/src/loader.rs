@@ -14,6 +14,7 @@ mod gates;
 mod integer_division;
 mod memory;
 mod profile;
+mod response_cache;
 mod rows;
 mod run_time;
 mod runner;

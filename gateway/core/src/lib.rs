@@ -12,6 +12,7 @@
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod byte_size;
 mod choice;
 mod duration;
 mod engine;
@@ -26,6 +27,7 @@ mod strings;
 mod tensor;
 mod text;
 
+pub use byte_size::ByteSize;
 pub use choice::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
 };

@@ -93,4 +93,6 @@ pub struct StageTimes {
     pub run: Duration,
     /// Requests that were run together.
     pub batch_requests: u32,
+    /// Whether the answer is that of an equal request, and nothing was run for this one.
+    pub cached: bool,
 }

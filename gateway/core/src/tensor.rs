@@ -216,6 +216,13 @@ impl Tensor {
         &self.data
     }
 
+    /// A copy in memory of its own: it keeps no larger buffer alive that this one is a part of.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let data = aligned(Bytes::copy_from_slice(&self.data), self.datatype.size().unwrap_or(1));
+        Self { datatype: self.datatype, shape: self.shape.clone(), data }
+    }
+
     /// How many elements there are.
     #[must_use]
     pub fn elements(&self) -> usize {
@@ -294,6 +301,23 @@ mod tests {
             Tensor::new(Datatype::Fp64, shape(&[1]), body.slice(offset + 1..offset + 9)).expect("fits");
         assert_eq!(copied.data().as_ptr().addr() % 8, 0);
         assert_eq!(copied.values::<f64>(), Some(&[0.0][..]));
+    }
+
+    #[test]
+    fn a_detached_tensor_lets_the_buffer_go_that_it_was_part_of() {
+        struct Body(std::sync::Arc<[u64]>);
+        impl AsRef<[u8]> for Body {
+            fn as_ref(&self) -> &[u8] {
+                bytemuck::cast_slice(&self.0)
+            }
+        }
+        let words: std::sync::Arc<[u64]> = vec![1, 2, 3].into();
+        let body = Bytes::from_owner(Body(words.clone()));
+        let part = Tensor::new(Datatype::Uint64, shape(&[1]), body.slice(8..16)).expect("fits");
+        let detached = part.detached();
+        assert_eq!((&detached, detached.values::<u64>()), (&part, Some(&[2][..])));
+        drop((part, body));
+        assert_eq!(std::sync::Arc::strong_count(&words), 1);
     }
 
     #[test]

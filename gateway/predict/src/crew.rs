@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pointsman_core::{LoadedModel, Session};
 
+use crate::cache::ResponseCache;
 use crate::crashes::Crashes;
 use crate::lead::Inline;
 use crate::limits::RunTimes;
@@ -25,6 +26,8 @@ pub(crate) struct Crew {
     supervisor: Arc<dyn Supervisor>,
     /// Runs on threads of requests, and is freed on a worker's.
     inline: Option<Arc<Inline>>,
+    /// Filled on threads of requests, and emptied on a worker's.
+    cache: Option<Arc<ResponseCache>>,
 }
 
 impl Crew {
@@ -34,6 +37,7 @@ impl Crew {
         run_times: RunTimes,
         supervisor: Arc<dyn Supervisor>,
         inline: Option<Box<dyn Session>>,
+        cache: Option<Arc<ResponseCache>>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|crew| Self {
             model: Some(model),
@@ -42,6 +46,7 @@ impl Crew {
             crashes: Mutex::default(),
             supervisor,
             inline: inline.map(|session| Inline::new(session, crew.clone())),
+            cache,
         })
     }
 
@@ -110,6 +115,9 @@ impl Drop for Crew {
     fn drop(&mut self) {
         free(self.inline.as_ref().and_then(|inline| inline.take()));
         free(self.model.take());
+        if let Some(cache) = &self.cache {
+            cache.clear();
+        }
         self.supervisor.gone();
     }
 }

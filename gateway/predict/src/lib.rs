@@ -1,8 +1,8 @@
 //! The data path: the way of one prediction through the gateway.
 //!
 //! ```text
-//! admit -> pin -> route -> check -> submit ~~~ batch -> run ~~~ answer
-//!                                          ~~~ = the only wait, bounded by the deadline
+//! admit -> pin -> route -> check -> find -> submit ~~~ batch -> run ~~~ answer
+//!                                                  ~~~ = the only wait, bounded by the deadline
 //! ```
 //!
 //! [`Predictor::predict`] is that line, read top to bottom. What it reads is an immutable
@@ -10,6 +10,7 @@
 
 mod admission;
 mod batch;
+mod cache;
 mod congestion;
 mod cores;
 mod crashes;
@@ -35,6 +36,7 @@ mod worker;
 mod tests;
 
 pub use admission::{Admission, AdmissionLimits, HeldBytes, Permit};
+pub use cache::ResponseCache;
 pub use cores::Cores;
 pub use lead::Driver;
 pub use limits::{Priorities, RunLimits, RunTimes};

@@ -142,8 +142,31 @@ struct Instruments {
     panics: Family<VersionLabels, Counter>,
     runs: Family<VersionLabels, Counter>,
     run_rows: Family<VersionLabels, Counter>,
+    cache: CacheFamilies,
     /// What is counted of each version that serves or has served, until it is forgotten.
     records: Mutex<HashMap<(ModelName, VersionNumber), Arc<Record>>>,
+}
+
+/// Those of response caches.
+#[derive(Debug, Default)]
+struct CacheFamilies {
+    hits: Family<VersionLabels, Counter>,
+    misses: Family<VersionLabels, Counter>,
+    bypasses: Family<VersionLabels, Counter>,
+    evictions: Family<VersionLabels, Counter>,
+}
+
+/// The instruments of one version's response cache. There are none where it has none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CacheMetrics {
+    /// Requests answered without a run of their own.
+    pub(crate) hits: Counter,
+    /// Requests that were looked for in vain.
+    pub(crate) misses: Counter,
+    /// Requests that were too large to be looked for.
+    pub(crate) bypasses: Counter,
+    /// Answers that went for others.
+    pub(crate) evictions: Counter,
 }
 
 /// The instruments of one version, looked up once when it is made.
@@ -201,11 +224,22 @@ impl Metrics {
             runs.clone(),
         );
         registry.register("pointsman_run_rows", "Rows of these runs", Family::clone(&run_rows));
+        let cache = CacheFamilies::register(registry);
         let received =
             Protocol::ALL.map(|protocol| received.get_or_create_owned(&ProtocolLabels { protocol }));
         let (workers, records) = (Arc::new(()), Mutex::default());
-        let instruments =
-            Instruments { workers, received, requests, forgotten, stages, panics, runs, run_rows, records };
+        let instruments = Instruments {
+            workers,
+            received,
+            requests,
+            forgotten,
+            stages,
+            panics,
+            runs,
+            run_rows,
+            cache,
+            records,
+        };
         Self { instruments: Arc::new(instruments) }
     }
 
@@ -235,7 +269,8 @@ impl Metrics {
     }
 
     fn remove(&self, of: &VersionMetrics) {
-        let Instruments { requests, forgotten, stages, panics, runs, run_rows, .. } = &*self.instruments;
+        let Instruments { requests, forgotten, stages, panics, runs, run_rows, cache, .. } =
+            &*self.instruments;
         let (model, version) = (&of.model, &of.version);
         let codes = || Code::ALL.into_iter().map(Code::name).chain([OK]);
         for (protocol, code) in Protocol::ALL.into_iter().flat_map(|p| codes().map(move |code| (p, code))) {
@@ -247,7 +282,7 @@ impl Metrics {
         for stage in Stage::ALL {
             stages.remove(&StageLabels { model: model.clone(), version: version.clone(), stage });
         }
-        for counters in [panics, runs, run_rows] {
+        for counters in [panics, runs, run_rows].into_iter().chain(cache.all()) {
             counters.remove(&VersionLabels { model: model.clone(), version: version.clone() });
         }
     }
@@ -268,6 +303,14 @@ impl Metrics {
         let [panics, runs, run_rows] =
             [panics, runs, run_rows].map(|counters| counters.get_or_create_owned(&labels));
         VersionMetrics { model, version, ok, stages, panics, runs, run_rows }
+    }
+
+    /// The instruments of a version's response cache.
+    pub(crate) fn cache(&self, model: &ModelName, version: VersionNumber) -> CacheMetrics {
+        let labels = VersionLabels { model: model.as_str().into(), version: version.to_string().into() };
+        let [hits, misses, bypasses, evictions] =
+            self.instruments.cache.all().map(|counters| counters.get_or_create_owned(&labels));
+        CacheMetrics { hits, misses, bypasses, evictions }
     }
 
     /// Worker threads that live: each owns a session, and frees it before it ends.
@@ -295,6 +338,39 @@ impl Metrics {
             code: code.name(),
         };
         self.instruments.requests.get_or_create(&labels).inc();
+    }
+}
+
+impl CacheFamilies {
+    fn register(registry: &mut Registry) -> Self {
+        let families = Self::default();
+        let [hits, misses, bypasses, evictions] = families.all().map(Family::clone);
+        registry.register(
+            "pointsman_cache_hits",
+            "Requests answered without a run of their own, with the answer of an equal one",
+            hits,
+        );
+        registry.register(
+            "pointsman_cache_misses",
+            "Requests looked for in a response cache in vain",
+            misses,
+        );
+        registry.register(
+            "pointsman_cache_bypasses",
+            "Requests too large to be looked for in a response cache",
+            bypasses,
+        );
+        registry.register(
+            "pointsman_cache_evictions",
+            "Answers that left a response cache for others",
+            evictions,
+        );
+        families
+    }
+
+    fn all(&self) -> [&Family<VersionLabels, Counter>; 4] {
+        let Self { hits, misses, bypasses, evictions } = self;
+        [hits, misses, bypasses, evictions]
     }
 }
 

@@ -92,7 +92,9 @@ impl Outcome {
             (Stage::Encode, encode),
             (Stage::Total, total),
         ];
-        for (stage, time) in stages {
+        // What was not run took no time in a run: it would make runs look shorter than they are.
+        let is_run = |stage: &Stage| matches!(stage, Stage::Batch | Stage::Run);
+        for (stage, time) in stages.into_iter().filter(|(stage, _)| !(times.cached && is_run(stage))) {
             metrics.observe(stage, time);
         }
         self.finished = true;

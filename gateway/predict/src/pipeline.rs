@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pointsman_core::{
     DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
@@ -11,6 +11,7 @@ use pointsman_core::{
 use pointsman_route::Pick;
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
+use crate::cache::{Found, ResponseCache};
 use crate::lead::{Driver, Lead};
 use crate::line::JoinError;
 use crate::metrics::Metrics;
@@ -99,7 +100,10 @@ impl Predictor {
         let snapshot = self.snapshots.pin();
         let (_, version) = snapshot.pick(model, version)?;
         outcome.reached(version);
-        version.queue.check().map_err(|error| refused(version, error))?;
+        // What is kept can be answered however long the queue is.
+        if version.cache().is_none() {
+            version.queue.check().map_err(|error| refused(version, error))?;
+        }
         permit.enter(&version.share)
     }
 
@@ -115,37 +119,37 @@ impl Predictor {
         driver: Driver,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
-        let Submitted { ticket, lead, deadline, placed } = submit(pinned, request, outcome)?;
-        if let Some(lead) = lead {
-            lead.take(driver, &placed.version).await;
+        let asked = check(pinned, request, driver, outcome)?;
+        if let Some(cache) = asked.placed.version.cache().cloned() {
+            // In a box, so that nobody else carries the room that it takes.
+            return Box::pin(asked.find_or_run(cache)).await;
         }
-        let reply = wait(ticket, deadline).await?;
-        placed.answer(reply)
+        asked.run().await
     }
 }
 
-/// Everything before the wait.
-fn submit(pinned: Pinned, request: PredictRequest, outcome: &mut Outcome) -> Result<Submitted, PredictError> {
+/// Everything before the queue.
+fn check(
+    pinned: Pinned,
+    request: PredictRequest,
+    driver: Driver,
+    outcome: &mut Outcome,
+) -> Result<Asked, PredictError> {
     let Pinned { pick, version } = pinned;
-    let model = || version.spec().model.to_string();
-    let mismatch = |mismatch| PredictError::InputMismatch { model: model(), mismatch };
+    let mismatch =
+        |mismatch| PredictError::InputMismatch { model: version.spec().model.to_string(), mismatch };
     let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
     let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
     let rows = rows(&inputs);
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
     outcome.has_rows(rows);
     let queued_at = Instant::now();
-    if let Some(deadline) = request.deadline {
+    let (deadline, priority) = (request.deadline, request.priority);
+    if let Some(deadline) = deadline {
         in_time(&version, rows, deadline, queued_at)?;
     }
-    // Neither how long they run nor that they may be run together was checked with optional inputs.
-    let specs = version.signature().inputs.iter();
-    let is_plain = specs.zip(&inputs).all(|(spec, input)| !spec.optional || input.is_none());
-    let level = version.spec().limits.priorities.level(request.priority);
-    let (deadline, outputs_wanted) = (request.deadline, outputs.clone());
-    let task = Task { inputs, is_plain, outputs: outputs_wanted, level, deadline, queued_at };
-    let (ticket, lead) = version.queue.submit(task).map_err(|error| refused(&version, error))?;
-    Ok(Submitted { ticket, lead, deadline: request.deadline, placed: Placed { pick, version, outputs } })
+    let level = version.spec().limits.priorities.level(priority);
+    Ok(Asked { inputs, level, deadline, queued_at, driver, placed: Placed { pick, version, outputs } })
 }
 
 /// Whether a request of so many rows can be answered before its deadline: a run takes its time, whoever waits.
@@ -170,12 +174,16 @@ fn refused(version: &Version, error: JoinError) -> PredictError {
     }
 }
 
-/// A request that waits for its answer.
-struct Submitted {
-    ticket: Ticket,
-    /// It is up to this request to have what waits run.
-    lead: Option<Lead>,
+/// A request that is checked.
+struct Asked {
+    /// In the order of the signature, until they are submitted.
+    inputs: Vec<Option<Tensor>>,
+    /// The priority: 1 comes first.
+    level: u32,
+    /// Who polls the request.
+    driver: Driver,
     deadline: Option<Instant>,
+    queued_at: Instant,
     placed: Placed,
 }
 
@@ -186,24 +194,102 @@ struct Placed {
     outputs: Vec<usize>,
 }
 
+impl Asked {
+    /// Has it run, and waits for the answer.
+    async fn run(mut self) -> Result<Prediction, PredictError> {
+        let inputs = std::mem::take(&mut self.inputs);
+        let (ticket, lead) = self.submit(inputs).map_err(|error| refused(&self.placed.version, error))?;
+        let Self { deadline, driver, placed, .. } = self;
+        placed.lead(lead, driver).await;
+        let answer = within(deadline, ticket).await?;
+        placed.answer(ran(answer, deadline)?)
+    }
+
+    /// Has it answered by what is kept, or by the run of an equal request, and run where there is neither.
+    async fn find_or_run(self, cache: Arc<ResponseCache>) -> Result<Prediction, PredictError> {
+        let Some(key) = cache.key(&self.inputs, &self.placed.outputs) else {
+            cache.bypassed();
+            return self.run().await;
+        };
+        let found = cache
+            .find(key, |inputs| self.submit(inputs))
+            .map_err(|error| refused(&self.placed.version, error))?;
+        let took = self.queued_at.elapsed();
+        match found {
+            Found::Kept(outputs) => {
+                cache.hit(took);
+                return Ok(self.placed.prediction(outputs, of_another(Duration::ZERO)));
+            }
+            Found::Joined(flight, waiting) => {
+                let answer = within(self.deadline, flight).await?;
+                drop(waiting);
+                // Whatever became of the other one, this one has not had its turn.
+                if let Ok(Ok((outputs, _))) = answer {
+                    cache.hit(took);
+                    return Ok(self.placed.prediction(outputs, of_another(self.queued_at.elapsed())));
+                }
+            }
+            Found::Submitted(flight, lead) => {
+                cache.missed(took);
+                self.placed.lead(lead, self.driver).await;
+                let answer = within(self.deadline, flight).await?;
+                return self.placed.answer(ran(answer, self.deadline)?);
+            }
+            Found::Collided => {}
+        }
+        cache.missed(took);
+        self.run().await
+    }
+
+    /// Takes a place in the queue.
+    fn submit(&self, inputs: Vec<Option<Tensor>>) -> Result<(Ticket, Option<Lead>), JoinError> {
+        let Placed { version, outputs, .. } = &self.placed;
+        // Neither how long they run nor that they may be run together was checked with optional inputs.
+        let mut specs = version.signature().inputs.iter().zip(&inputs);
+        let is_plain = specs.all(|(spec, input)| !spec.optional || input.is_none());
+        version.queue.submit(Task {
+            inputs,
+            is_plain,
+            outputs: outputs.clone(),
+            level: self.level,
+            deadline: self.deadline,
+            queued_at: self.queued_at,
+        })
+    }
+}
+
+/// The deadline passed while the request waited.
+const EXPIRED: PredictError = PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket };
+
 /// The only wait, bounded by the deadline. A ticket that is dropped takes its job back.
-async fn wait(ticket: Ticket, deadline: Option<Instant>) -> Result<Reply, PredictError> {
-    let expired = PredictError::DeadlineExceeded { stage: DeadlineStage::Ticket };
-    let answer: Result<Reply, WorkerGone> = match deadline {
-        None => ticket.await,
-        Some(deadline) => match tokio::time::timeout_at(deadline.into(), ticket).await {
-            Ok(answer) => answer,
-            Err(_) => return Err(expired),
-        },
-    };
+async fn within<F: Future>(deadline: Option<Instant>, answer: F) -> Result<F::Output, PredictError> {
+    match deadline {
+        None => Ok(answer.await),
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), answer).await.map_err(|_| EXPIRED),
+    }
+}
+
+/// What became of a job. A worker drops one unanswered when it goes down.
+fn ran(answer: Result<Reply, WorkerGone>, deadline: Option<Instant>) -> Result<Reply, PredictError> {
     answer.map_err(|WorkerGone| match deadline {
-        // A worker drops a job unanswered when it goes down.
-        Some(deadline) if deadline <= Instant::now() => expired,
+        Some(deadline) if deadline <= Instant::now() => EXPIRED,
         _ => PredictError::ShuttingDown,
     })
 }
 
+/// The times of an answer that an equal request was given, for which this one waited so long.
+fn of_another(queue: Duration) -> StageTimes {
+    StageTimes { queue, cached: true, ..StageTimes::default() }
+}
+
 impl Placed {
+    /// Takes the lead, where it is up to this request to have what waits run.
+    async fn lead(&self, lead: Option<Lead>, driver: Driver) {
+        if let Some(lead) = lead {
+            lead.take(driver, &self.version).await;
+        }
+    }
+
     fn answer(self, reply: Reply) -> Result<Prediction, PredictError> {
         let spec = self.version.spec();
         let (model, version) = (|| spec.model.to_string(), spec.number.get());

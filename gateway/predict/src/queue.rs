@@ -20,7 +20,7 @@ use crate::rows;
 pub(crate) type Reply = Result<(RunOutputs, StageTimes), Unanswered>;
 
 /// Why a job has no outputs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Unanswered {
     /// Its run failed.
     Run(RunError),

@@ -81,6 +81,7 @@ fn together(session: &mut dyn Session, jobs: &mut Vec<Job>, site: Site<'_>, take
             batch: started_at - taken_up_at,
             run: ended_at - started_at,
             batch_requests,
+            cached: false,
         };
         // Nobody takes the reply where the ticket was dropped meanwhile.
         let _ = job.reply.send(Ok((outputs, times)));
@@ -124,6 +125,7 @@ fn alone(session: &mut dyn Session, job: &mut Vec<Job>, site: Site<'_>, taken_up
         batch: started_at - taken_up_at,
         run: ended_at - started_at,
         batch_requests: 1,
+        cached: false,
     };
     let (reply, ended) = match result {
         Ok(outputs) => (outputs.map(|outputs| (outputs, times)), Ended::Done),

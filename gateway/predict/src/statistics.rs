@@ -39,6 +39,10 @@ pub struct Statistics {
     pub batch: CountedTime,
     /// Time in the run.
     pub run: CountedTime,
+    /// Requests answered without a run of their own, and the time that it took to look.
+    pub cache_hit: CountedTime,
+    /// Requests that were looked for in vain, and the time that it took to look.
+    pub cache_miss: CountedTime,
     /// Runs that succeeded, of one request or several together.
     pub executions: CountedTime,
     rows: AtomicU64,
@@ -50,9 +54,11 @@ impl Statistics {
     pub(crate) fn answered(&self, times: &StageTimes, rows: u64, total: Duration) {
         self.success.add(total);
         self.queue.add(times.queue);
-        self.batch.add(times.batch);
-        self.run.add(times.run);
-        self.rows.fetch_add(rows, Ordering::Relaxed);
+        if !times.cached {
+            self.batch.add(times.batch);
+            self.run.add(times.run);
+            self.rows.fetch_add(rows, Ordering::Relaxed);
+        }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_answer_ms.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -62,12 +68,22 @@ impl Statistics {
         self.executions.add(time);
     }
 
+    /// Counts one request that was found in the cache.
+    pub(crate) fn hit(&self, time: Duration) {
+        self.cache_hit.add(time);
+    }
+
+    /// Counts one request that was not.
+    pub(crate) fn missed(&self, time: Duration) {
+        self.cache_miss.add(time);
+    }
+
     /// Counts one request that failed.
     pub(crate) fn failed(&self, total: Duration) {
         self.fail.add(total);
     }
 
-    /// Rows answered.
+    /// Rows answered by runs.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)

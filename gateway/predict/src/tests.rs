@@ -1,6 +1,8 @@
 //! The data path with sessions that do what a test says, and no runtime.
 
 mod batching;
+mod caching;
+mod plus_one;
 mod retirement;
 mod rig;
 mod supervision;

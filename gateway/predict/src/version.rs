@@ -5,6 +5,7 @@ use std::thread;
 
 use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
 
+use crate::cache::ResponseCache;
 use crate::cores::{Cores, Share};
 use crate::crew::Crew;
 use crate::limits::RunLimits;
@@ -32,6 +33,8 @@ pub struct VersionSpec {
     pub request_rows_max: Option<u64>,
     /// How many rows are run at once.
     pub limits: RunLimits,
+    /// Bytes of requests and answers that are kept, to answer equal requests without a run; nothing for none.
+    pub cache_bytes_max: Option<usize>,
     /// How NaN and infinities leave as JSON where a request does not say; nothing leaves it to the
     /// gateway's configuration.
     pub nonfinite: Option<Nonfinite>,
@@ -61,6 +64,8 @@ pub struct Ground {
 pub struct Version {
     spec: VersionSpec,
     workers: usize,
+    /// Before the queue: a worker that leaves when that is closed is then the last to hold it.
+    cache: Option<Arc<ResponseCache>>,
     pub(crate) queue: Queue,
     pub(crate) share: Arc<Share>,
     record: Counting,
@@ -85,7 +90,12 @@ impl Version {
         let Ground { metrics, cores } = ground;
         let record = metrics.record(&spec.model, spec.number);
         let Sessions { workers: sessions, inline } = sessions;
-        let crew = Crew::new(model, record.clone(), spec.limits.run_times.clone(), supervisor, inline);
+        let cache = spec.cache_bytes_max.and_then(|bytes_max| {
+            let metrics = metrics.cache(&spec.model, spec.number);
+            ResponseCache::new(bytes_max, spec.queue_max, metrics, record.clone())
+        });
+        let run_times = spec.limits.run_times.clone();
+        let crew = Crew::new(model, record.clone(), run_times, supervisor, inline, cache.clone());
         let interrupts = sessions.iter().map(|session| session.interrupt()).collect();
         let queue = Queue::new(spec.queue_max, spec.limits.clone(), interrupts, crew.inline().cloned());
         let (workers, share) = (sessions.len(), cores.share(&spec.model));
@@ -100,7 +110,7 @@ impl Version {
                 drop(alive);
             })?;
         }
-        Ok(Arc::new(Self { spec, workers, queue, share, record }))
+        Ok(Arc::new(Self { spec, workers, cache, queue, share, record }))
     }
 
     /// What it is made of.
@@ -131,6 +141,12 @@ impl Version {
     #[must_use]
     pub fn queue_limit(&self) -> usize {
         self.queue.limit()
+    }
+
+    /// Its response cache, where it has one.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Arc<ResponseCache>> {
+        self.cache.as_ref()
     }
 
     /// What is counted of it. It outlives the version.

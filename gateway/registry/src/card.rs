@@ -1,12 +1,13 @@
 //! The card of a model, `model.toml`: what its owner says about it and how it is to be served.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::{
-    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, Nonfinite, QueueDelay, VersionNumber,
-    VersionSelector, read_duration,
+    BatchingPolicy, BreakingPolicy, ByteSize, DivisionPolicy, EngineChoice, Nonfinite, QueueDelay,
+    VersionNumber, VersionSelector, read_duration,
 };
 use toml::{Table, Value};
 
@@ -28,6 +29,8 @@ const PREFERRED_EXPECTED: &str = "give a list of up to 16 whole numbers from 1 t
 pub(crate) const PRIORITY_LEVELS_MAX: usize = 64;
 /// The longest queue that a card may ask for.
 pub(crate) const QUEUE_MAX: usize = 1_000_000;
+/// The smallest and the largest response cache that a card may ask for.
+const CACHE_BYTES: RangeInclusive<ByteSize> = ByteSize(64 << 10)..=ByteSize(256 << 30);
 
 /// What `model.toml` says. A key that is not there is `None`, so that a Triton configuration beside
 /// it, or the gateway's own default, can fill the gap.
@@ -70,6 +73,8 @@ pub struct Card {
     pub batch_rtol: Option<Tolerance>,
     /// How far they may lie in any case.
     pub batch_atol: Option<Tolerance>,
+    /// Bytes of requests and answers that each version keeps, to answer equal requests without a run; 0 for none.
+    pub cache_bytes_max: Option<usize>,
     /// What becomes of a version that divides integers of a request.
     pub integer_division: Option<DivisionPolicy>,
     /// What becomes of a version that callers of the serving one cannot use.
@@ -159,6 +164,7 @@ impl Card {
             }),
             batch_rtol: keys.tolerance("batch_rtol"),
             batch_atol: keys.tolerance("batch_atol"),
+            cache_bytes_max: keys.bytes_or_none("cache_bytes_max", CACHE_BYTES),
             integer_division: keys
                 .word("integer_division", &words(DivisionPolicy::ALL, DivisionPolicy::name)),
             breaking: keys.word("breaking", &words(BreakingPolicy::ALL, BreakingPolicy::name)),
@@ -217,6 +223,7 @@ impl Card {
             batch_delay: self.batch_delay.or(below.batch_delay),
             batch_rtol: self.batch_rtol.or(below.batch_rtol),
             batch_atol: self.batch_atol.or(below.batch_atol),
+            cache_bytes_max: self.cache_bytes_max.or(below.cache_bytes_max),
             integer_division: self.integer_division.or(below.integer_division),
             breaking: self.breaking.or(below.breaking),
             aliases,
@@ -338,6 +345,7 @@ mod tests {
             batching = "allow"
             batch_rtol = 0
             batch_atol = 0.5
+            cache_bytes_max = "32MiB"
             integer_division = "allow"
             breaking = "allow"
             [aliases]
@@ -359,6 +367,7 @@ mod tests {
         assert_eq!(card.nonfinite, Some(Nonfinite::Null));
         assert_eq!(card.batching, Some(BatchingPolicy::Allow));
         assert_eq!((card.batch_rtol, card.batch_atol), (Tolerance::new(0.0), Tolerance::new(0.5)));
+        assert_eq!(card.cache_bytes_max, Some(32 << 20));
         assert_eq!(card.integer_division, Some(DivisionPolicy::Allow));
         assert_eq!(card.breaking, Some(BreakingPolicy::Allow));
         assert_eq!(card.aliases["champion"], version(2));
@@ -382,6 +391,7 @@ mod tests {
             batch_delay = "1m"
             batch_rtol = -1
             batch_atol = 1
+            cache_bytes_max = "1KiB"
             speed = "fast"
             [aliases]
             007 = 1
@@ -402,6 +412,7 @@ mod tests {
                  4096, such as [4, 8]",
                 "iris/model.toml: key batch_delay = \"1m\"; give a time of 10 s at most, such as \"500us\" or \"2ms\"",
                 "iris/model.toml: key batch_rtol = -1; give a number from 0 on",
+                "iris/model.toml: key cache_bytes_max = \"1KiB\"; give 0, or bytes from \"64KiB\" to \"256GiB\"",
                 "iris/model.toml: key aliases.007 has a name that no alias can have; an alias is 1 to 128 \
                  characters of A-Z a-z 0-9 _ . -, does not start with a dot, and is neither a number nor \"latest\"",
                 "iris/model.toml: key aliases.good = -4; give a version's number",
@@ -417,10 +428,25 @@ mod tests {
                  1 comes first",
                 "iris/model.toml: key speed is unknown; the keys here are description, owner, serve, on_new, load, \
                  engine, workers, queue_max, queue_delay, priority_levels, priority_default, nonfinite, batching, \
-                 batch_rows_max, batch_rows_preferred, batch_delay, batch_rtol, batch_atol, integer_division, breaking, \
+                 batch_rows_max, batch_rows_preferred, batch_delay, batch_rtol, batch_atol, \
+                 cache_bytes_max, integer_division, breaking, \
                  aliases, inputs, outputs",
             ]
         );
+    }
+
+    #[test]
+    fn a_cache_is_bounded_or_off() {
+        let read = |value: &str| {
+            let text = format!("cache_bytes_max = {value}");
+            Card::parse("x", text.as_bytes()).map(|card| card.cache_bytes_max).ok()
+        };
+        for (value, bytes) in [("0", 0), ("\"0MiB\"", 0), ("65536", 65536), ("\"256GiB\"", 256 << 30)] {
+            assert_eq!(read(value), Some(Some(bytes)), "{value}");
+        }
+        for bad in ["-1", "65535", "\"257GiB\"", "true", "\"64\"", "1.5"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 
     #[test]

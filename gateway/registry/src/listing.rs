@@ -16,6 +16,9 @@ use crate::tolerance::Tolerance;
 use crate::triton::TritonConfig;
 use crate::wanted::{Wanted, serving};
 
+/// The bytes of a response cache that is asked for without a bound, as `config.pbtxt` does.
+const CACHE_BYTES: usize = 64 << 20;
+
 /// One look at a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
@@ -124,6 +127,9 @@ pub struct Settings {
     pub batch_rtol: Option<Tolerance>,
     /// How far they may lie in any case.
     pub batch_atol: Option<Tolerance>,
+    /// Bytes of requests and answers that each version keeps, to answer equal requests without a run; nothing
+    /// for no such cache.
+    pub cache_bytes_max: Option<usize>,
     /// What becomes of a version that divides integers of a request; nothing leaves it to the gateway's
     /// configuration.
     pub integer_division: Option<DivisionPolicy>,
@@ -172,6 +178,7 @@ impl ModelListing {
         let priorities = priorities(&card).or(batching.priorities);
         let mut labels = config.labels;
         labels.extend(card.labels);
+        let of_config = config.response_cache.then_some(CACHE_BYTES);
         Settings {
             engine: card.engine,
             workers: card.workers.or(config.workers),
@@ -186,6 +193,7 @@ impl ModelListing {
             batch_rows_max: card.batch_rows_max,
             batch_rtol: card.batch_rtol,
             batch_atol: card.batch_atol,
+            cache_bytes_max: card.cache_bytes_max.or(of_config).filter(|&bytes| bytes > 0),
             integer_division: card.integer_division,
             breaking: card.breaking,
             optional_inputs: config.optional_inputs,
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn the_card_comes_before_the_configuration() {
         let labels = |names: &[&str]| -> Arc<[String]> { names.iter().map(ToString::to_string).collect() };
-        let listing = ModelListing {
+        let mut listing = ModelListing {
             name: ModelName::new("iris").expect("a name"),
             card: Card {
                 workers: Some(1),
@@ -218,6 +226,7 @@ mod tests {
             config: Some(TritonConfig {
                 workers: Some(8),
                 queue_max: Some(64),
+                response_cache: true,
                 labels: BTreeMap::from([
                     ("a".into(), labels(&["triton"])),
                     ("b".into(), labels(&["triton"])),
@@ -231,6 +240,11 @@ mod tests {
         };
         let settings = listing.settings();
         assert_eq!((settings.workers, settings.queue_max), (Some(1), Some(64)));
+        assert_eq!(settings.cache_bytes_max, Some(CACHE_BYTES));
+        listing.card.cache_bytes_max = Some(0);
+        assert_eq!(listing.settings().cache_bytes_max, None);
+        listing.card.cache_bytes_max = Some(1 << 20);
+        assert_eq!(listing.settings().cache_bytes_max, Some(1 << 20));
         assert_eq!(settings.labels["a"][0], "card");
         assert_eq!(settings.labels["b"][0], "triton");
     }

@@ -11,6 +11,7 @@ mod fault;
 mod functions;
 mod heads;
 mod outline;
+mod random;
 pub(crate) mod schema;
 mod sniff;
 mod tensor;
@@ -53,6 +54,8 @@ pub struct OnnxSummary {
     pub opsets: BTreeMap<String, i64>,
     /// The operators used anywhere in it.
     pub operators: BTreeSet<Operator>,
+    /// Those of them that draw random numbers, so that the same inputs have another answer in each run.
+    pub random: BTreeSet<Operator>,
     /// Inputs and outputs as the graph declares them; those that are no tensor of V2's datatypes are
     /// left out, and inputs that are initializers as well are optional.
     pub declared: Signature,
@@ -110,6 +113,7 @@ pub fn look(model: &Bytes) -> Result<OnnxSummary, OnnxFault> {
         producer: format!("{} {}", model.producer_name, model.producer_version).trim().to_owned(),
         opsets,
         operators: walk.operators,
+        random: walk.random,
         declared,
         external: walk.external,
         integer_division,

@@ -1,8 +1,10 @@
 //! Reading TOML tables key by key, so that every problem of a file is reported at once.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use pointsman_core::ByteSize;
 use toml::{Table, Value};
 
 use crate::problem::Problem;
@@ -62,6 +64,22 @@ impl<'a> Keys<'a> {
     pub(crate) fn count(&mut self, key: &'static str, max: usize) -> Option<usize> {
         let expected = format!("give a whole number from 1 to {max}");
         self.take(key, &expected, |v| usize::try_from(v.as_integer()?).ok().filter(|n| (1..=max).contains(n)))
+    }
+
+    /// A number of bytes, or 0 for none.
+    pub(crate) fn bytes_or_none(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<ByteSize>,
+    ) -> Option<usize> {
+        let expected = format!("give 0, or bytes from \"{}\" to \"{}\"", range.start(), range.end());
+        self.take(key, &expected, |v| {
+            let bytes = match v {
+                Value::Integer(bytes) => ByteSize(usize::try_from(*bytes).ok()?),
+                other => ByteSize::parse(other.as_str()?)?,
+            };
+            (bytes == ByteSize(0) || range.contains(&bytes)).then_some(bytes.0)
+        })
     }
 
     /// A number from 0 on.

@@ -33,6 +33,8 @@ pub struct TritonConfig {
     pub queue_max: Option<usize>,
     /// How requests are to be joined.
     pub batching: Option<DynamicBatching>,
+    /// Whether answers are kept for equal requests.
+    pub response_cache: bool,
     /// Inputs that a request may leave out.
     pub optional_inputs: BTreeSet<String>,
     /// Names of the classes of an output, by the output's name.
@@ -169,6 +171,7 @@ impl Reading<'_> {
             workers: self.workers(&config.instance_group),
             queue_max: batching.as_ref().and_then(|batching| self.queue_max(batching)),
             batching: batching.map(|batching| self.batching(batching)),
+            response_cache: config.response_cache.is_some_and(|cache| cache.enable),
             optional_inputs: optional.map(|input| input.name).collect(),
             labels: BTreeMap::new(),
             model_file,

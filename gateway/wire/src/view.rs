@@ -35,6 +35,8 @@ pub struct ModelView {
     pub batch_rows_max: u32,
     /// Sessions that run at the same time.
     pub workers: u32,
+    /// Whether answers are kept for equal requests.
+    pub response_cache: bool,
 }
 
 /// One line of the repository index.
@@ -110,7 +112,7 @@ pub struct StatisticsView {
     pub version: VersionNumber,
     /// When the last request was answered, in milliseconds since 1970; 0 for never.
     pub last_inference_ms: u64,
-    /// Rows answered.
+    /// Rows answered by runs.
     pub inference_count: u64,
     /// Runs of the model.
     pub execution_count: u64,
@@ -126,4 +128,8 @@ pub struct StatisticsView {
     pub compute_infer: CountedTime,
     /// Time from the run to the answer.
     pub compute_output: CountedTime,
+    /// Requests answered without a run of their own, and the time that it took to look.
+    pub cache_hit: CountedTime,
+    /// Requests that were looked for in vain, and the time that it took to look.
+    pub cache_miss: CountedTime,
 }

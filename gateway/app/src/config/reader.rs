@@ -3,9 +3,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use pointsman_core::ByteSize;
 use toml::{Table, Value};
 
-use super::setting::{ByteSize, Setting};
+use super::setting::Setting;
 
 /// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pointsman_core::{
-    BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay, read_duration,
-    show_duration,
+    BreakingPolicy, ByteSize, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
+    read_duration, show_duration,
 };
 use toml::Value;
 
@@ -137,10 +137,6 @@ impl Setting for QueueDelay {
     }
 }
 
-/// A number of bytes, written with or without a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ByteSize(pub usize);
-
 impl Setting for ByteSize {
     const EXPECTED: &'static str =
         "a number of bytes above 0, such as 4096, \"64KiB\", \"64MiB\" or \"1GiB\"";
@@ -148,29 +144,14 @@ impl Setting for ByteSize {
     fn read(value: &Value) -> Option<Self> {
         let bytes = match value {
             Value::Integer(bytes) => usize::try_from(*bytes).ok()?,
-            Value::String(text) => {
-                let digits = text.find(|c: char| !c.is_ascii_digit())?;
-                let (number, unit) = text.split_at(digits);
-                let shift = match unit {
-                    "KiB" => 10,
-                    "MiB" => 20,
-                    "GiB" => 30,
-                    _ => return None,
-                };
-                number.parse::<usize>().ok()?.checked_mul(1 << shift)?
-            }
+            Value::String(text) => Self::parse(text)?.0,
             _ => return None,
         };
         (bytes > 0).then_some(Self(bytes))
     }
 
     fn show(&self) -> String {
-        for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-            if self.0.is_multiple_of(1 << shift) {
-                return quoted(format!("{}{unit}", self.0 >> shift));
-            }
-        }
-        self.0.to_string()
+        if self.0.is_multiple_of(1 << 10) { quoted(self) } else { self.to_string() }
     }
 }
 

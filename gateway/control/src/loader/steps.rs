@@ -21,7 +21,7 @@ use super::rows::Row;
 use super::runner::{RunFault, Runner};
 use super::warm_up::Plan;
 use super::zeros::zeros;
-use super::{LoadJob, Loader, integer_division, memory, profile, run_time};
+use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time};
 use crate::profiles::{Profiles, Subject};
 
 /// A version whose files were read whole and agree with their digests.
@@ -237,6 +237,7 @@ impl Checked {
             queue_max: settings.queue_max.unwrap_or(loader.workers.queue_max),
             request_rows_max: settings.max_batch_size.filter(|&rows| rows > 0).map(|rows| rows as u64),
             limits: limits(loader, settings, &findings),
+            cache_bytes_max: response_cache::bytes_max(settings, &files.onnx, &mut findings.warnings),
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
         };

@@ -191,6 +191,7 @@ pub(super) fn spec(number: VersionNumber, queue_max: usize) -> VersionSpec {
         queue_max,
         request_rows_max: Some(8),
         limits: RunLimits::default(),
+        cache_bytes_max: None,
         nonfinite: None,
         findings: Default::default(),
     }

@@ -1,11 +1,12 @@
 //! A walk over all the graphs of a model: those inside attributes and functions too.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::external::External;
 use super::fault::OnnxFault;
 use super::schema::{AttributeProto, GraphProto, ModelProto, NodeProto};
-use super::{Operator, domain_name, tensor};
+use super::{Operator, domain_name, random, tensor};
 
 /// Domains whose operators a runtime here may have. Which it has, it says itself on loading.
 pub(super) const DOMAINS: [&str; 11] = [
@@ -35,6 +36,7 @@ const PARTS: [&str; 3] = ["group", "q_num_heads", "kv_num_heads"];
 /// What the walk has seen.
 pub(super) struct Walk<'a> {
     pub(super) operators: BTreeSet<Operator>,
+    pub(super) random: BTreeSet<Operator>,
     pub(super) external: BTreeMap<String, u64>,
     /// Operators that the model defines itself.
     functions: BTreeSet<(&'a str, &'a str)>,
@@ -50,6 +52,7 @@ impl<'a> Walk<'a> {
         let functions = model.functions.iter().map(|f| (domain_name(&f.domain), f.name.as_str()));
         let mut walk = Self {
             operators: BTreeSet::new(),
+            random: BTreeSet::new(),
             external: BTreeMap::new(),
             functions: functions.collect(),
             nodes: 0,
@@ -61,7 +64,7 @@ impl<'a> Walk<'a> {
             walk.open.extend(&training.algorithm);
         }
         for function in &model.functions {
-            walk.nodes(&function.node)?;
+            walk.nodes(&function.node, None)?;
             walk.attributes(&function.attribute_proto)?;
         }
         while let Some(graph) = walk.open.pop() {
@@ -88,14 +91,15 @@ impl<'a> Walk<'a> {
             let external = tensor::check_sparse(sparse)?;
             self.external(external);
         }
-        self.nodes(&graph.node)
+        self.nodes(&graph.node, Some(graph))
     }
 
-    fn nodes(&mut self, nodes: &'a [NodeProto]) -> Result<(), OnnxFault> {
+    fn nodes(&mut self, nodes: &'a [NodeProto], graph: Option<&'a GraphProto>) -> Result<(), OnnxFault> {
         self.nodes += nodes.len();
         if self.nodes > NODES_MAX {
             return Err(OnnxFault::TooManyNodes { limit: NODES_MAX });
         }
+        let falses = LazyCell::new(|| random::falses(nodes, graph));
         for node in nodes {
             let domain = domain_name(&node.domain);
             let defined = self.functions.contains(&(domain, node.op_type.as_str()));
@@ -108,6 +112,9 @@ impl<'a> Walk<'a> {
             if !defined {
                 check_parts(node)?;
                 let operator = Operator { domain: domain.to_owned(), name: node.op_type.clone() };
+                if random::draws(node, || &falses) {
+                    self.random.insert(operator.clone());
+                }
                 self.operators.insert(operator);
             }
             self.attributes(&node.attribute)?;

@@ -56,6 +56,7 @@ dynamic_batching {
 optimization { execution_accelerators { gpu_execution_accelerator : [ {
   name : "tensorrt" parameters { key: "precision_mode" value: "FP16" } } ] } }
 parameters: { key: "intra_op_thread_count" value: { string_value: "it's \"4\" }" } }
+response_cache { enable: true }
 model_warmup [ { name: "zeros", batch_size: 1; inputs: { key: "data_0" value: < zero_data: true > } } ]
 "#;
 
@@ -74,6 +75,7 @@ fn a_full_configuration_is_read_and_what_is_not_honoured_is_named() {
                 queue_delay_max: Duration::from_micros(100),
                 priorities: Some((2, 2)),
             }),
+            response_cache: true,
             optional_inputs: BTreeSet::from(["mask".into()]),
             labels: BTreeMap::new(),
             model_file: None,
@@ -102,6 +104,7 @@ fn small_configurations_are_read() {
     assert_eq!(config("backend: 'onnx' \"runtime\"").config.workers, None);
     assert_eq!(config("instance_group [ { kind: KIND_CPU } ]").config.workers, Some(1));
     assert_eq!(config("dynamic_batching { }").config.batching, Some(DynamicBatching::default()));
+    assert!(!config("response_cache { }").config.response_cache);
     let file = config("default_model_filename: \"net.onnx\"").config.model_file;
     assert_eq!(file.as_deref(), Some("net.onnx"));
 }

@@ -62,7 +62,7 @@ pub fn model_config(model: &ModelView) -> ModelConfigResponse {
         default_model_filename: MODEL_FILENAME.to_owned(),
         backend: model.engine.to_owned(),
         model_transaction_policy: Some(ModelTransactionPolicy { decoupled: false }),
-        response_cache: Some(ModelResponseCache { enable: false }),
+        response_cache: Some(ModelResponseCache { enable: model.response_cache }),
     };
     ModelConfigResponse { config: Some(config) }
 }
@@ -121,7 +121,7 @@ pub fn model_statistics(versions: &[StatisticsView]) -> ModelStatisticsResponse 
 }
 
 fn statistics(version: &StatisticsView) -> ModelStatistics {
-    // Clients read all eight, and nothing is cached here.
+    // Clients read all eight.
     let inference_stats = InferStatistics {
         success: Some(duration(version.success)),
         fail: Some(duration(version.fail)),
@@ -129,8 +129,8 @@ fn statistics(version: &StatisticsView) -> ModelStatistics {
         compute_input: Some(duration(version.compute_input)),
         compute_infer: Some(duration(version.compute_infer)),
         compute_output: Some(duration(version.compute_output)),
-        cache_hit: Some(StatisticDuration::default()),
-        cache_miss: Some(StatisticDuration::default()),
+        cache_hit: Some(duration(version.cache_hit)),
+        cache_miss: Some(duration(version.cache_miss)),
     };
     ModelStatistics {
         name: version.name.to_string(),

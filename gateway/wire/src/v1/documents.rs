@@ -153,6 +153,7 @@ mod tests {
             }),
             batch_rows_max: 0,
             workers: 1,
+            response_cache: false,
         };
         let document = parsed(&metadata(&model));
         assert_eq!(document["model_spec"], json!({ "name": "m", "signature_name": "", "version": "2" }));

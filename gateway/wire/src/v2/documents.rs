@@ -198,6 +198,7 @@ mod tests {
             }),
             batch_rows_max: 64,
             workers: 2,
+            response_cache: false,
         }
     }
 

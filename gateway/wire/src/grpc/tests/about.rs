@@ -34,6 +34,7 @@ fn view(batch_rows_max: u32) -> ModelView {
         signature: Arc::new(signature),
         batch_rows_max,
         workers: 2,
+        response_cache: batch_rows_max > 0,
     }
 }
 
@@ -65,6 +66,7 @@ fn a_configuration_leaves_the_batch_dimension_out_where_there_are_batches() {
         assert!(config.input[1].optional && !config.input[0].optional);
         assert_eq!(config.output[0].data_type(), DataType::TypeBf16);
         assert_eq!((config.instance_group[0].count, config.instance_group[0].kind()), (2, Kind::Cpu));
+        assert_eq!(config.response_cache.map(|cache| cache.enable), Some(rows > 0));
         assert_eq!((&*config.backend, &*config.default_model_filename), ("tract", "model.onnx"));
     }
 }
@@ -84,6 +86,8 @@ fn every_statistic_is_there_even_where_it_is_zero() {
         compute_input: CountedTime::default(),
         compute_infer: CountedTime::default(),
         compute_output: CountedTime::default(),
+        cache_hit: counted(2, Duration::from_nanos(7)),
+        cache_miss: CountedTime::default(),
     };
     let told = model_statistics(&[version]).model_stats.remove(0);
     assert_eq!((&*told.name, &*told.version), ("iris", "2"));
@@ -91,8 +95,9 @@ fn every_statistic_is_there_even_where_it_is_zero() {
     let stats = told.inference_stats.expect("filled");
     assert_eq!(stats.success, Some(StatisticDuration { count: 3, ns: 5000 }));
     assert_eq!(stats.queue, Some(StatisticDuration { count: 3, ns: u64::MAX }));
+    assert_eq!(stats.cache_hit, Some(StatisticDuration { count: 2, ns: 7 }));
     let zero = Some(StatisticDuration::default());
-    assert!([stats.fail, stats.cache_hit, stats.cache_miss, stats.compute_output].iter().all(|s| *s == zero));
+    assert!([stats.fail, stats.cache_miss, stats.compute_output].iter().all(|s| *s == zero));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub fn model_config(model: &ModelView) -> Bytes {
         "default_model_filename": "model.onnx",
         "parameters": { "engine": { "string_value": model.engine } },
         "model_transaction_policy": { "decoupled": false },
-        "response_cache": { "enable": false },
+        "response_cache": { "enable": model.response_cache },
     }))
 }
 
@@ -78,8 +78,9 @@ mod tests {
 
     #[test]
     fn without_a_batch_all_dimensions_stay() {
-        let config = parsed(&model_config(&ModelView { batch_rows_max: 0, ..model() }));
+        let config = parsed(&model_config(&ModelView { batch_rows_max: 0, response_cache: true, ..model() }));
         assert_eq!(config["max_batch_size"], 0);
+        assert_eq!(config["response_cache"]["enable"], true);
         assert_eq!(config["input"][0]["dims"], json!([-1, 4]));
     }
 }

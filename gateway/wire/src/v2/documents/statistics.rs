@@ -7,7 +7,7 @@ use super::document;
 use crate::view::{CountedTime, StatisticsView};
 
 /// The document. All eight members of `inference_stats` are there even at zero: `perf_analyzer`
-/// reads those of the response cache as well, which this gateway does not have.
+/// reads those of the response cache as well, which not every version has.
 #[must_use]
 pub fn statistics(versions: &[StatisticsView]) -> Bytes {
     let rows: Vec<Value> = versions.iter().map(row).collect();
@@ -28,8 +28,8 @@ fn row(version: &StatisticsView) -> Value {
             "compute_input": duration(version.compute_input),
             "compute_infer": duration(version.compute_infer),
             "compute_output": duration(version.compute_output),
-            "cache_hit": duration(CountedTime::default()),
-            "cache_miss": duration(CountedTime::default()),
+            "cache_hit": duration(version.cache_hit),
+            "cache_miss": duration(version.cache_miss),
         },
         "response_stats": {},
         "batch_stats": [],
@@ -65,6 +65,8 @@ mod tests {
             compute_input: time(3),
             compute_infer: time(3),
             compute_output: time(3),
+            cache_hit: time(2),
+            cache_miss: time(0),
         };
         let document = parsed(&statistics(&[view]));
         let row = &document["model_stats"][0];
@@ -72,6 +74,7 @@ mod tests {
         assert_eq!((&row["inference_count"], &row["execution_count"]), (&json!(24), &json!(1)));
         assert_eq!(row["inference_stats"]["success"], json!({ "count": 3, "ns": 3000 }));
         assert_eq!(row["inference_stats"].as_object().map(serde_json::Map::len), Some(8));
+        assert_eq!(row["inference_stats"]["cache_hit"], json!({ "count": 2, "ns": 2000 }));
         assert_eq!(row["inference_stats"]["cache_miss"], json!({ "count": 0, "ns": 0 }));
     }
 }
