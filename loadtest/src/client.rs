@@ -2,6 +2,7 @@
 
 pub(crate) mod grpc;
 pub(crate) mod http1;
+pub(crate) mod pool;
 mod protocol;
 
 pub(crate) use protocol::Protocol;

@@ -3,6 +3,8 @@
 //! Three threads and a child process: generators send on a schedule ([`crate::traffic`]), a driver
 //! swaps and weighs the gateway ([`driver`]), and this thread judges every answer ([`tally`]).
 
+mod answered;
+mod caller;
 mod course;
 mod driver;
 mod operator;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use self::caller::{Asker, Work};
 use self::course::Course;
 use self::driver::Driver;
 use self::operator::Operator;
@@ -32,8 +35,8 @@ use crate::clock::Clock;
 use crate::gateway::{Gateway, Start};
 use crate::interrupt;
 use crate::process::own_cpu_time;
-use crate::schedule::Arrivals;
-use crate::traffic::{Plan, Traffic};
+use crate::schedule::{Arrivals, Pattern, Rates};
+use crate::traffic::{Drive, Lane, Traffic};
 
 /// What the command's help says last.
 pub(crate) const HELP: &str = "\
@@ -230,7 +233,8 @@ fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> R
         cancelled: cancelled.clone(),
     };
     let before = (clock.now(), own_cpu_time()?, gateway.server.cpu_time()?);
-    let traffic = Traffic::start(&plan(arguments, &gateway), &Arc::new(work), clock)?;
+    let drive = Drive { threads: arguments.threads.into(), seed: arguments.seed, until: None };
+    let traffic = Traffic::start(vec![lane(arguments, &gateway, work)], drive, clock)?;
     let driver = std::thread::Builder::new().name("driver".into()).spawn(move || driver.run());
     let driver = driver.map_err(|e| e.to_string())?;
     let watch = Watch { arguments, course: &course, done: &done, cancelled: &cancelled, interrupted, clock };
@@ -277,17 +281,16 @@ fn interval(arguments: &Arguments) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn plan(arguments: &Arguments, gateway: &Gateway) -> Plan {
-    Plan {
+fn lane(arguments: &Arguments, gateway: &Gateway, work: Work) -> Lane<Asker> {
+    let Arguments { timeout, .. } = *arguments;
+    let asker = Asker {
+        work,
         http: gateway.http,
         grpc: gateway.grpc,
         protocols: arguments.protocols.clone(),
-        rate: arguments.rate.into(),
-        arrivals: arguments.arrivals,
-        seed: arguments.seed,
-        threads: arguments.threads.into(),
         connections: arguments.connections.into(),
-        timeout: arguments.timeout,
-        in_flight_max: IN_FLIGHT_MAX,
-    }
+        timeout,
+    };
+    let pattern = Pattern::Rates(Rates::constant(arguments.rate.into()), arguments.arrivals);
+    Lane { caller: Arc::new(asker), pattern, in_flight_max: IN_FLIGHT_MAX, timeout }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::client::http1::Connection;
+use super::http1::Connection;
 use crate::clock::Clock;
 
 /// How long a connection may have been idle when it is used again. Servers close those that are idle
@@ -16,7 +16,7 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// A fixed number of connections.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     address: SocketAddr,
     clock: Clock,
     places: Semaphore,
@@ -31,15 +31,15 @@ struct Idle {
 
 /// A connection in use. It is closed when dropped, unless it is put back.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
-    pub(super) connection: Connection,
+pub(crate) struct Taken<'a> {
+    pub(crate) connection: Connection,
     pool: &'a Pool,
     _place: SemaphorePermit<'a>,
 }
 
 impl Pool {
     /// Opens all connections.
-    pub(super) async fn open(address: SocketAddr, connections: usize, clock: Clock) -> Result<Self, String> {
+    pub(crate) async fn open(address: SocketAddr, connections: usize, clock: Clock) -> Result<Self, String> {
         let mut idle = VecDeque::with_capacity(connections);
         for _ in 0..connections {
             idle.push_back(Idle { connection: Connection::open(address).await?, since: clock.now() });
@@ -51,7 +51,7 @@ impl Pool {
     ///
     /// # Errors
     /// Where it cannot be.
-    pub(super) async fn take(&self) -> Result<Taken<'_>, String> {
+    pub(crate) async fn take(&self) -> Result<Taken<'_>, String> {
         let place = self.places.acquire().await.map_err(|e| e.to_string())?;
         let idle = self.idle.borrow_mut().pop_front();
         let usable =
@@ -66,7 +66,7 @@ impl Pool {
 
 impl Taken<'_> {
     /// Keeps the connection for the next request.
-    pub(super) fn put_back(self) {
+    pub(crate) fn put_back(self) {
         let Self { connection, pool, .. } = self;
         pool.idle.borrow_mut().push_back(Idle { connection, since: pool.clock.now() });
     }
