@@ -5,7 +5,6 @@
 //! generator itself waited ("coordinated omission"). How late requests leave is recorded with each.
 
 mod generator;
-mod pool;
 mod record;
 mod sender;
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::pool::Pool;
 use super::{Plan, Work};
 use crate::client::Protocol;
 use crate::client::grpc::{self, Client, STREAMS};
+use crate::client::line::Manner;
+use crate::client::pool::Pool;
 use crate::clock::Clock;
 use crate::references::Verdict;
 
@@ -40,7 +41,7 @@ impl Sender {
         }
         let http = match http * plan.connections {
             0 => None,
-            connections => Some(Pool::open(plan.http, connections, clock).await?),
+            connections => Some(Pool::open(plan.http, connections, Manner::Normal, clock).await?),
         };
         let streams = Semaphore::new(grpc * STREAMS);
         Ok(Self { http, grpc: clients, streams, clock, timeout: plan.timeout })
