@@ -12,6 +12,6 @@ mod request;
 mod response;
 mod values;
 
-pub use caller::{decode_answer, encode_request};
+pub use caller::{decode_answer, decode_metadata, encode_request};
 pub use request::{PredictCall, PredictHead, decode_predict};
 pub use response::{PredictForm, encode_predict};

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pointsman_core::{Datatype, Dim, Signature, TensorSpec};
+use pointsman_core::{Datatype, Dim, Signature, TensorSpec, VersionNumber};
 use pointsman_wire::grpc::codec;
 use pointsman_wire::grpc::proto::model_metadata_response::TensorMetadata;
 use pointsman_wire::grpc::proto::{ModelMetadataRequest, ModelMetadataResponse};
+use pointsman_wire::v1;
 use serde::Deserialize;
 
 use super::endpoint::Endpoint;
@@ -31,7 +32,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     /// A number or an alias; nothing for the default version.
     pub(crate) version: Option<String>,
-    /// By the metadata of V2.
+    /// What it takes and gives.
     pub(crate) signature: Signature,
 }
 
@@ -58,9 +59,15 @@ impl Model {
 
     async fn by_rest(&self, endpoint: &Endpoint) -> Result<Signature, String> {
         let address = endpoint.http.ok_or("no listener for REST is named")?;
-        let path = self.v2_path("");
-        let (head, body) =
-            http1::once(address, &http1::get(&endpoint.host, path.trim_end_matches('/'))).await?;
+        let (head, body) = http1::once(address, &http1::get(&endpoint.host, &self.v2_path())).await?;
+        if matches!(head.status, 400 | 404) {
+            // TensorFlow Serving does not speak V2, and has a document of its own.
+            let request = http1::get(&endpoint.host, &format!("{}/metadata", self.v1_path()));
+            let (head, body) = http1::once(address, &request).await?;
+            if head.status == 200 {
+                return v1::decode_metadata(&body).map_err(|e| e.to_string());
+            }
+        }
         if head.status != 200 {
             return Err(Verdict::of_status(head.status, &body).to_string());
         }
@@ -80,21 +87,25 @@ impl Model {
         Metadata { inputs: read(metadata.inputs), outputs: read(metadata.outputs) }.signature()
     }
 
-    /// The name as a part of a path.
-    pub(super) fn path(&self) -> String {
-        Self::segment(&self.name)
+    /// The path of V2 to this version.
+    pub(super) fn v2_path(&self) -> String {
+        let version = self.version.as_deref().map(|version| format!("/versions/{}", segment(version)));
+        format!("/v2/models/{}{}", segment(&self.name), version.unwrap_or_default())
     }
 
-    /// A text as a part of a path.
-    pub(super) fn segment(text: &str) -> String {
-        utf8_percent_encode(text, SEGMENT).to_string()
+    /// The path of V1 to this version, as TensorFlow Serving has it: an alias is a label there.
+    pub(super) fn v1_path(&self) -> String {
+        let version = self.version.as_deref().map(|version| match VersionNumber::parse(version) {
+            Some(number) => format!("/versions/{number}"),
+            None => format!("/labels/{}", segment(version)),
+        });
+        format!("/v1/models/{}{}", segment(&self.name), version.unwrap_or_default())
     }
+}
 
-    /// The path of V2 to this version, and to something of it.
-    pub(super) fn v2_path(&self, of: &str) -> String {
-        let version = self.version.as_deref().map(|version| format!("/versions/{}", Self::segment(version)));
-        format!("/v2/models/{}{}/{of}", self.path(), version.unwrap_or_default())
-    }
+/// A text as a part of a path.
+fn segment(text: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(text, SEGMENT)
 }
 
 /// The metadata of V2, as far as it matters.
@@ -142,7 +153,7 @@ impl Described {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::fixture::{Served, predict, run, serve};
+    use crate::call::fixture::{Served, json, predict, run, serve};
 
     #[test]
     fn a_model_is_read_over_each_protocol() {
@@ -161,6 +172,30 @@ mod tests {
             let nowhere = Endpoint { http: None, ..by_grpc };
             let nowhere = Endpoint { grpc: None, ..nowhere };
             assert!(Model::read(&nowhere, "m", None).await.is_err());
+        });
+    }
+
+    #[test]
+    fn a_server_without_v2_is_asked_in_v1() {
+        let tensors = |name: &str| {
+            let shape = r#"{"dim":[{"size":"-1","name":""}],"unknown_rank":false}"#;
+            format!(r#"{{"{name}":{{"dtype":"DT_FLOAT","tensor_shape":{shape}}}}}"#)
+        };
+        let signature = format!(r#"{{"inputs":{},"outputs":{}}}"#, tensors("x"), tensors("y"));
+        let document = format!(
+            r#"{{"metadata":{{"signature_def":{{"signature_def":{{"serving_default":{signature}}}}}}}}}"#
+        );
+        run(async {
+            let Served { endpoint, .. } = serve(move |path: String| {
+                let known = path == "/v1/models/t/labels/champion/metadata";
+                let answer = if known { json(&document) } else { predict(&path) };
+                async move { answer }
+            })
+            .await;
+            let model = Model::read(&endpoint, "t", Some("champion")).await.expect("it is there");
+            assert_eq!((&*model.signature.inputs[0].name, model.signature.outputs.len()), ("x", 1));
+            let error = Model::read(&endpoint, "t", None).await.expect_err("it has no such version");
+            assert!(error.contains("NOT_FOUND"), "{error}");
         });
     }
 

@@ -98,34 +98,27 @@ pub(super) fn unary(host: &str, method: &str, message: &impl Message) -> Result<
 }
 
 fn rest(model: &Model, kind: Kind, input: &Input) -> Result<Rest, String> {
-    let (base, version) = (model.path(), model.version.as_deref());
     let unsaid = |form: &str| match input {
         Input { outputs, .. } if !outputs.is_empty() => Err(format!("{form} cannot ask for some outputs")),
         Input { parameters, .. } if !parameters.is_empty() => Err(format!("{form} has no parameters")),
         Input { timeout: Some(_), .. } => Err(format!("{form} has no parameter timeout")),
         _ => Ok(()),
     };
-    let v1 = |path, form| {
+    let v1 = |form| {
         unsaid("V1")?;
         let body = v1::encode_request(&input.tensors, form).map_err(|e| e.to_string())?;
-        Ok(Rest { path, header_length: None, body })
+        Ok(Rest { path: format!("{}:predict", model.v1_path()), header_length: None, body })
     };
+    let v2_path = || format!("{}/infer", model.v2_path());
     match (kind.form, kind.body) {
-        (Form::V1, _) if version.is_some() => {
+        (Form::V1, _) if model.version.is_some() => {
             Err("V1 has no versions in its paths: leave --version out, or use --form tf-serving".into())
         }
-        (Form::V1, _) => v1(format!("/v1/models/{base}:predict"), PredictForm::Row),
-        (Form::TfServing, _) => {
-            let version = version.map(|version| match VersionNumber::parse(version) {
-                Some(number) => format!("/versions/{number}"),
-                None => format!("/labels/{}", Model::segment(version)),
-            });
-            let path = format!("/v1/models/{base}{}:predict", version.unwrap_or_default());
-            v1(path, PredictForm::Columnar)
-        }
+        (Form::V1, _) => v1(PredictForm::Row),
+        (Form::TfServing, _) => v1(PredictForm::Columnar),
         (Form::V2, Body::Raw) => {
             unsaid("a raw body")?;
-            Ok(Rest { path: model.v2_path("infer"), header_length: Some(0), body: raw(input)? })
+            Ok(Rest { path: v2_path(), header_length: Some(0), body: raw(input)? })
         }
         (Form::V2, body) => {
             let form = v2::RequestForm {
@@ -137,7 +130,7 @@ fn rest(model: &Model, kind: Kind, input: &Input) -> Result<Rest, String> {
             };
             let encoded = v2::encode_request(&input.tensors, &form).map_err(|e| e.to_string())?;
             let v2::EncodedRequest { header_length, body } = encoded;
-            Ok(Rest { path: model.v2_path("infer"), header_length, body })
+            Ok(Rest { path: v2_path(), header_length, body })
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The caller's side: a request as a client writes it, and an answer as it reads it.
 
 use bytes::Bytes;
-use pointsman_core::{InputTensor, OutputTensor, PredictError, TensorSpec};
+use pointsman_core::{Datatype, Dim, InputTensor, OutputTensor, PredictError, Signature, TensorSpec, shown};
+use serde_json::{Map, Value};
 
+use super::documents::dtype;
+use super::request::SIGNATURE_NAME;
 use super::response::{PredictForm, encode};
 use super::values::{read_inputs, read_instances};
 use crate::json::reader::{Reader, once};
@@ -58,9 +61,49 @@ pub fn decode_answer(
     Ok(values.into_iter().map(output).collect())
 }
 
+/// Reads the signature in the body of `GET /v1/models/M/metadata`, of this gateway or of TF Serving.
+///
+/// # Errors
+/// [`PredictError::BadRequest`] where there is none by the usual name, or a tensor of it has a datatype
+/// that V2 does not have.
+pub fn decode_metadata(body: &[u8]) -> Result<Signature, PredictError> {
+    let bad = |what: String| PredictError::BadRequest(what);
+    let document: Value = serde_json::from_slice(body).map_err(|e| bad(e.to_string()))?;
+    let signature = &document["metadata"]["signature_def"]["signature_def"][SIGNATURE_NAME];
+    let specs = |of: &str| -> Result<Vec<TensorSpec>, PredictError> {
+        let tensors: Option<&Map<String, Value>> = signature[of].as_object();
+        let tensors = tensors.ok_or_else(|| bad(format!("no signature '{SIGNATURE_NAME}' with {of}")))?;
+        tensors.iter().map(|(name, info)| read_info(name, info)).collect()
+    };
+    Ok(Signature { inputs: specs("inputs")?, outputs: specs("outputs")? })
+}
+
+fn read_info(name: &str, info: &Value) -> Result<TensorSpec, PredictError> {
+    let declared = info["dtype"].as_str().unwrap_or_default();
+    let datatype = Datatype::ALL.into_iter().find(|&datatype| dtype(datatype) == declared);
+    let datatype = datatype.ok_or_else(|| {
+        PredictError::BadRequest(format!(
+            "tensor '{}' is of {}, which V2 does not have",
+            shown(name),
+            shown(declared)
+        ))
+    })?;
+    // Sizes are texts; -1 stands for any.
+    let dim = |dim: &Value| {
+        let size = dim["size"].as_str().and_then(|size| size.parse().ok());
+        size.map_or(Dim::Dynamic(None), Dim::Fixed)
+    };
+    let known = info["tensor_shape"]["unknown_rank"] != Value::Bool(true);
+    let dims = info["tensor_shape"]["dim"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let shape = known.then(|| dims.iter().map(dim).collect());
+    Ok(TensorSpec { name: name.into(), datatype, shape, optional: false, labels: None })
+}
+
 #[cfg(test)]
 mod tests {
-    use pointsman_core::{Datatype, Shape, Tensor};
+    use std::sync::Arc;
+
+    use pointsman_core::{ModelName, Shape, Tensor, VersionNumber};
 
     use super::*;
 
@@ -72,6 +115,46 @@ mod tests {
 
     fn spec(name: &str) -> TensorSpec {
         TensorSpec { name: name.into(), datatype: Datatype::Fp32, shape: None, optional: false, labels: None }
+    }
+
+    #[test]
+    fn a_signature_is_read_as_it_was_written() {
+        let shapes = [Some(vec![Dim::Dynamic(None), Dim::Fixed(4)]), Some(Vec::new()), None];
+        let specs = |prefix: &str| -> Vec<TensorSpec> {
+            let tensor = |(index, datatype): (usize, Datatype)| TensorSpec {
+                name: format!("{prefix}{index:02}").into(),
+                datatype,
+                shape: shapes[index % shapes.len()].clone(),
+                optional: false,
+                labels: None,
+            };
+            Datatype::ALL.into_iter().enumerate().map(tensor).collect()
+        };
+        let version = VersionNumber::new(2).expect("above 0");
+        let model = crate::view::ModelView {
+            name: ModelName::new("m").expect("a name"),
+            version,
+            versions: vec![version],
+            platform: "onnxruntime_onnx",
+            engine: "echo",
+            signature: Arc::new(Signature { inputs: specs("x"), outputs: specs("y") }),
+            batch_rows_max: 0,
+            workers: 1,
+        };
+        let document = crate::v1::documents::metadata(&model);
+        assert_eq!(decode_metadata(&document).as_ref(), Ok(&*model.signature));
+        let text = String::from_utf8_lossy(&document).into_owned();
+        let unknown = text.replace("DT_FLOAT\"", "DT_COMPLEX64\"");
+        assert!(
+            decode_metadata(unknown.as_bytes())
+                .expect_err("V2 lacks it")
+                .to_string()
+                .contains("DT_COMPLEX64")
+        );
+        let other = text.replace("serving_default", "other");
+        assert!(
+            decode_metadata(other.as_bytes()).expect_err("not there").to_string().contains("serving_default")
+        );
     }
 
     #[test]

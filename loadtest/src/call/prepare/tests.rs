@@ -74,7 +74,7 @@ fn v2_in_json() {
     assert_eq!(http1(None, Form::V2, Body::Json, &x), expected);
     assert!(http1(Some("3"), Form::V2, Body::Json, &x).starts_with("POST /v2/models/m/versions/3/infer "));
     let odd = Model { name: "a b/c".into(), ..model(Some("x@y")) };
-    assert_eq!(odd.v2_path("infer"), "/v2/models/a%20b%2Fc/versions/x%40y/infer");
+    assert_eq!(odd.v2_path(), "/v2/models/a%20b%2Fc/versions/x%40y");
 }
 
 /// The worked example of the protocol's reference: 135 bytes of JSON, 16 of tensor.
