@@ -2,9 +2,10 @@
 //!
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
 //! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer.
+//! traffic and judges every answer. `once` sends single requests to any V2 server.
 
 mod bare;
+mod call;
 mod client;
 mod clock;
 mod floor;
@@ -13,6 +14,7 @@ mod inputs;
 mod interrupt;
 mod latency;
 mod load;
+mod once;
 mod process;
 mod raw;
 mod references;
@@ -25,6 +27,7 @@ mod traffic;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +52,9 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
+    /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
+    #[command(after_help = once::HELP)]
+    Once(once::Arguments),
     /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
@@ -80,6 +86,12 @@ enum Command {
     },
 }
 
+/// A time of the command line.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+}
+
 fn main() -> ExitCode {
     // SAFETY: the first statement of the process; there is no other thread.
     #[allow(unsafe_code)]
@@ -89,6 +101,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
+        Command::Once(arguments) => once::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {
             let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)

@@ -108,10 +108,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
     /// Seconds that an answer may take before it counts as lost.
-    #[arg(long, default_value = "10", value_parser = seconds)]
+    #[arg(long, default_value = "10", value_parser = crate::seconds)]
     timeout: Duration,
     /// Seconds of traffic before the first swap.
-    #[arg(long, default_value = "3", value_parser = seconds)]
+    #[arg(long, default_value = "3", value_parser = crate::seconds)]
     warm_up: Duration,
     /// The most that the p99 latency during swaps may be of the steady one in the same run.
     #[arg(long, default_value_t = 1.5)]
@@ -168,11 +168,6 @@ impl Fault {
 
 /// Requests of a generator thread that may be without an answer: as many as a gateway takes by default.
 const IN_FLIGHT_MAX: usize = 4096;
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|e| format!("{e}"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
-}
 
 /// `swap`: whether every figure held.
 ///

@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections of one thread: each is used by one request at a time, the longest idle first.
+//! HTTP/1.1 connections of a thread: each is used by one request at a time, the longest idle first.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::http1::Connection;
+use super::line::Manner;
 use crate::clock::Clock;
 
 /// How long a connection may have been idle when it is used again. Servers close those that are idle
@@ -18,6 +19,7 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Pool {
     address: SocketAddr,
+    manner: Manner,
     clock: Clock,
     places: Semaphore,
     idle: RefCell<VecDeque<Idle>>,
@@ -39,12 +41,18 @@ pub(crate) struct Taken<'a> {
 
 impl Pool {
     /// Opens all connections.
-    pub(crate) async fn open(address: SocketAddr, connections: usize, clock: Clock) -> Result<Self, String> {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        connections: usize,
+        manner: Manner,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let mut idle = VecDeque::with_capacity(connections);
         for _ in 0..connections {
-            idle.push_back(Idle { connection: Connection::open(address).await?, since: clock.now() });
+            let connection = Connection::open(address, manner).await?;
+            idle.push_back(Idle { connection, since: clock.now() });
         }
-        Ok(Self { address, clock, places: Semaphore::new(connections), idle: RefCell::new(idle) })
+        Ok(Self { address, manner, clock, places: Semaphore::new(connections), idle: RefCell::new(idle) })
     }
 
     /// Waits for a connection; one that was lost is made again.
@@ -58,7 +66,7 @@ impl Pool {
             idle.filter(|idle| self.clock.now() < idle.since + IDLE_MAX && idle.connection.is_idle());
         let connection = match usable {
             Some(idle) => idle.connection,
-            None => Connection::open(self.address).await?,
+            None => Connection::open(self.address, self.manner).await?,
         };
         Ok(Taken { connection, pool: self, _place: place })
     }
@@ -96,7 +104,7 @@ mod tests {
                     }
                 }
             });
-            let pool = Pool::open(address, 1, Clock::start()).await.expect("a connection");
+            let pool = Pool::open(address, 1, Manner::Normal, Clock::start()).await.expect("a connection");
             for exchange in 0..3 {
                 let mut taken = pool.take().await.expect("a connection");
                 // The second connection is accepted once the first has been closed.

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::answered::Record;
 use crate::client::Protocol;
 use crate::client::grpc::{self, Client, STREAMS};
+use crate::client::line::Manner;
 use crate::client::pool::Pool;
 use crate::clock::Clock;
 use crate::references::{References, Verdict};
@@ -79,7 +80,7 @@ impl Sender {
         }
         let http = match http * asker.connections {
             0 => None,
-            connections => Some(Pool::open(asker.http, connections, clock).await?),
+            connections => Some(Pool::open(asker.http, connections, Manner::Normal, clock).await?),
         };
         let streams = Semaphore::new(grpc * STREAMS);
         Ok(Self { http, grpc: clients, streams, clock, timeout: asker.timeout })
