@@ -2,11 +2,12 @@
 //!
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
 //! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer.
+//! traffic and judges every answer. `report` shows what a run found.
 
 mod bare;
 mod client;
 mod clock;
+mod findings;
 mod floor;
 mod gateway;
 mod inputs;
@@ -15,12 +16,19 @@ mod latency;
 mod load;
 mod process;
 mod raw;
+mod readings;
 mod references;
+mod report;
 mod requests;
+#[cfg(test)]
+mod samples;
 mod schedule;
+mod summary;
 mod swap;
+mod threshold;
 mod timer;
 mod traffic;
+mod units;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +57,9 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
+    /// Findings that were kept: a summary, and whether thresholds hold.
+    #[command(after_help = report::HELP)]
+    Report(report::Arguments),
     /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
@@ -89,6 +100,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {
             let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
