@@ -2,7 +2,7 @@
 //!
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
 //! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer. `report` shows what a run found.
+//! traffic and judges every answer. `report` shows what a run found, as a table and as a page with plots.
 
 mod bare;
 mod client;
@@ -14,6 +14,7 @@ mod inputs;
 mod interrupt;
 mod latency;
 mod load;
+mod page;
 mod process;
 mod raw;
 mod readings;
@@ -57,7 +58,7 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
-    /// Findings that were kept: a summary, and whether thresholds hold.
+    /// Findings that were kept: a summary, a page with plots, and whether thresholds hold.
     #[command(after_help = report::HELP)]
     Report(report::Arguments),
     /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.

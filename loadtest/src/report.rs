@@ -1,4 +1,4 @@
-//! Findings that were kept, shown again: on the terminal, and against other thresholds.
+//! Findings that were kept, shown again: on the terminal, as a page, and against other thresholds.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::findings::Findings;
+use crate::page;
 use crate::readings::Judgement;
 use crate::threshold::{METRICS, Outcome, Threshold};
 
@@ -21,6 +22,9 @@ const FINDINGS_BYTES_MAX: u64 = 1 << 29;
 pub(crate) struct Arguments {
     /// Findings, as --json writes them.
     findings: PathBuf,
+    /// Write a page with plots: one file that asks for no other.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Fail where this is so, as in 'p99 > 5ms' or 'part:10x stream:iris errors > 0.1%'; may be given several times.
     #[arg(long, value_name = "CONDITION", long_help = fail_if_help())]
     fail_if: Vec<Threshold>,
@@ -32,7 +36,7 @@ Exit code 0: every figure that was asked for held, and no condition of --fail-if
 2: the findings could not be read, or do not say whether a condition is met.
 
 Examples:
-  pointsman-loadtest report findings.json
+  pointsman-loadtest report findings.json --html report.html
   pointsman-loadtest report findings.json --fail-if 'p99 > 5ms' --fail-if 'wrong > 0'";
 
 fn fail_if_help() -> String {
@@ -51,6 +55,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let findings = read(&arguments.findings)?;
     // Whoever reads may have seen enough: the exit code still says how it went.
     let _ = writeln!(std::io::stdout(), "{findings}");
+    if let Some(file) = &arguments.html {
+        page::write(&findings, file)?;
+    }
     let mut held = !matches!(findings.judgement(), Judgement::Missed(..));
     let mut unknown = Vec::new();
     for threshold in &arguments.fail_if {
@@ -126,6 +133,14 @@ mod tests {
         assert!(unknown.contains("there are: steady"), "{unknown}");
         let wrong = report(&samples::steady(), &["--fail-if", "p99 > 5"]).expect_err("no unit");
         assert!(wrong.contains("--fail-if") && wrong.contains("p99 is a time"), "{wrong}");
+    }
+
+    #[test]
+    fn the_page_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let page = folder.path().join("page.html");
+        assert_eq!(report(&samples::steady(), &["--html", page.to_str().expect("text")]), Ok(true));
+        assert!(std::fs::read_to_string(&page).expect("a page").starts_with("<!DOCTYPE html>"));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) fn figure(value: f64, unit: &str) -> String {
         _ if !value.is_finite() => NONE.into(),
         "us" => time(value),
         "/s" => rate(value),
+        // Near one, the third digit after the point tells whether there is a difference.
+        "ratio" if (0.1..10.0).contains(&value) => trimmed(&format!("{value:.3}")).into(),
         "" | "ratio" => digits(value),
         other => format!("{} {}", digits(value), name(other)),
     }
@@ -106,8 +108,13 @@ fn digits(value: f64) -> String {
         _ => (2 - size.log10().floor() as i32).clamp(2, 6) as usize,
     };
     let text = format!("{value:.decimals$}");
-    let text = if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if decimals > 0 { trimmed(&text) } else { &text };
     grouped(if text == "-0" { "0" } else { text })
+}
+
+/// A number with a point, without zeros at its end.
+fn trimmed(number: &str) -> &str {
+    number.trim_end_matches('0').trim_end_matches('.')
 }
 
 /// Digits before a point in groups of three, from ten thousand on.
@@ -164,7 +171,10 @@ mod tests {
             ("33.3 %".into(), "0.001 %".into(), NONE.into())
         );
         assert_eq!((rate(12_345.6), rate(f64::NAN)), ("12 346/s".into(), NONE.into()));
-        assert_eq!(figure(1.2345, "ratio"), "1.23");
+        assert_eq!(
+            (figure(1.0038, "ratio"), figure(1.0, "ratio"), figure(12.34, "ratio")),
+            ("1.004".into(), "1".into(), "12.3".into())
+        );
         assert_eq!(figure(0.5, "MiB"), "0.5 MiB");
         assert_eq!(figure(f64::NAN, "MiB"), NONE);
         assert_eq!(
