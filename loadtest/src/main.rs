@@ -16,6 +16,8 @@ mod latency;
 mod load;
 mod page;
 mod process;
+#[cfg_attr(not(test), expect(dead_code, reason = "runs of scenarios show it"))]
+mod progress;
 mod raw;
 mod readings;
 mod references;
