@@ -153,7 +153,9 @@ fn parts(parts: &[Part]) -> Result<Markup, String> {
         h2 { "Each part" }
         @for section in sections { (section) }
         @if left_out > 0 {
-            p.note { "The plots of the first " (STREAMS_DRAWN_MAX) " streams; " (left_out) " more are in the table above." }
+            p.note {
+                "The plots of the first " (STREAMS_DRAWN_MAX) " streams; " (left_out) " more are in the table above."
+            }
         }
     })
 }

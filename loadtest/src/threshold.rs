@@ -117,7 +117,7 @@ impl Threshold {
             Ok(places) => places,
             Err(missing) => return Outcome::Unknown(format!("{self}: {missing}")),
         };
-        let (mut nearest, mut unknown) = (None, None);
+        let (mut met, mut not_met, mut unknown) = (None, None, None);
         for (part, stream) in places {
             let place = format!("{} in {}", units::name(&stream.name), units::name(&part.name));
             let Some(known) = self.metric.of(part, stream, self.value) else {
@@ -126,23 +126,25 @@ impl Threshold {
                 });
                 continue;
             };
-            match (self.comparison.holds(known, self.value.number()), known) {
-                (Some(true), _) => return Outcome::Met(format!("{self}: {} of {place}", self.shown(known))),
-                (Some(false), _) => {
-                    let found = self.comparison.nearest_of(known);
-                    if nearest.as_ref().is_none_or(|(best, _)| self.comparison.nearer(found, *best)) {
-                        nearest = Some((found, format!("{} of {place}", self.shown(known))));
-                    }
+            let sentence = format!("{} of {place}", self.shown(known));
+            let furthest = match self.comparison.holds(known, self.value.number()) {
+                Some(true) => &mut met,
+                Some(false) => &mut not_met,
+                None => {
+                    unknown.get_or_insert_with(|| format!("{self}: {sentence}"));
+                    continue;
                 }
-                (None, _) => {
-                    unknown.get_or_insert_with(|| format!("{self}: {} of {place}", self.shown(known)));
-                }
+            };
+            let found = self.comparison.nearest_of(known);
+            if furthest.as_ref().is_none_or(|(best, _)| self.comparison.nearer(found, *best)) {
+                *furthest = Some((found, sentence));
             }
         }
-        match (unknown, nearest) {
-            (Some(unknown), _) => Outcome::Unknown(unknown),
-            (None, Some((_, nearest))) => Outcome::NotMet(format!("{self}: nearest is {nearest}")),
-            (None, None) => Outcome::Unknown(format!("{self}: nothing was measured")),
+        match (met, unknown, not_met) {
+            (Some((_, furthest)), ..) => Outcome::Met(format!("{self}: {furthest}")),
+            (None, Some(unknown), _) => Outcome::Unknown(unknown),
+            (None, None, Some((_, nearest))) => Outcome::NotMet(format!("{self}: nearest is {nearest}")),
+            (None, None, None) => Outcome::Unknown(format!("{self}: nothing was measured")),
         }
     }
 

@@ -169,7 +169,8 @@ mod tests {
                 Axis::quantiles(samples),
             ] {
                 prop_assert!(axis.ticks.len() <= TICKS_MAX + 1, "{axis:?}");
-                prop_assert!(axis.ticks.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1), "{axis:?}");
+                let ascends = |pair: &[(f64, String)]| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1;
+                prop_assert!(axis.ticks.windows(2).all(ascends), "{axis:?}");
                 let slack = 1e-9 * (axis.range.end - axis.range.start);
                 let within = |at: f64| at >= axis.range.start - slack && at <= axis.range.end + slack;
                 prop_assert!(axis.ticks.iter().all(|(at, _)| within(*at)), "{axis:?}");

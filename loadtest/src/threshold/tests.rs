@@ -115,6 +115,8 @@ fn sentences_say_where_and_how_much() {
         sentence.starts_with("part:10x refused > 80%: 89.") && sentence.ends_with("% of digits in 10 x"),
         "{sentence}"
     );
+    let Outcome::Met(sentence) = check("p99 > 1ms", &findings) else { panic!("is met") };
+    assert!(sentence.ends_with("ms of digits in 10 x"), "the worst is named: {sentence}");
     let Outcome::NotMet(sentence) = check("max > 10s", &findings) else { panic!("is not met") };
     assert!(sentence.contains("nearest is "), "{sentence}");
 }
@@ -153,7 +155,11 @@ fn errors_name_what_is_wrong_and_what_to_write() {
 
 proptest! {
     #[test]
-    fn any_text_is_taken_or_refused(text in "\\PC{0,40}", metric in "(p99|goodput|part:x figure:|) ?", op in "[<>=]{1,2}") {
+    fn any_text_is_taken_or_refused(
+        text in "\\PC{0,40}",
+        metric in "(p99|goodput|part:x figure:|) ?",
+        op in "[<>=]{1,2}",
+    ) {
         let _ = text.parse::<Threshold>();
         let _ = format!("{metric}{op}{text}").parse::<Threshold>();
     }
