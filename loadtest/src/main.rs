@@ -2,12 +2,14 @@
 //!
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
 //! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer. `once` sends single requests to any V2 server.
+//! traffic and judges every answer. `once` sends single requests to any V2 server. `report` shows what a
+//! run found, as a table and as a page with plots.
 
 mod bare;
 mod call;
 mod client;
 mod clock;
+mod findings;
 mod floor;
 mod gateway;
 mod inputs;
@@ -15,14 +17,23 @@ mod interrupt;
 mod latency;
 mod load;
 mod once;
+mod page;
 mod process;
+mod progress;
 mod raw;
+mod readings;
 mod references;
+mod report;
 mod requests;
+#[cfg(test)]
+mod samples;
 mod schedule;
+mod summary;
 mod swap;
+mod threshold;
 mod timer;
 mod traffic;
+mod units;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,6 +66,9 @@ enum Command {
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
+    /// Findings that were kept: a summary, a page with plots, and whether thresholds hold.
+    #[command(after_help = report::HELP)]
+    Report(report::Arguments),
     /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
@@ -102,6 +116,7 @@ fn main() -> ExitCode {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {
             let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
