@@ -20,14 +20,18 @@ mod judge;
 mod kind;
 mod model;
 mod prepare;
+mod record;
 mod source;
 mod verdict;
 
-pub(crate) use self::connections::{Connections, Wiring};
+pub(crate) use self::connections::{Connections, Sent, Wiring};
 pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::input::Input;
 pub(crate) use self::kind::{Body, Form, Kind, Transport};
 pub(crate) use self::model::Model;
 pub(crate) use self::prepare::Call;
 pub(crate) use self::source::Source;
+#[cfg(test)]
+pub(crate) use self::verdict::Fault;
 pub(crate) use self::verdict::Verdict;
 pub(crate) use crate::client::line::Manner;

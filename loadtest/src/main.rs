@@ -1,39 +1,54 @@
 //! Measurements of servers that speak V2.
 //!
-//! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
-//! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer. `once` sends single requests to any V2 server. `report` shows what a
-//! run found, as a table and as a page with plots.
+//! `run` loads a server as a scenario says, a file or flags; `compare` does so with two servers in turn; and
+//! `report` shows again what was found, as a table and as a page with plots. `once` sends single requests.
+//! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare hyper
+//! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
+//! judges every answer.
 
+mod about;
+mod accounting;
 mod bare;
+mod bench;
 mod call;
 mod client;
 mod clock;
+mod figure;
 mod findings;
+mod flags;
 mod floor;
 mod gateway;
 mod inputs;
 mod interrupt;
 mod latency;
 mod load;
+mod measure;
 mod once;
+mod output;
+mod own;
 mod page;
 mod process;
 mod progress;
+mod ratio;
 mod raw;
 mod readings;
 mod references;
 mod report;
 mod requests;
+mod run;
 #[cfg(test)]
 mod samples;
+mod scenario;
 mod schedule;
+mod search;
 mod summary;
 mod swap;
+mod target;
 mod threshold;
 mod timer;
 mod traffic;
 mod units;
+mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,6 +69,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load a server as a scenario says, or flags alone: throughput, latency and errors over time.
+    #[command(after_help = run::HELP)]
+    Run(run::Arguments),
     /// The gateway's CPU time per request beside the floor: a bare hyper or tonic server with the same bytes, and
     /// ONNX Runtime alone.
     #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
@@ -113,12 +131,13 @@ fn main() -> ExitCode {
         pointsman_engine::onnxruntime::disable_telemetry();
     }
     let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {
-            let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
+            let speaks = if grpc { Speaks::Grpc } else { Speaks::Http1 { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
         }
         Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds).map(|()| true),

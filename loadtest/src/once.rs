@@ -47,11 +47,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Body::Json)]
     body: Body,
     /// Send the inputs of this golden.json, and compare the answers with its outputs.
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     golden: Option<PathBuf>,
     /// Send the requests of this file: the JSON body of a V2 request on each line.
     #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
+    replay: Option<PathBuf>,
     /// Rows of inputs that are made up.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     rows: u64,
@@ -80,7 +80,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn source(&self) -> Source {
-        match (&self.golden, &self.file) {
+        match (&self.golden, &self.replay) {
             (Some(path), _) => Source::Golden(path.clone()),
             (None, Some(path)) => Source::File(path.clone()),
             (None, None) => Source::Metadata { rows: self.rows, size: self.size, seed: self.seed },

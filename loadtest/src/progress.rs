@@ -20,9 +20,9 @@ const TEMPLATE: &str = "{prefix} {bar:24} {msg}";
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) part: String,
-    /// Which part it is, from 1, and of how many.
+    /// Which part it is, from 1, and of how many where that is known before.
     pub(crate) number: usize,
-    pub(crate) of_parts: usize,
+    pub(crate) of_parts: Option<usize>,
     pub(crate) elapsed: Duration,
     pub(crate) total: Duration,
     /// Requests per second that were due; nothing for a closed loop.
@@ -94,7 +94,8 @@ impl Drop for Progress {
 
 impl Snapshot {
     fn title(&self) -> String {
-        format!("{} of {}: {}", self.number, self.of_parts, units::name(&self.part))
+        let of_parts = self.of_parts.map_or_else(String::new, |parts| format!(" of {parts}"));
+        format!("{}{of_parts}: {}", self.number, units::name(&self.part))
     }
 
     /// How far it is, and what is measured, each line short enough for eighty columns.
@@ -148,7 +149,7 @@ mod tests {
         Snapshot {
             part: part.into(),
             number,
-            of_parts: 2,
+            of_parts: Some(2),
             elapsed: Duration::from_millis(12_400),
             total: Duration::from_secs(40),
             due_rate: Some(123_456.0),

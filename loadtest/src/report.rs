@@ -11,8 +11,8 @@ use crate::page;
 use crate::readings::Judgement;
 use crate::threshold::{METRICS, Outcome, Threshold};
 
-/// The form of findings that is read.
-const FORMAT: u32 = 1;
+/// The form of findings that is written and read.
+pub(crate) const FORMAT: u32 = 1;
 
 /// The most bytes of findings that are read: a day of a few streams.
 const FINDINGS_BYTES_MAX: u64 = 1 << 29;
@@ -39,7 +39,8 @@ Examples:
   pointsman-loadtest report findings.json --html report.html
   pointsman-loadtest report findings.json --fail-if 'p99 > 5ms' --fail-if 'wrong > 0'";
 
-fn fail_if_help() -> String {
+/// What `--fail-if` says of itself.
+pub(crate) fn fail_if_help() -> String {
     format!(
         "Fail where this is so: [part:NAME] [stream:NAME] METRIC COMPARISON VALUE, as in 'p99 > 5ms' or \
          'part:10x stream:iris errors > 0.1%'. Without a part or a stream it is on each of them. May be given several \
@@ -53,15 +54,23 @@ fn fail_if_help() -> String {
 /// Where findings cannot be read, the page cannot be written, or a condition cannot be told.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let findings = read(&arguments.findings)?;
+    show(&findings, arguments.html.as_deref(), &arguments.fail_if)
+}
+
+/// Shows what was found and what became of the conditions: whether every figure held and no condition is met.
+///
+/// # Errors
+/// Where the page cannot be written, or a condition cannot be told.
+pub(crate) fn show(findings: &Findings, html: Option<&Path>, fail_if: &[Threshold]) -> Result<bool, String> {
     // Whoever reads may have seen enough: the exit code still says how it went.
     let _ = writeln!(std::io::stdout(), "{findings}");
-    if let Some(file) = &arguments.html {
-        page::write(&findings, file)?;
+    if let Some(file) = html {
+        page::write(findings, file)?;
     }
     let mut held = !matches!(findings.judgement(), Judgement::Missed(..));
     let mut unknown = Vec::new();
-    for threshold in &arguments.fail_if {
-        let (verdict, sentence) = match threshold.check(&findings) {
+    for threshold in fail_if {
+        let (verdict, sentence) = match threshold.check(findings) {
             Outcome::Met(sentence) => {
                 held = false;
                 ("FAILED", sentence)

@@ -113,6 +113,11 @@ impl<R: Send + 'static> Traffic<R> {
         &self.records
     }
 
+    /// How many requests were sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum()
+    }
+
     /// Lets no further request become due. What was sent is still answered.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -134,8 +139,8 @@ impl<R: Send + 'static> Traffic<R> {
     }
 
     fn join(&mut self) -> Result<(), String> {
-        let ends = self.threads.drain(..).map(JoinHandle::join);
-        ends.map(|end| end.map_err(|_| "a generator panicked".to_owned())?).collect()
+        let ends: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
+        ends.into_iter().try_for_each(|end| end.map_err(|_| "a generator panicked".to_owned())?)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The ways in which a prediction can be asked for.
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
 /// Path and JSON of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Form {
     /// V2, of KServe, Triton and others: `/v2/models/M/infer`.
     V2,
@@ -14,7 +16,8 @@ pub(crate) enum Form {
 }
 
 /// What carries a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Transport {
     /// HTTP/1.1, one request at a time on a connection.
     Http1,
@@ -25,7 +28,8 @@ pub(crate) enum Transport {
 }
 
 /// How tensors are written, in requests and in answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Body {
     /// HTTP: numbers in JSON. gRPC: the typed fields of `contents`.
     Json,
