@@ -13,6 +13,7 @@ mod bench;
 mod call;
 mod client;
 mod clock;
+mod compare;
 mod figure;
 mod findings;
 mod flags;
@@ -72,6 +73,9 @@ enum Command {
     /// Load a server as a scenario says, or flags alone: throughput, latency and errors over time.
     #[command(after_help = run::HELP)]
     Run(run::Arguments),
+    /// Two servers, or two settings of one, in turn: the ratio of each figure, with its interval.
+    #[command(after_help = compare::HELP)]
+    Compare(compare::Arguments),
     /// The gateway's CPU time per request beside the floor: a bare hyper or tonic server with the same bytes, and
     /// ONNX Runtime alone.
     #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
@@ -132,6 +136,7 @@ fn main() -> ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
