@@ -71,13 +71,16 @@ pub(crate) struct Stream {
     /// Answers that were no success, and requests without a right answer, by code: "OVERLOADED", "HTTP 500",
     /// "GRPC 14", "timeout", "connection", "wrong values", "wrong version".
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Right answers per second.
+    /// What the first one of each code said.
+    #[serde(default)]
+    pub(crate) said: BTreeMap<String, String>,
+    /// Right answers per second: those that came in this time, whenever their requests were due.
     pub(crate) goodput: f64,
     /// From when a request was due to the end of its answer, of right answers.
     pub(crate) latency: Latency,
     /// The same of refusals (429, 503, RESOURCE_EXHAUSTED, UNAVAILABLE), from when they were sent.
     pub(crate) refusal_latency: Option<Latency>,
-    /// How late requests left.
+    /// How late the generator took requests up.
     pub(crate) lag: Latency,
     /// Bounds of the buckets of `Second::buckets`, ascending: bucket i holds latencies below edge i and not below
     /// edge i - 1; one more bucket holds the rest.
@@ -106,7 +109,8 @@ pub(crate) struct Latency {
     pub(crate) samples: u64,
     pub(crate) mean_us: f64,
     pub(crate) max_us: f64,
-    /// Pairs of a quantile (0.5) and its time, ascending: 0, 0.1, ..., 0.9, 0.99, 0.999, 0.9999, as far as samples reach.
+    /// Pairs of a quantile (0.5) and its time, ascending: 0, 0.1, ..., 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, as
+    /// far as samples reach.
     pub(crate) quantiles_us: Vec<(f64, f64)>,
 }
 

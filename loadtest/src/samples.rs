@@ -85,6 +85,7 @@ impl Drawn {
             arrivals: "poisson".into(),
             offered_rate: Some(self.rate as f64),
             counts,
+            said: errors.keys().map(|code| (code.clone(), format!("{code}, and why"))).collect(),
             errors,
             goodput: if self.seconds > 0 { counts.ok as f64 / self.seconds as f64 } else { 0.0 },
             latency: quantiles(&latency),

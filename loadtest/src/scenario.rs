@@ -16,6 +16,7 @@ pub(crate) use self::numbers::{Count, Rate, Seconds, Share};
 pub(crate) use self::objective::Objective;
 pub(crate) use self::parts::{Neighbour, Overload, Search};
 pub(crate) use self::stream::{ArrivalsKind, Stream, Version};
+use crate::call::Transport;
 use crate::threshold::Threshold;
 
 /// The most streams of a scenario.
@@ -120,7 +121,7 @@ impl Scenario {
         if self.swap.is_some() {
             return self.check_swap();
         }
-        if self.url.is_none() && self.gateway.is_none() {
+        if self.url.is_none() && self.grpc.is_none() && self.gateway.is_none() {
             return Err(
                 "nothing says what to load: name a server by url (or --url), or a gateway in [gateway]"
                     .into(),
@@ -131,7 +132,11 @@ impl Scenario {
             return Err(format!("{streams} tables [[stream]]: a scenario has between 1 and {STREAMS_MAX}"));
         }
         for (index, stream) in self.streams.iter().enumerate() {
-            stream.check().map_err(|problem| format!("stream {:?}: {problem}", stream.name()))?;
+            let reached = self.check_reached(stream);
+            stream
+                .check()
+                .and(reached)
+                .map_err(|problem| format!("stream {:?}: {problem}", stream.name()))?;
             if self.streams[..index].iter().any(|other| other.name() == stream.name()) {
                 return Err(format!(
                     "two streams are named {:?}: give each a name of its own",
@@ -140,6 +145,21 @@ impl Scenario {
             }
         }
         self.check_tables()
+    }
+
+    /// Whether there is an address for what a stream goes over.
+    fn check_reached(&self, stream: &Stream) -> Result<(), String> {
+        let (url, grpc) = (self.url.is_some(), self.grpc.is_some());
+        match stream.transport {
+            _ if !url && !grpc => Ok(()),
+            Transport::Grpc if !grpc => {
+                Err("transport = \"grpc\": say where the server listens for it: grpc, or --grpc".into())
+            }
+            Transport::Http1 | Transport::Http2 if !url => {
+                Err("it goes over HTTP: say where the server listens for it: url, or --url".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the tables at the end ask of the streams.

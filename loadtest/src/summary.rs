@@ -1,5 +1,6 @@
 //! Findings on a terminal: a table of every stream, the figures, and what makes them doubtful.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::findings::{Figure, Findings, Own, Part, Stream};
@@ -104,22 +105,26 @@ fn figure(figure: &Figure) -> Vec<String> {
     ]
 }
 
-/// How often each code came, over all streams.
+/// How often each code came, over all streams, and what the first one said.
 fn errors<'a>(f: &mut fmt::Formatter<'_>, streams: impl Iterator<Item = &'a Stream>) -> fmt::Result {
-    let mut codes = std::collections::BTreeMap::<&str, u64>::new();
-    for (code, count) in streams.flat_map(|stream| &stream.errors) {
-        let sum = codes.entry(code).or_default();
+    let mut codes = BTreeMap::<&str, (u64, Option<&str>)>::new();
+    for (stream, (code, count)) in streams.flat_map(|s| s.errors.iter().map(move |error| (s, error))) {
+        let (sum, said) = codes.entry(code).or_default();
         *sum = sum.saturating_add(*count);
+        *said = said.or(stream.said.get(code).map(String::as_str));
     }
     if codes.is_empty() {
         return Ok(());
     }
-    let shown: Vec<String> = codes
-        .iter()
-        .take(STREAMS_MAX)
-        .map(|(code, n)| format!("{} {}", units::name(code), units::count(*n)))
-        .collect();
-    writeln!(f, "\n  errors: {}", shown.join(", "))
+    writeln!(f)?;
+    for (code, (count, said)) in codes.into_iter().take(STREAMS_MAX) {
+        write!(f, "  {} {}", units::count(count), units::name(code))?;
+        match said.filter(|said| !said.is_empty()) {
+            Some(said) => writeln!(f, ", the first: {}", units::name(said))?,
+            None => writeln!(f)?,
+        }
+    }
+    Ok(())
 }
 
 /// Rows under each other: the first columns to the left, the others to the right.
@@ -153,7 +158,7 @@ mod tests {
         for figure in &findings.figures {
             assert!(text.contains(&figure.name), "{}\n{text}", figure.name);
         }
-        assert!(text.contains("DOUBTFUL: ") && text.contains("OVERLOADED"), "{text}");
+        assert!(text.contains("DOUBTFUL: ") && text.contains(" OVERLOADED, the first: "), "{text}");
         assert!(text.ends_with("1 of 3 figures MISSED"), "{text}");
     }
 

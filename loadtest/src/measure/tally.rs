@@ -28,6 +28,7 @@ pub(super) struct Tally {
     ended: u64,
     counts: Counts,
     errors: BTreeMap<String, u64>,
+    said: BTreeMap<String, String>,
     latency: Latencies,
     refusals: Latencies,
     lag: Latencies,
@@ -44,6 +45,7 @@ impl Tally {
             ended: 0,
             counts: Counts::default(),
             errors: BTreeMap::new(),
+            said: BTreeMap::new(),
             latency: Latencies::new()?,
             refusals: Latencies::new()?,
             lag: Latencies::new()?,
@@ -89,7 +91,13 @@ impl Tally {
         };
         let known = self.errors.contains_key(&*fault.code) || self.errors.len() < CODES_MAX;
         let code = if known { &*fault.code } else { OTHER };
-        *self.errors.entry(code.to_owned()).or_default() += 1;
+        match self.errors.get_mut(code) {
+            Some(count) => *count += 1,
+            None => {
+                self.errors.insert(code.to_owned(), 1);
+                self.said.insert(code.to_owned(), fault.said.clone());
+            }
+        }
         self.slices.error(at, code);
     }
 
@@ -115,6 +123,7 @@ impl Tally {
             offered_rate: (!named.closed).then(|| per_second(self.counts.sent)),
             counts: self.counts,
             errors: self.errors,
+            said: self.said,
             goodput: per_second(self.came),
             latency: self.latency.found(),
             refusal_latency: (self.refusals.samples() > 0).then(|| self.refusals.found()),

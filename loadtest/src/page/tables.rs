@@ -136,22 +136,25 @@ pub(super) fn errors(stream: &Stream) -> Markup {
         return html! {};
     }
     let (listed, others) = codes.split_at(codes.len().min(CODES_MAX));
-    let row = |name: &str, count: u64| {
+    let row = |name: &str, count: u64, said: &str| {
         html! {
             tr {
                 th.name scope="row" { (name) }
                 td { (units::count(count)) }
                 td { (units::share(count, stream.counts.sent)) }
+                td.name { (units::name(said)) }
             }
         }
     };
+    let said = |code: &str| stream.said.get(code).map_or("", String::as_str);
     let rows = html! {
-        @for (code, count) in listed { (row(&units::name(code), *count)) }
+        @for (code, count) in listed { (row(&units::name(code), *count, said(code))) }
         @if !others.is_empty() {
-            (row(&format!("{} other codes", others.len()), others.iter().map(|(_, count)| count).sum()))
+            (row(&format!("{} other codes", others.len()), others.iter().map(|(_, count)| count).sum(), ""))
         }
     };
-    scrolling("Requests without a right answer", &["code", "requests", "of those sent"], &rows)
+    let head = ["code", "requests", "of those sent", "the first said"];
+    scrolling("Requests without a right answer", &head, &rows)
 }
 
 fn none_or(count: u64) -> String {

@@ -118,6 +118,7 @@ fn names_from_outside_are_text_and_nothing_else() {
         *text = evil.into();
     }
     stream.errors.insert(evil.into(), 7);
+    stream.said.insert(evil.into(), evil.into());
     stream.over_time[0].errors.insert(evil.into(), 7);
     findings.parts[0].name = evil.into();
     findings.parts[0].target = Some(evil.into());

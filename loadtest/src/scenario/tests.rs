@@ -67,11 +67,13 @@ fn keys_that_do_not_fit_together_are_refused_with_what_to_do() {
         (format!("{HEAD}{STREAM}[search]\nobjective = \"p99 < 5ms\"\nstream = \"x\"\n"), "only iris"),
         (format!("{HEAD}{STREAM}[overload]\n"), "add that table"),
         (format!("{HEAD}{STREAM}[neighbour]\nmeasured = \"iris\"\n"), "add a [[stream]]"),
+        (format!("{HEAD}{STREAM}transport = \"grpc\"\n"), "--grpc"),
+        (format!("grpc = \"127.0.0.1:8001\"\n{STREAM}"), "--url"),
         (format!("{HEAD}[swap]\nswaps = 5\n"), "[gateway]"),
         (format!("purpose = \"\"\n{STREAM}[swap]\nswaps = 5\n"), "take [[stream]]"),
         (format!("{HEAD}fail_if = [\"fast\"]\n{STREAM}"), "\"fast\": no comparison"),
     ] {
-        let text = if text.starts_with("[[") { format!("purpose = \"\"\n{text}") } else { text };
+        let text = if text.starts_with("purpose") { text } else { format!("purpose = \"\"\n{text}") };
         let problem = parse(&text).expect_err("it does not fit");
         assert!(problem.contains(said), "{said}: {problem}");
     }

@@ -31,7 +31,7 @@ fn latencies_count_from_due_and_refusals_from_sent() {
         record(500, 600, Verdict::Right),
         record(1100, 1120, Verdict::Right),
         record(2100, 2113, Verdict::Refused(Fault::new("OVERLOADED", ""))),
-        record(2200, 2300, Verdict::Failed(Fault::new("HTTP 500", ""))),
+        record(2200, 2300, Verdict::Failed(Fault::new("HTTP 500", "out of memory"))),
         record(2300, 2310, Verdict::Wrong(Fault::new("wrong values", ""))),
         record(3900, 13_900, Verdict::Lost(Fault::new("timeout", ""))),
     ];
@@ -45,6 +45,7 @@ fn latencies_count_from_due_and_refusals_from_sent() {
     let expected =
         [("HTTP 500", 1), ("OVERLOADED", 1), ("never ended", 2), ("timeout", 1), ("wrong values", 1)];
     assert_eq!(codes, expected);
+    assert_eq!(stream.said["HTTP 500"], "out of memory");
     let sent: Vec<u64> = stream.over_time.iter().map(|second| second.sent).collect();
     assert_eq!(sent, [1, 3, 1]);
 }
