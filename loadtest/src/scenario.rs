@@ -90,7 +90,7 @@ impl Scenario {
     /// One stream of requests to a model, as the command line describes it.
     pub(crate) fn of_flags(model: &str) -> Self {
         Self {
-            name: "flags".into(),
+            name: "run".into(),
             purpose: "What the flags of the command line say".into(),
             url: None,
             grpc: None,
