@@ -124,7 +124,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     bench_b.account(&mut found)?;
     let targets = target::named(&[("A", bench_a.target()), ("B", bench_b.target())]);
     let about = begun.about(&format!("compare, {}", scenario.name), &scenario.purpose, targets);
-    arguments.output.give(&Findings::new(about, found, None), &scenario.fail_if)
+    arguments.output.give(&Findings::new(about, found, None, &scenario.fail_if), &scenario.fail_if)
 }
 
 /// Measures both sides in turn.

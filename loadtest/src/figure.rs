@@ -5,6 +5,7 @@ use crate::findings::{About, Figure, Findings, Own};
 use crate::measure::lag;
 use crate::ratio::Ratio;
 use crate::report::FORMAT;
+use crate::threshold::Threshold;
 
 impl Figure {
     /// One that nothing is asked of.
@@ -24,9 +25,10 @@ impl Figure {
 }
 
 impl Findings {
-    /// Everything that was found.
-    pub(crate) fn new(about: About, found: Found, own: Option<Own>) -> Self {
-        let Found { parts, figures, mut doubts } = found;
+    /// Everything that was found, with what is asked of its figures.
+    pub(crate) fn new(about: About, found: Found, own: Option<Own>, fail_if: &[Threshold]) -> Self {
+        let Found { parts, mut figures, mut doubts } = found;
+        fail_if.iter().for_each(|threshold| threshold.note(&mut figures));
         doubts.extend(lag::doubts(&parts));
         Self { format: FORMAT, about, parts, figures, own, doubts }
     }

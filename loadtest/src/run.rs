@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     bench.weigh(&mut found)?;
     let targets = target::named(&[("server", bench.target())]);
     let about = begun.about(&scenario.name, &scenario.purpose, targets);
-    arguments.output.give(&Findings::new(about, found, own), &scenario.fail_if)
+    arguments.output.give(&Findings::new(about, found, own, &scenario.fail_if), &scenario.fail_if)
 }
 
 /// What the generator itself costs, with the first stream's requests.

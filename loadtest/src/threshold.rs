@@ -148,6 +148,23 @@ impl Threshold {
         }
     }
 
+    /// Notes at the figure that it is about, where it is about one, what is asked of that.
+    pub(crate) fn note(&self, figures: &mut [Figure]) {
+        let Metric::Figure(name) = &self.metric else { return };
+        let outcome = self.check_figure(name, figures);
+        let (Some(figure), Some(at)) =
+            (figures.iter_mut().find(|figure| same(&figure.name, name)), self.text.rfind(['<', '>']))
+        else {
+            return;
+        };
+        figure.asked = Some(format!("not {}", &self.text[at..]));
+        figure.holds = match outcome {
+            Outcome::Met(_) => Some(false),
+            Outcome::NotMet(_) => Some(true),
+            Outcome::Unknown(_) => None,
+        };
+    }
+
     fn check_figure(&self, name: &str, figures: &[Figure]) -> Outcome {
         let Some(figure) = figures.iter().find(|figure| same(&figure.name, name)) else {
             let names = listed(figures.iter().map(|figure| figure.name.as_str()));

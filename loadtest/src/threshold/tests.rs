@@ -183,3 +183,22 @@ proptest! {
         prop_assert_eq!(threshold.to_string(), text);
     }
 }
+
+#[test]
+fn what_is_asked_of_a_figure_is_noted_at_it() {
+    let mut figures = samples::overload().figures;
+    let name = figures[0].name.clone();
+    figures[0].unit = String::new();
+    for (comparison, asked, holds) in
+        [("> 5ms", "not > 5ms", None), ("< 0", "not < 0", Some(true)), (">= 0", "not >= 0", Some(false))]
+    {
+        let threshold: Threshold = format!("figure:{name} {comparison}").parse().expect("a condition");
+        threshold.note(&mut figures);
+        assert_eq!((figures[0].asked.as_deref(), figures[0].holds), (Some(asked), holds));
+    }
+    let before = format!("{figures:?}");
+    for other in ["p99 > 5ms", "figure:no such one > 1"] {
+        other.parse::<Threshold>().expect("a condition").note(&mut figures);
+    }
+    assert_eq!(format!("{figures:?}"), before);
+}
