@@ -1,7 +1,8 @@
 //! The floor of a protocol: its library, and nothing between a request and its answer.
 
 mod grpc;
-mod http1;
+mod http;
+mod local;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,11 +10,15 @@ use std::path::Path;
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 
+pub(crate) use self::local::Local;
+
 /// How a bare server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaks {
     /// HTTP/1.1 by hyper, with this many bytes of the body as JSON, where that is said.
-    Http { header_length: Option<usize> },
+    Http1 { header_length: Option<usize> },
+    /// The same over HTTP/2.
+    Http2 { header_length: Option<usize> },
     /// gRPC by tonic: the body is a `ModelInferResponse`.
     Grpc,
 }
@@ -26,16 +31,24 @@ pub(crate) fn serve(listen: SocketAddr, body: &Path, speaks: Speaks) -> Result<(
     runtime.block_on(async {
         let listener = TcpListener::bind(listen).await.map_err(|e| format!("{listen}: {e}"))?;
         println!("{}", listener.local_addr().map_err(|e| e.to_string())?);
-        match speaks {
-            Speaks::Http { header_length } => {
-                accept(&listener, |stream| http1::connection(stream, body.clone(), header_length)).await
-            }
-            Speaks::Grpc => {
-                let answer = grpc::answer(body)?;
-                accept(&listener, |stream| grpc::connection(stream, answer.clone())).await
-            }
-        }
+        answer(&listener, &body, speaks).await
     })
+}
+
+/// Answers every request of every connection with the same body.
+async fn answer(listener: &TcpListener, body: &Bytes, speaks: Speaks) -> Result<(), String> {
+    match speaks {
+        Speaks::Http1 { header_length } => {
+            accept(listener, |stream| http::http1(stream, body.clone(), header_length)).await
+        }
+        Speaks::Http2 { header_length } => {
+            accept(listener, |stream| http::http2(stream, body.clone(), header_length)).await
+        }
+        Speaks::Grpc => {
+            let answer = grpc::answer(body.clone())?;
+            accept(listener, |stream| grpc::connection(stream, answer.clone())).await
+        }
+    }
 }
 
 async fn accept<C: Future<Output = ()> + Send + 'static>(

@@ -44,6 +44,8 @@ pub(crate) struct Gateway {
     pub(crate) http: SocketAddr,
     /// gRPC.
     pub(crate) grpc: SocketAddr,
+    /// Metrics.
+    pub(crate) metrics: SocketAddr,
     /// Control.
     pub(crate) admin: SocketAddr,
     log: PathBuf,
@@ -91,8 +93,9 @@ impl Start<'_> {
             let text = addresses[name].as_str().unwrap_or_default();
             text.parse::<SocketAddr>().map_err(|e| format!("the ready file's {name}: {e}"))
         };
-        let (http, grpc, admin) = (address("http")?, address("grpc")?, address("admin")?);
-        Ok(Gateway { server, http, grpc, admin, log })
+        let (http, grpc) = (address("http")?, address("grpc")?);
+        let (metrics, admin) = (address("metrics")?, address("admin")?);
+        Ok(Gateway { server, http, grpc, metrics, admin, log })
     }
 }
 

@@ -5,8 +5,14 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use crate::findings::Latency;
+
 /// The longest time that is told from longer ones, in nanoseconds: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
+
+/// The quantiles that findings have.
+const QUANTILES: [f64; 15] =
+    [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999];
 
 /// Times of one kind. Quantiles are exact to 0.1 %, whatever the number of samples.
 #[derive(Clone, Debug)]
@@ -42,6 +48,19 @@ impl Latencies {
         (self.samples() > 0).then(|| self.0.value_at_quantile(quantile) as f64 / 1e3)
     }
 
+    /// What is known of them, for findings. A quantile is left out where fewer than one sample lies above it.
+    pub(crate) fn found(&self) -> Latency {
+        let samples = self.samples();
+        let reached = |quantile: &f64| samples as f64 * (1.0 - quantile) >= 1.0 - 1e-9;
+        let at = |quantile: f64| Some((quantile, self.quantile_us(quantile)?));
+        Latency {
+            samples,
+            mean_us: if samples > 0 { self.0.mean() / 1e3 } else { 0.0 },
+            max_us: self.max_us().unwrap_or(0.0),
+            quantiles_us: QUANTILES.into_iter().filter(reached).filter_map(at).collect(),
+        }
+    }
+
     /// The longest, in microseconds; nothing without samples.
     pub(crate) fn max_us(&self) -> Option<f64> {
         self.quantile_us(1.0)
@@ -74,6 +93,20 @@ mod tests {
             let found = all.quantile_us(quantile).expect("samples");
             assert!((found / expected - 1.0).abs() < 2e-3, "{quantile}: {found}");
         }
+    }
+
+    #[test]
+    fn findings_have_the_quantiles_that_samples_reach() {
+        let mut latencies = Latencies::new().expect("bounds");
+        (1..=100).for_each(|micros| latencies.record(Duration::from_micros(micros)));
+        let found = latencies.found();
+        assert_eq!(found.quantiles_us.last().map(|(quantile, _)| *quantile), Some(0.99));
+        assert!(
+            (found.mean_us / 50.5 - 1.0).abs() < 2e-3 && (found.max_us / 100.0 - 1.0).abs() < 2e-3,
+            "{found:?}"
+        );
+        let none = Latencies::new().expect("bounds").found();
+        assert!(none.samples == 0 && none.quantiles_us.is_empty(), "{none:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::client::grpc::{self, STREAMS};
 use crate::client::http1::Connection;
+use crate::client::line::Manner;
 use crate::latency::Latencies;
 
 /// Sends the same bytes over HTTP/1.1 and reads whole answers, for the latencies of them all.
@@ -24,7 +25,7 @@ pub(crate) async fn http(
         let request = request.clone();
         tasks.spawn(async move {
             let mut latency = Latencies::new()?;
-            let mut connection = Connection::open(address).await?;
+            let mut connection = Connection::open(address, Manner::Normal).await?;
             while Instant::now() < until {
                 let from = Instant::now();
                 let answer = connection.exchange(&request).await?;

@@ -1,30 +1,60 @@
 //! Measurements of servers that speak V2.
 //!
-//! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare
-//! hyper server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of
-//! traffic and judges every answer.
+//! `run` loads a server as a scenario says, a file or flags; `compare` does so with two servers in turn; and
+//! `report` shows again what was found, as a table and as a page with plots. `once` sends single requests.
+//! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare hyper
+//! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
+//! judges every answer.
 
+mod about;
+mod accounting;
 mod bare;
+mod bench;
+mod call;
 mod client;
 mod clock;
+mod compare;
+mod figure;
+mod findings;
+mod flags;
 mod floor;
 mod gateway;
 mod inputs;
 mod interrupt;
 mod latency;
 mod load;
+mod measure;
+mod once;
+mod output;
+mod own;
+mod page;
 mod process;
+mod progress;
+mod ratio;
 mod raw;
+mod readings;
 mod references;
+mod report;
 mod requests;
+mod run;
+#[cfg(test)]
+mod samples;
+mod scenario;
 mod schedule;
+mod search;
+mod summary;
 mod swap;
+mod target;
+mod threshold;
 mod timer;
 mod traffic;
+mod units;
+mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -40,6 +70,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load a server as a scenario says, or flags alone: throughput, latency and errors over time.
+    #[command(after_help = run::HELP)]
+    Run(run::Arguments),
+    /// Two servers, or two settings of one, in turn: the ratio of each figure, with its interval.
+    #[command(after_help = compare::HELP)]
+    Compare(compare::Arguments),
     /// The gateway's CPU time per request beside the floor: a bare hyper or tonic server with the same bytes, and
     /// ONNX Runtime alone.
     #[command(after_help = "Example (build the gateway first: cargo build --release):\n  \
@@ -49,6 +85,12 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
+    /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
+    #[command(after_help = once::HELP)]
+    Once(once::Arguments),
+    /// Findings that were kept: a summary, a page with plots, and whether thresholds hold.
+    #[command(after_help = report::HELP)]
+    Report(report::Arguments),
     /// A bare server (hyper, or tonic) that answers every request with the bytes of a file.
     #[command(hide = true)]
     Bare {
@@ -80,6 +122,12 @@ enum Command {
     },
 }
 
+/// A time of the command line.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+}
+
 fn main() -> ExitCode {
     // SAFETY: the first statement of the process; there is no other thread.
     #[allow(unsafe_code)]
@@ -87,10 +135,14 @@ fn main() -> ExitCode {
         pointsman_engine::onnxruntime::disable_telemetry();
     }
     let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
+        Command::Once(arguments) => once::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {
-            let speaks = if grpc { Speaks::Grpc } else { Speaks::Http { header_length } };
+            let speaks = if grpc { Speaks::Grpc } else { Speaks::Http1 { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
         }
         Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds).map(|()| true),

@@ -3,7 +3,7 @@
 use pointsman_wire::grpc::proto::ModelInferResponse;
 
 use crate::client::Protocol;
-use crate::client::http1::Answer;
+use crate::client::answer::Answer;
 
 /// What came of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]

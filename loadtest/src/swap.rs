@@ -3,6 +3,8 @@
 //! Three threads and a child process: generators send on a schedule ([`crate::traffic`]), a driver
 //! swaps and weighs the gateway ([`driver`]), and this thread judges every answer ([`tally`]).
 
+mod answered;
+mod caller;
 mod course;
 mod driver;
 mod operator;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use self::caller::{Asker, Work};
 use self::course::Course;
 use self::driver::Driver;
 use self::operator::Operator;
@@ -32,8 +35,8 @@ use crate::clock::Clock;
 use crate::gateway::{Gateway, Start};
 use crate::interrupt;
 use crate::process::own_cpu_time;
-use crate::schedule::Arrivals;
-use crate::traffic::{Plan, Traffic};
+use crate::schedule::{Arrivals, Pattern, Rates};
+use crate::traffic::{Drive, Lane, Traffic};
 
 /// What the command's help says last.
 pub(crate) const HELP: &str = "\
@@ -105,10 +108,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
     /// Seconds that an answer may take before it counts as lost.
-    #[arg(long, default_value = "10", value_parser = seconds)]
+    #[arg(long, default_value = "10", value_parser = crate::seconds)]
     timeout: Duration,
     /// Seconds of traffic before the first swap.
-    #[arg(long, default_value = "3", value_parser = seconds)]
+    #[arg(long, default_value = "3", value_parser = crate::seconds)]
     warm_up: Duration,
     /// The most that the p99 latency during swaps may be of the steady one in the same run.
     #[arg(long, default_value_t = 1.5)]
@@ -165,11 +168,6 @@ impl Fault {
 
 /// Requests of a generator thread that may be without an answer: as many as a gateway takes by default.
 const IN_FLIGHT_MAX: usize = 4096;
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|e| format!("{e}"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
-}
 
 /// `swap`: whether every figure held.
 ///
@@ -230,7 +228,8 @@ fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> R
         cancelled: cancelled.clone(),
     };
     let before = (clock.now(), own_cpu_time()?, gateway.server.cpu_time()?);
-    let traffic = Traffic::start(&plan(arguments, &gateway), &Arc::new(work), clock)?;
+    let drive = Drive { threads: arguments.threads.into(), seed: arguments.seed, until: None };
+    let traffic = Traffic::start(vec![lane(arguments, &gateway, work)], drive, clock)?;
     let driver = std::thread::Builder::new().name("driver".into()).spawn(move || driver.run());
     let driver = driver.map_err(|e| e.to_string())?;
     let watch = Watch { arguments, course: &course, done: &done, cancelled: &cancelled, interrupted, clock };
@@ -277,17 +276,16 @@ fn interval(arguments: &Arguments) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn plan(arguments: &Arguments, gateway: &Gateway) -> Plan {
-    Plan {
+fn lane(arguments: &Arguments, gateway: &Gateway, work: Work) -> Lane<Asker> {
+    let Arguments { timeout, .. } = *arguments;
+    let asker = Asker {
+        work,
         http: gateway.http,
         grpc: gateway.grpc,
         protocols: arguments.protocols.clone(),
-        rate: arguments.rate.into(),
-        arrivals: arguments.arrivals,
-        seed: arguments.seed,
-        threads: arguments.threads.into(),
         connections: arguments.connections.into(),
-        timeout: arguments.timeout,
-        in_flight_max: IN_FLIGHT_MAX,
-    }
+        timeout,
+    };
+    let pattern = Pattern::Rates(Rates::constant(arguments.rate.into()), arguments.arrivals);
+    Lane { caller: Arc::new(asker), pattern, in_flight_max: IN_FLIGHT_MAX, timeout }
 }

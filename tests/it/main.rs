@@ -22,6 +22,7 @@ mod grpc;
 mod grpc_limits;
 mod grpc_stream;
 mod kills;
+mod load;
 mod models_bad;
 mod models_bad_kinds;
 mod overload;

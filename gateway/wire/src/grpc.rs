@@ -6,6 +6,7 @@
 
 mod about;
 mod answer;
+mod caller;
 pub mod codec;
 mod contents;
 mod error;
@@ -19,6 +20,7 @@ pub use about::{
     check_repository, model_config, model_metadata, model_statistics, repository_index, server_metadata,
 };
 pub use answer::{ResponseForm, encode_infer};
+pub use caller::{RequestForm, decode_answer, encode_request};
 pub use error::{status, stream_error, stream_response};
 pub use infer::{InferCall, decode_infer, parse_version};
 pub use timeout::parse_timeout;

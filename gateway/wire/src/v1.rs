@@ -7,9 +7,11 @@
 
 pub mod documents;
 
+mod caller;
 mod request;
 mod response;
 mod values;
 
+pub use caller::{decode_answer, decode_metadata, encode_request};
 pub use request::{PredictCall, PredictHead, decode_predict};
 pub use response::{PredictForm, encode_predict};

@@ -8,12 +8,14 @@
 pub mod documents;
 
 mod binary;
+mod caller;
 mod input;
 mod output;
 mod parameters;
 mod request;
 mod response;
 
+pub use caller::{Answer, EncodedRequest, RequestForm, decode_answer, encode_request};
 pub use output::{OutputForm, ResponseForm};
 pub use pointsman_core::Nonfinite;
 pub use request::{InferCall, InferHead, decode_infer};

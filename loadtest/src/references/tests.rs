@@ -1,9 +1,9 @@
 //! Made-up answers: right ones, and each way in which one can be wrong.
 
 use super::*;
-use crate::client::http1::Head;
+use crate::client::answer::Head;
 
-const HEAD: Head = Head { status: 200, version: Some(2), json_length: None, last: false, length: 0 };
+const HEAD: Head = Head { status: 200, version: Some(2), json_length: None, last: false };
 
 fn json(version: u64, data: &str) -> Vec<u8> {
     format!(r#"{{"model_name":"m","model_version":"{version}","outputs":[{data}]}}"#).into_bytes()

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use pointsman_core::InputTensor;
 
+use super::caller::Work;
 use crate::client::{grpc, http1};
 use crate::gateway::Gateway;
 use crate::inputs;
 use crate::references::{Expected, References};
 use crate::requests::Requests;
-use crate::traffic::Work;
 
 /// How long all answers may take together.
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::answered::Record;
 use super::course::State;
 use crate::client::Protocol;
 use crate::latency::Latencies;
 use crate::references::Verdict;
-use crate::traffic::Record;
 
 /// Messages that are kept of each kind of fault.
 const MESSAGES_MAX: usize = 5;

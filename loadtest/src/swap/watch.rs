@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Arguments;
+use super::answered::Record;
 use super::course::Course;
 use super::driver::Driven;
 use super::report::Report;
@@ -38,7 +39,7 @@ impl Watch<'_> {
     pub(super) fn to_the_end(
         &self,
         mut gateway: Gateway,
-        traffic: Traffic,
+        traffic: Traffic<Record>,
         driver: JoinHandle<Result<Driven, String>>,
         before: (Duration, Duration, Duration),
     ) -> Result<Report, String> {
@@ -73,7 +74,7 @@ impl Watch<'_> {
         self.clear();
         let time = looked.saturating_sub(before.0);
         match traffic.end() {
-            Ok(sent) => tally.lost(sent),
+            Ok(sent) => tally.lost(sent.iter().sum()),
             Err(problem) => problems.push(problem),
         }
         let driven = driver.join().map_err(|_| "the driver panicked".to_owned())?;
@@ -97,7 +98,7 @@ impl Watch<'_> {
     }
 
     /// Why the run cannot go on.
-    fn problem(&self, gateway: &mut Gateway, traffic: &Traffic) -> Option<String> {
+    fn problem(&self, gateway: &mut Gateway, traffic: &Traffic<Record>) -> Option<String> {
         let Arguments { requests, rate, warm_up, .. } = self.arguments;
         let needed = Duration::from_secs_f64(*requests as f64 / f64::from(*rate));
         if !gateway.server.is_running() {

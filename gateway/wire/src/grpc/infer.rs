@@ -155,7 +155,7 @@ fn decode_input(
     Ok(InputTensor { name: input.name, tensor })
 }
 
-fn shape(place: Place<'_>, dims: &[i64]) -> Result<Shape, PredictError> {
+pub(super) fn shape(place: Place<'_>, dims: &[i64]) -> Result<Shape, PredictError> {
     let mut sizes = [0; Shape::RANK_MAX];
     let Some(sizes) = sizes.get_mut(..dims.len()) else {
         return Err(PredictError::BadRequest(format!(

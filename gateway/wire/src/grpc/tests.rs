@@ -2,6 +2,7 @@
 
 mod about;
 mod answer;
+mod caller;
 mod decode;
 mod parameters;
 mod properties;

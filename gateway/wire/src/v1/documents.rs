@@ -70,7 +70,7 @@ fn tensor_info(spec: &TensorSpec) -> Value {
     })
 }
 
-fn dtype(datatype: Datatype) -> &'static str {
+pub(super) fn dtype(datatype: Datatype) -> &'static str {
     match datatype {
         Datatype::Bool => "DT_BOOL",
         Datatype::Uint8 => "DT_UINT8",

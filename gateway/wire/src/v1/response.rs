@@ -25,21 +25,30 @@ const BYTES_SUFFIX: &str = "_bytes";
 /// [`PredictError::NotRepresentable`] where an output has no rows or another number of them in the
 /// row form, or holds bytes that are no UTF-8 and has no name that ends in `_bytes`.
 pub fn encode_predict(prediction: &Prediction, form: PredictForm) -> Result<Bytes, PredictError> {
-    let elements: usize = prediction.outputs.iter().map(|output| output.tensor.elements()).sum();
+    let key = match form {
+        PredictForm::Row => "predictions",
+        PredictForm::Columnar => "outputs",
+    };
+    encode(key, &prediction.outputs, form)
+}
+
+/// Writes an object of one member, the tensors.
+pub(super) fn encode(key: &str, tensors: &[OutputTensor], form: PredictForm) -> Result<Bytes, PredictError> {
+    let elements: usize = tensors.iter().map(|output| output.tensor.elements()).sum();
     let mut json = Vec::with_capacity(64 + elements * 10);
-    prediction.outputs.iter().try_for_each(|output| check_lists(&output.name, &output.tensor))?;
+    tensors.iter().try_for_each(|output| check_lists(&output.name, &output.tensor))?;
+    json.push(b'{');
+    text(&mut json, key);
+    json.push(b':');
     match form {
         PredictForm::Row => {
-            json.extend_from_slice(b"{\"predictions\":[");
-            rows(&mut json, &prediction.outputs)?;
-            json.extend_from_slice(b"]}");
+            json.push(b'[');
+            rows(&mut json, tensors)?;
+            json.push(b']');
         }
-        PredictForm::Columnar => {
-            json.extend_from_slice(b"{\"outputs\":");
-            columns(&mut json, &prediction.outputs)?;
-            json.push(b'}');
-        }
+        PredictForm::Columnar => columns(&mut json, tensors)?,
     }
+    json.push(b'}');
     Ok(Bytes::from(json))
 }
 

@@ -1,4 +1,4 @@
-//! One element of `inputs`.
+//! One element of a request's `inputs`, or of an answer's `outputs`.
 
 use std::ops::Range;
 
@@ -60,14 +60,13 @@ enum Data {
     At(Range<usize>),
 }
 
-/// Reads one input; `json` is the text that `reader` walks, and `index` the input's place.
+/// Reads one input; `json` is the text that `reader` walks, and `place` names the input in messages.
 pub(super) fn read_input(
     reader: &mut Reader<'_>,
     json: &[u8],
-    index: usize,
+    place: &str,
     limits: &Limits,
 ) -> Result<Input, PredictError> {
-    let place = format!("inputs[{index}]");
     let mut fields = Fields::default();
     let classify = |key: &str| {
         Ok(match key {
@@ -80,12 +79,12 @@ pub(super) fn read_input(
         })
     };
     reader.object(classify, |reader, key| match key {
-        Key::Name => once(&mut fields.name, reader.text("a name", limits.text_bytes_max)?, "name", &place),
-        Key::Datatype => once(&mut fields.datatype, read_datatype(reader, &place)?, "datatype", &place),
-        Key::Shape => once(&mut fields.shape, read_shape(reader, &place)?, "shape", &place),
+        Key::Name => once(&mut fields.name, reader.text("a name", limits.text_bytes_max)?, "name", place),
+        Key::Datatype => once(&mut fields.datatype, read_datatype(reader, place)?, "datatype", place),
+        Key::Shape => once(&mut fields.shape, read_shape(reader, place)?, "shape", place),
         Key::Parameters => {
-            let parameters = InputParameters::read(reader, &place, limits)?;
-            once(&mut fields.parameters, parameters, "parameters", &place)
+            let parameters = InputParameters::read(reader, place, limits)?;
+            once(&mut fields.parameters, parameters, "parameters", place)
         }
         Key::Data => {
             let data = match (&fields.name, fields.datatype, &fields.shape) {
@@ -94,11 +93,11 @@ pub(super) fn read_input(
                 }
                 _ => Data::At(reader.skip()?),
             };
-            once(&mut fields.data, data, "data", &place)
+            once(&mut fields.data, data, "data", place)
         }
         Key::Other => reader.skip().map(drop),
     })?;
-    fields.finish(json, &place)
+    fields.finish(json, place)
 }
 
 impl Fields {

@@ -174,7 +174,7 @@ fn read_inputs(reader: &mut Reader<'_>, json: &[u8], limits: &Limits) -> Result<
     let mut inputs = Vec::new();
     reader.list(|reader, _| {
         within(inputs.len(), "inputs", limits)?;
-        inputs.push(read_input(reader, json, inputs.len(), limits)?);
+        inputs.push(read_input(reader, json, &format!("inputs[{}]", inputs.len()), limits)?);
         Ok(())
     })?;
     Ok(inputs)

@@ -86,8 +86,8 @@ pub fn encode_infer(prediction: &Prediction, form: &ResponseForm) -> Result<Enco
     Ok(EncodedResponse { header_length, content_type: if binary { OCTET_STREAM } else { JSON }, segments })
 }
 
-/// Writes an output up to its value; the object stays open.
-fn head(json: &mut Vec<u8>, name: &str, tensor: &Tensor) {
+/// Writes an output, or an input, up to its value; the object stays open.
+pub(super) fn head(json: &mut Vec<u8>, name: &str, tensor: &Tensor) {
     json.extend_from_slice(b"{\"name\":");
     text(json, name);
     json.extend_from_slice(b",\"datatype\":\"");

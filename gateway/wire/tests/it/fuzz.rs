@@ -13,8 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use pointsman_core::{
-    Code, Datatype, InputTensor, ModelName, PredictError, RequestId, Signature, Tensor, TensorSpec,
-    VersionSelector,
+    Code, Datatype, InputTensor, ModelName, OutputTensor, PredictError, RequestId, Signature, Tensor,
+    TensorSpec, VersionSelector,
 };
 use pointsman_wire::encoding::{Encoding, compress, decompress};
 use pointsman_wire::grpc::proto::model_infer_request::InferInputTensor;
@@ -22,7 +22,7 @@ use pointsman_wire::grpc::proto::{ModelInferRequest, ModelInferResponse};
 use pointsman_wire::limits::Limits;
 use pointsman_wire::v1::{PredictForm, encode_predict};
 use pointsman_wire::v2::{InferHead, Nonfinite, OutputForm, decode_infer, encode_infer};
-use pointsman_wire::{grpc, route, v2};
+use pointsman_wire::{grpc, route, v1, v2};
 
 use crate::fixtures::{infer, predict, prediction, spec};
 use crate::round_trip::same;
@@ -209,6 +209,74 @@ fn returned(answer: ModelInferResponse) -> ModelInferRequest {
         raw_input_contents: answer.raw_output_contents,
         ..ModelInferRequest::default()
     }
+}
+
+/// An answer of another server. The first line is the header that says how many bytes are JSON, if any.
+#[test]
+fn v2_answer() {
+    fuzz!(|input: &[u8]| {
+        let (header, body) = split_line(input);
+        match v2::decode_answer(header.parse().ok(), &Bytes::copy_from_slice(body), &Limits::default()) {
+            Ok(answer) => {
+                let outputs = inputs_of(answer.outputs);
+                check_growth(&outputs, body);
+                // A request is written as its answer is.
+                let form = v2::RequestForm { binary: true, ..v2::RequestForm::default() };
+                let sent = v2::encode_request(&outputs, &form).expect("binary says everything");
+                let header = sent.header_length.map(|length| length.to_string());
+                let again = infer(sent.body, header.as_deref()).expect("was encoded").request.inputs;
+                assert_eq!(named(&again), named(&outputs));
+                true
+            }
+            Err(error) => refuse(&error, &MALFORMED),
+        }
+    });
+}
+
+/// An answer of another server, read for a model with one output and for one with two.
+#[test]
+fn v1_answer() {
+    let one = [spec("y", Datatype::Fp32, false)];
+    let two = [spec("y", Datatype::Int64, false), spec("s_bytes", Datatype::Bytes, false)];
+    fuzz!(|body: &[u8]| {
+        let mut accepted = false;
+        for (form, specs) in [PredictForm::Row, PredictForm::Columnar]
+            .into_iter()
+            .flat_map(|form| [(form, &one[..]), (form, &two)])
+        {
+            match v1::decode_answer(body, form, specs) {
+                Ok(outputs) => {
+                    check_growth(&inputs_of(outputs), body);
+                    accepted = true;
+                }
+                Err(error) => {
+                    refuse(&error, &MALFORMED);
+                }
+            }
+        }
+        accepted
+    });
+}
+
+/// An answer of another server: the bytes of one message.
+#[test]
+fn grpc_answer() {
+    fuzz!(|bytes: &[u8]| {
+        let message = grpc::codec::decode(&mut Bytes::copy_from_slice(bytes));
+        match message.and_then(grpc::decode_answer) {
+            Ok(outputs) => {
+                check_growth(&inputs_of(outputs), bytes);
+                true
+            }
+            Err(error) => refuse(&error, &[Code::BadRequest]),
+        }
+    });
+}
+
+/// Outputs as the inputs of a request.
+fn inputs_of(outputs: Vec<OutputTensor>) -> Vec<InputTensor> {
+    let input = |OutputTensor { name, tensor, .. }| InputTensor { name: String::from(&*name), tensor };
+    outputs.into_iter().map(input).collect()
 }
 
 /// The first line is the method, the second the path.

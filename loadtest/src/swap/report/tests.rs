@@ -7,8 +7,8 @@ use crate::client::Protocol;
 use crate::clock::Clock;
 use crate::process::Usage;
 use crate::references::Verdict;
+use crate::swap::answered::Record;
 use crate::swap::course::Course;
-use crate::traffic::Record;
 
 #[derive(Debug, Parser)]
 #[command(args_override_self = true)]

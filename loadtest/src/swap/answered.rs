@@ -7,19 +7,19 @@ use crate::references::Verdict;
 
 /// One request that has ended. All times are of the run's clock.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(super) struct Record {
     /// How it was sent.
-    pub(crate) protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// Which input it asked about.
-    pub(crate) input: usize,
+    pub(super) input: usize,
     /// When it was to leave.
-    pub(crate) due: Duration,
+    pub(super) due: Duration,
     /// When the generator took it up: later than due where the generator lags.
-    pub(crate) fired: Duration,
+    pub(super) fired: Duration,
     /// When it was sent: later than that where it waited for a connection.
-    pub(crate) sent: Duration,
+    pub(super) sent: Duration,
     /// When its answer was there whole, or was given up.
-    pub(crate) ended: Duration,
+    pub(super) ended: Duration,
     /// What came.
-    pub(crate) verdict: Verdict,
+    pub(super) verdict: Verdict,
 }

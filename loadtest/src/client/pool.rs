@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections of one thread: each is used by one request at a time, the longest idle first.
+//! HTTP/1.1 connections of a thread: each is used by one request at a time, the longest idle first.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::client::http1::Connection;
+use super::http1::Connection;
+use super::line::Manner;
 use crate::clock::Clock;
 
 /// How long a connection may have been idle when it is used again. Servers close those that are idle
@@ -16,8 +17,9 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// A fixed number of connections.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     address: SocketAddr,
+    manner: Manner,
     clock: Clock,
     places: Semaphore,
     idle: RefCell<VecDeque<Idle>>,
@@ -31,34 +33,40 @@ struct Idle {
 
 /// A connection in use. It is closed when dropped, unless it is put back.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
-    pub(super) connection: Connection,
+pub(crate) struct Taken<'a> {
+    pub(crate) connection: Connection,
     pool: &'a Pool,
     _place: SemaphorePermit<'a>,
 }
 
 impl Pool {
     /// Opens all connections.
-    pub(super) async fn open(address: SocketAddr, connections: usize, clock: Clock) -> Result<Self, String> {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        connections: usize,
+        manner: Manner,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let mut idle = VecDeque::with_capacity(connections);
         for _ in 0..connections {
-            idle.push_back(Idle { connection: Connection::open(address).await?, since: clock.now() });
+            let connection = Connection::open(address, manner).await?;
+            idle.push_back(Idle { connection, since: clock.now() });
         }
-        Ok(Self { address, clock, places: Semaphore::new(connections), idle: RefCell::new(idle) })
+        Ok(Self { address, manner, clock, places: Semaphore::new(connections), idle: RefCell::new(idle) })
     }
 
     /// Waits for a connection; one that was lost is made again.
     ///
     /// # Errors
     /// Where it cannot be.
-    pub(super) async fn take(&self) -> Result<Taken<'_>, String> {
+    pub(crate) async fn take(&self) -> Result<Taken<'_>, String> {
         let place = self.places.acquire().await.map_err(|e| e.to_string())?;
         let idle = self.idle.borrow_mut().pop_front();
         let usable =
             idle.filter(|idle| self.clock.now() < idle.since + IDLE_MAX && idle.connection.is_idle());
         let connection = match usable {
             Some(idle) => idle.connection,
-            None => Connection::open(self.address).await?,
+            None => Connection::open(self.address, self.manner).await?,
         };
         Ok(Taken { connection, pool: self, _place: place })
     }
@@ -66,7 +74,7 @@ impl Pool {
 
 impl Taken<'_> {
     /// Keeps the connection for the next request.
-    pub(super) fn put_back(self) {
+    pub(crate) fn put_back(self) {
         let Self { connection, pool, .. } = self;
         pool.idle.borrow_mut().push_back(Idle { connection, since: pool.clock.now() });
     }
@@ -96,7 +104,7 @@ mod tests {
                     }
                 }
             });
-            let pool = Pool::open(address, 1, Clock::start()).await.expect("a connection");
+            let pool = Pool::open(address, 1, Manner::Normal, Clock::start()).await.expect("a connection");
             for exchange in 0..3 {
                 let mut taken = pool.take().await.expect("a connection");
                 // The second connection is accepted once the first has been closed.

@@ -1,16 +1,62 @@
 //! Sends one request over one of a thread's connections, and judges what comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::pool::Pool;
-use super::{Plan, Work};
+use super::answered::Record;
 use crate::client::Protocol;
 use crate::client::grpc::{self, Client, STREAMS};
+use crate::client::line::Manner;
+use crate::client::pool::Pool;
 use crate::clock::Clock;
-use crate::references::Verdict;
+use crate::references::{References, Verdict};
+use crate::requests::Requests;
+use crate::traffic::{Caller, Turn};
+
+/// The requests, which take turns, and their right answers.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// One for each input.
+    pub(super) requests: Vec<Requests>,
+    /// For the same inputs.
+    pub(super) references: References,
+}
+
+/// What is sent, and to where.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) work: Work,
+    /// Where HTTP goes.
+    pub(super) http: SocketAddr,
+    /// Where gRPC goes.
+    pub(super) grpc: SocketAddr,
+    /// The protocols, which take turns.
+    pub(super) protocols: Vec<Protocol>,
+    /// Connections of each protocol on each thread.
+    pub(super) connections: usize,
+    /// How long an answer may take from the moment at which its request was sent.
+    pub(super) timeout: Duration,
+}
+
+impl Caller for Asker {
+    type Connections = Sender;
+    type Record = Record;
+
+    async fn connect(&self, clock: Clock) -> Result<Sender, String> {
+        Sender::open(self, clock).await
+    }
+
+    async fn call(&self, sender: &Sender, turn: Turn) -> Record {
+        let Turn { number, due, fired } = turn;
+        let protocol = self.protocols[number % self.protocols.len()];
+        let input = number / self.protocols.len() % self.work.requests.len();
+        let (sent, verdict) = sender.send(&self.work, protocol, input, number).await;
+        Record { protocol, input, due, fired, sent, ended: sender.clock.now(), verdict }
+    }
+}
 
 /// The connections of one thread.
 pub(super) struct Sender {
@@ -22,38 +68,38 @@ pub(super) struct Sender {
     timeout: Duration,
 }
 
-/// One request as it was sent.
-pub(super) struct Sent {
-    pub(super) at: Duration,
-    pub(super) verdict: Verdict,
-}
-
 impl Sender {
-    /// Opens the connections that the plan calls for.
-    pub(super) async fn open(plan: &Plan, clock: Clock) -> Result<Self, String> {
+    /// Opens the connections that are called for.
+    async fn open(asker: &Asker, clock: Clock) -> Result<Self, String> {
         // JSON and binary share their connections, as they do in a client that asks for both.
-        let http = plan.protocols.iter().filter(|&&protocol| protocol != Protocol::Grpc).count();
-        let grpc = if http < plan.protocols.len() { plan.connections } else { 0 };
+        let http = asker.protocols.iter().filter(|&&protocol| protocol != Protocol::Grpc).count();
+        let grpc = if http < asker.protocols.len() { asker.connections } else { 0 };
         let mut clients = Vec::new();
         for _ in 0..grpc {
-            clients.push(grpc::connect(plan.grpc).await?);
+            clients.push(grpc::connect(asker.grpc).await?);
         }
-        let http = match http * plan.connections {
+        let http = match http * asker.connections {
             0 => None,
-            connections => Some(Pool::open(plan.http, connections, clock).await?),
+            connections => Some(Pool::open(asker.http, connections, Manner::Normal, clock).await?),
         };
         let streams = Semaphore::new(grpc * STREAMS);
-        Ok(Self { http, grpc: clients, streams, clock, timeout: plan.timeout })
+        Ok(Self { http, grpc: clients, streams, clock, timeout: asker.timeout })
     }
 
-    /// Sends a request; `number` spreads calls over connections.
-    pub(super) async fn send(&self, work: &Work, protocol: Protocol, input: usize, number: usize) -> Sent {
+    /// Sends a request, and gives when that was; `number` spreads calls over connections.
+    async fn send(
+        &self,
+        work: &Work,
+        protocol: Protocol,
+        input: usize,
+        number: usize,
+    ) -> (Duration, Verdict) {
         let mut at = self.clock.now();
         let sent = match protocol {
             Protocol::HttpJson | Protocol::HttpBinary => self.http(work, protocol, input, &mut at).await,
             Protocol::Grpc => self.grpc(work, input, number, &mut at).await,
         };
-        Sent { at, verdict: sent.unwrap_or_else(Verdict::Failed) }
+        (at, sent.unwrap_or_else(Verdict::Failed))
     }
 
     async fn http(

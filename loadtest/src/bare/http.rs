@@ -1,4 +1,4 @@
-//! hyper, over HTTP/1.1.
+//! hyper, over HTTP/1.1 and HTTP/2.
 
 use std::convert::Infallible;
 
@@ -6,15 +6,22 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-/// Answers the requests of one connection.
-pub(super) async fn connection(stream: TcpStream, body: Bytes, header_length: Option<usize>) {
+/// Answers the requests of one connection of HTTP/1.1.
+pub(super) async fn http1(stream: TcpStream, body: Bytes, header_length: Option<usize>) {
     let answer = service_fn(move |request| answer(request, body.clone(), header_length));
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// Answers the requests of one connection of HTTP/2.
+pub(super) async fn http2(stream: TcpStream, body: Bytes, header_length: Option<usize>) {
+    let answer = service_fn(move |request| answer(request, body.clone(), header_length));
+    let builder = http2::Builder::new(TokioExecutor::new());
+    let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
 }
 
 async fn answer(
