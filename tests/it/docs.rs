@@ -113,7 +113,8 @@ fn every_metric_is_in_the_readme() {
 #[test]
 fn every_scenario_is_in_the_readme() {
     let rows = table(&read(README), "### Load testing");
-    let said: BTreeSet<_> = rows.iter().filter_map(|row| row[0].strip_prefix('[')?.split(']').next()).collect();
+    let said: BTreeSet<_> =
+        rows.iter().filter_map(|row| row[0].strip_prefix('[')?.split(']').next()).collect();
     let files = std::fs::read_dir(repository().join("loadtest/scenarios")).expect("scenarios").flatten();
     let files: Vec<_> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     assert_eq!(said, files.iter().map(String::as_str).collect());

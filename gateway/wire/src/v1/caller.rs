@@ -140,6 +140,7 @@ mod tests {
             signature: Arc::new(Signature { inputs: specs("x"), outputs: specs("y") }),
             batch_rows_max: 0,
             workers: 1,
+            response_cache: false,
         };
         let document = crate::v1::documents::metadata(&model);
         assert_eq!(decode_metadata(&document).as_ref(), Ok(&*model.signature));
