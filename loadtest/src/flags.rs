@@ -214,3 +214,80 @@ fn put<T: Clone>(place: &mut T, given: &Option<T>) {
         *place = given.clone();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::schedule::Pattern;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        target: TargetFlags,
+        #[command(flatten)]
+        load: LoadFlags,
+        #[command(flatten)]
+        course: CourseFlags,
+    }
+
+    /// The scenario of these flags, over a shipped one where a name is given.
+    fn scenario(shipped: Option<&str>, flags: &str) -> Result<Scenario, String> {
+        let line = Line::try_parse_from(["run"].into_iter().chain(flags.split_whitespace()));
+        let line = line.map_err(|e| e.to_string())?;
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let file = shipped.map(|name| folder.join(name));
+        let mut scenario = line.load.scenario(file.as_deref())?;
+        line.target.apply(&mut scenario);
+        line.course.apply(&mut scenario);
+        line.load.apply(&mut scenario)?;
+        scenario.check().map(|()| scenario)
+    }
+
+    #[test]
+    fn flags_alone_are_a_scenario() {
+        let found =
+            scenario(None, "--url http://h:1 --model m --rate 5 --seconds 2 --threads 3").expect("one");
+        let stream = &found.streams[0];
+        assert_eq!((stream.name(), stream.rate, found.threads.0), ("m", Some(Rate(5.0)), 3));
+        assert_eq!(found.time().as_secs(), 2);
+        let closed = scenario(None, "--url http://h:1 --model m --arrivals closed").expect("one");
+        let pattern = closed.streams[0].pattern(closed.warm_up);
+        assert!(matches!(pattern, Ok(Pattern::Closed)), "{pattern:?}");
+    }
+
+    #[test]
+    fn flags_take_the_place_of_what_a_file_says() {
+        let shipped = scenario(Some("saturation.toml"), "").expect("it is one");
+        assert!(shipped.gateway.is_some() && shipped.url.is_none());
+        let flags = "--url http://h:1 --rows 4 --rate 9 --transport http2 --fail-if p99>5ms";
+        let changed = scenario(Some("saturation.toml"), flags).expect("one stream");
+        let stream = &changed.streams[0];
+        assert_eq!(changed.url.as_deref(), Some("http://h:1"));
+        assert!(
+            stream.golden.is_none() && stream.rows == Some(Count(4)),
+            "rows take the place of golden cases"
+        );
+        assert_eq!((stream.rate, stream.transport), (Some(Rate(9.0)), Transport::Http2));
+        assert_eq!(changed.fail_if.len(), shipped.fail_if.len() + 1);
+        let started = scenario(Some("saturation.toml"), "--gateway other --core 1").expect("a gateway");
+        let table = started.gateway.expect("a gateway");
+        assert_eq!((table.binary.to_str(), table.core), (Some("other"), Some(1)));
+    }
+
+    #[test]
+    fn a_flag_that_cannot_be_meant_is_refused_by_name() {
+        for (shipped, flags, said) in [
+            (Some("steady.toml"), "--rate 5", "--rate is for one stream"),
+            (Some("swap.toml"), "--model iris", "--model is for one stream"),
+            (None, "--url http://h:1", "--model"),
+            (None, "--model m --rate 5", "--url"),
+            (None, "--url http://h:1 --gateway g --model m", "--gateway"),
+            (None, "--url http://h:1 --model m --rate 0", "a rate is above 0"),
+        ] {
+            let problem = scenario(shipped, flags).expect_err(flags);
+            assert!(problem.contains(said), "{said}: {problem}");
+        }
+    }
+}

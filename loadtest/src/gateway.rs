@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::call::Endpoint;
 use crate::process::{Server, on_core};
 
 /// How long the gateway may take to be ready.
@@ -100,6 +101,11 @@ impl Start<'_> {
 }
 
 impl Gateway {
+    /// Where requests go.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint { http: Some(self.http), grpc: Some(self.grpc), host: self.http.to_string() }
+    }
+
     /// The end of its log.
     pub(crate) fn end_of_log(&self) -> String {
         end_of(&self.log)

@@ -23,13 +23,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use self::caller::{Asker, Work};
+use self::caller::{Asker, Calls, STREAMS};
 use self::course::Course;
 use self::driver::Driver;
 use self::operator::Operator;
+use self::record::Work;
 use self::registry::SwapRegistry;
 use self::report::Report;
 use self::watch::Watch;
+use crate::call::{Manner, Wiring};
 use crate::client::Protocol;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, Start};
@@ -229,7 +231,7 @@ fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> R
     };
     let before = (clock.now(), own_cpu_time()?, gateway.server.cpu_time()?);
     let drive = Drive { threads: arguments.threads.into(), seed: arguments.seed, until: None };
-    let traffic = Traffic::start(vec![lane(arguments, &gateway, work)], drive, clock)?;
+    let traffic = Traffic::start(vec![lane(arguments, &gateway, work)?], drive, clock)?;
     let driver = std::thread::Builder::new().name("driver".into()).spawn(move || driver.run());
     let driver = driver.map_err(|e| e.to_string())?;
     let watch = Watch { arguments, course: &course, done: &done, cancelled: &cancelled, interrupted, clock };
@@ -276,16 +278,13 @@ fn interval(arguments: &Arguments) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn lane(arguments: &Arguments, gateway: &Gateway, work: Work) -> Lane<Asker> {
-    let Arguments { timeout, .. } = *arguments;
-    let asker = Asker {
-        work,
-        http: gateway.http,
-        grpc: gateway.grpc,
-        protocols: arguments.protocols.clone(),
-        connections: arguments.connections.into(),
-        timeout,
-    };
+fn lane(arguments: &Arguments, gateway: &Gateway, work: Work) -> Result<Lane<Asker>, String> {
+    let (timeout, endpoint, manner) = (arguments.timeout, gateway.endpoint(), Manner::Normal);
+    let Work { model, inputs, references } = work;
+    let calls = inputs.iter().map(|input| Calls::prepare(&endpoint, &model, input));
+    let calls = calls.collect::<Result<_, _>>()?;
+    let wiring = Wiring { connections: arguments.connections.into(), streams: STREAMS, timeout, manner };
+    let asker = Asker { endpoint, calls, references, protocols: arguments.protocols.clone(), wiring };
     let pattern = Pattern::Rates(Rates::constant(arguments.rate.into()), arguments.arrivals);
-    Lane { caller: Arc::new(asker), pattern, in_flight_max: IN_FLIGHT_MAX, timeout }
+    Ok(Lane { caller: Arc::new(asker), pattern, in_flight_max: IN_FLIGHT_MAX, timeout })
 }

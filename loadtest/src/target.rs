@@ -64,8 +64,6 @@ impl Target {
             variables: &[],
         };
         let gateway = start.start()?;
-        let (http, grpc) = (Some(gateway.http), Some(gateway.grpc));
-        let endpoint = Endpoint { http, grpc, host: gateway.http.to_string() };
         let mut about = format!("{} over {}", table.binary.display(), table.registry.display());
         if let Some(config) = &table.config {
             about.push_str(&format!(", {}", config.display()));
@@ -73,7 +71,7 @@ impl Target {
         if let Some(core) = table.core {
             about.push_str(&format!(", on core {core}"));
         }
-        Ok(Self { endpoint, about, child: Some(Child { gateway, _scratch: scratch }) })
+        Ok(Self { endpoint: gateway.endpoint(), about, child: Some(Child { gateway, _scratch: scratch }) })
     }
 
     /// The gateway, where it was started here.

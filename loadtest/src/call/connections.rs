@@ -8,7 +8,8 @@ use super::endpoint::Endpoint;
 use super::kind::Transport;
 use super::prepare::{Call, Request};
 use super::verdict::{Fault, Verdict};
-use crate::client::http2;
+use crate::client::answer::Answer;
+use crate::client::http2::{self, Received};
 use crate::client::line::Manner;
 use crate::client::pool::Pool;
 use crate::client::streams::Streams;
@@ -52,8 +53,14 @@ pub(crate) struct Sent {
     pub(crate) version: Option<u64>,
 }
 
-/// What came, and which version answered; or why nothing did.
-type Judged = Result<(Verdict, Option<u64>), Fault>;
+/// A whole answer, not judged yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Came<'a> {
+    /// Over HTTP, of any version.
+    Http(Answer<'a>),
+    /// Over gRPC.
+    Grpc(&'a Received),
+}
 
 /// The shortest time after which a client vanishes: its request has to be on its way.
 const VANISH_AFTER_MIN: Duration = Duration::from_millis(1);
@@ -89,44 +96,65 @@ impl Connections {
 
     /// Sends a call, of the transport that these connections are for, and judges the answer.
     pub(crate) async fn send(&self, call: &Call) -> Sent {
-        let mut at = self.clock.now();
-        let judged = match (&self.lines, &call.0.request) {
-            (Lines::Http1(pool), Request::Http1(bytes)) => self.http1(pool, call, bytes, &mut at).await,
-            (Lines::Http2(streams), Request::Http2(request) | Request::Grpc(request)) => {
-                self.http2(streams, call, request, &mut at).await
-            }
-            _ => Err(Fault::new("unsent", "the call is of another transport than the connections")),
+        let judge = |came: Came<'_>| match came {
+            Came::Http(answer) => call.0.judge.http(&answer),
+            Came::Grpc(received) => call.0.judge.grpc(received),
         };
+        let (at, judged) = self.exchange(call, judge).await;
         let (verdict, version) = judged.unwrap_or_else(|fault| (Verdict::Lost(fault), None));
         Sent { at, verdict, version }
     }
 
-    async fn http1(&self, pool: &Pool, call: &Call, bytes: &[u8], at: &mut Duration) -> Judged {
+    /// Sends a call, and lets somebody else than its judge look at what came: when it left, and what they
+    /// made of it, or why nothing came.
+    pub(crate) async fn exchange<T>(
+        &self,
+        call: &Call,
+        look: impl FnOnce(Came<'_>) -> T,
+    ) -> (Duration, Result<T, Fault>) {
+        let mut at = self.clock.now();
+        let looked = match (&self.lines, &call.0.request) {
+            (Lines::Http1(pool), Request::Http1(bytes)) => self.http1(pool, bytes, look, &mut at).await,
+            (Lines::Http2(streams), Request::Http2(request)) => {
+                let received = self.http2(streams, request, &mut at).await;
+                received.map(|received| look(Came::Http(received.answer())))
+            }
+            (Lines::Http2(streams), Request::Grpc(request)) => {
+                let received = self.http2(streams, request, &mut at).await;
+                received.map(|received| look(Came::Grpc(&received)))
+            }
+            _ => Err(Fault::new("unsent", "the call is of another transport than the connections")),
+        };
+        (at, looked)
+    }
+
+    async fn http1<T>(
+        &self,
+        pool: &Pool,
+        bytes: &[u8],
+        look: impl FnOnce(Came<'_>) -> T,
+        at: &mut Duration,
+    ) -> Result<T, Fault> {
         let mut taken = self.free(pool.take()).await?;
         *at = self.clock.now();
         let answer = self.answer(taken.connection.exchange(bytes)).await?;
-        let judged = call.0.judge.http(&answer);
-        if !answer.head.last {
+        let (looked, last) = (look(Came::Http(answer)), answer.head.last);
+        if !last {
             taken.put_back();
         }
-        Ok(judged)
+        Ok(looked)
     }
 
     async fn http2(
         &self,
         streams: &Streams,
-        call: &Call,
         request: &http2::Prepared,
         at: &mut Duration,
-    ) -> Judged {
+    ) -> Result<Received, Fault> {
         let place = self.free(streams.take()).await?;
         let connection = self.free(place.connection()).await?;
         *at = self.clock.now();
-        let received = self.answer(http2::exchange(connection, request)).await?;
-        Ok(match &call.0.request {
-            Request::Grpc(_) => call.0.judge.grpc(&received),
-            _ => call.0.judge.http(&received.answer()),
-        })
+        self.answer(http2::exchange(connection, request)).await
     }
 
     /// Waits for a connection, and makes it where it was lost.

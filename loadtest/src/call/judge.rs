@@ -246,7 +246,7 @@ fn malformed(why: &str) -> Verdict {
 ///
 /// # Errors
 /// The verdict on an answer that has none.
-pub(super) fn message(received: &Received) -> Result<&[u8], Verdict> {
+pub(crate) fn message(received: &Received) -> Result<&[u8], Verdict> {
     let Received { head, headers, body, trailers } = received;
     if head.status != 200 {
         return Err(Verdict::of_status(head.status, body));

@@ -1,152 +1,149 @@
-//! Sends one request over one of a thread's connections, and judges what comes.
+//! The clients of a run: each request goes over its protocol's connections, and what comes is judged by the version
+//! that it names.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use pointsman_core::InputTensor;
+use pointsman_wire::grpc::proto::ModelInferResponse;
+use prost::Message;
 
 use super::answered::Record;
+use crate::call::{
+    Body, Call, Came, Connections, Endpoint, Form, Input, Kind, Model, Transport, Wiring, message,
+};
 use crate::client::Protocol;
-use crate::client::grpc::{self, Client, STREAMS};
-use crate::client::line::Manner;
-use crate::client::pool::Pool;
+use crate::client::http2::Received;
 use crate::clock::Clock;
 use crate::references::{References, Verdict};
-use crate::requests::Requests;
 use crate::traffic::{Caller, Turn};
 
-/// The requests, which take turns, and their right answers.
-#[derive(Debug)]
-pub(super) struct Work {
-    /// One for each input.
-    pub(super) requests: Vec<Requests>,
-    /// For the same inputs.
-    pub(super) references: References,
-}
+/// Streams of each gRPC connection.
+pub(super) const STREAMS: usize = 16;
 
-/// What is sent, and to where.
+/// The requests about one input, one for each protocol, in the order of [`Protocol::ALL`].
+#[derive(Debug)]
+pub(super) struct Calls([Call; Protocol::ALL.len()]);
+
+/// What is sent, to where, and what is right.
 #[derive(Debug)]
 pub(super) struct Asker {
-    pub(super) work: Work,
-    /// Where HTTP goes.
-    pub(super) http: SocketAddr,
-    /// Where gRPC goes.
-    pub(super) grpc: SocketAddr,
+    pub(super) endpoint: Endpoint,
+    /// For each input; they take turns.
+    pub(super) calls: Vec<Calls>,
+    /// For the same inputs.
+    pub(super) references: References,
     /// The protocols, which take turns.
     pub(super) protocols: Vec<Protocol>,
-    /// Connections of each protocol on each thread.
-    pub(super) connections: usize,
-    /// How long an answer may take from the moment at which its request was sent.
-    pub(super) timeout: Duration,
-}
-
-impl Caller for Asker {
-    type Connections = Sender;
-    type Record = Record;
-
-    async fn connect(&self, clock: Clock) -> Result<Sender, String> {
-        Sender::open(self, clock).await
-    }
-
-    async fn call(&self, sender: &Sender, turn: Turn) -> Record {
-        let Turn { number, due, fired } = turn;
-        let protocol = self.protocols[number % self.protocols.len()];
-        let input = number / self.protocols.len() % self.work.requests.len();
-        let (sent, verdict) = sender.send(&self.work, protocol, input, number).await;
-        Record { protocol, input, due, fired, sent, ended: sender.clock.now(), verdict }
-    }
+    /// For one protocol on one thread.
+    pub(super) wiring: Wiring,
 }
 
 /// The connections of one thread.
-pub(super) struct Sender {
-    http: Option<Pool>,
-    grpc: Vec<Client>,
-    /// As many streams as all gRPC connections together take.
-    streams: Semaphore,
+pub(super) struct Lines {
+    http: Option<Connections>,
+    grpc: Option<Connections>,
     clock: Clock,
-    timeout: Duration,
 }
 
-impl Sender {
-    /// Opens the connections that are called for.
-    async fn open(asker: &Asker, clock: Clock) -> Result<Self, String> {
+impl Calls {
+    /// Writes the requests that ask a model about an input.
+    ///
+    /// # Errors
+    /// Where the input cannot be said in one.
+    pub(super) fn prepare(
+        endpoint: &Endpoint,
+        model: &Model,
+        tensors: &[InputTensor],
+    ) -> Result<Self, String> {
+        let input = Input { tensors: tensors.to_vec(), ..Input::default() };
+        let call = |protocol| {
+            let (transport, body) = match protocol {
+                Protocol::HttpJson => (Transport::Http1, Body::Json),
+                Protocol::HttpBinary => (Transport::Http1, Body::Binary),
+                Protocol::Grpc => (Transport::Grpc, Body::Binary),
+            };
+            Call::prepare(endpoint, model, Kind { form: Form::V2, transport, body }, &input)
+        };
+        let [json, binary, grpc] = Protocol::ALL.map(call);
+        Ok(Self([json?, binary?, grpc?]))
+    }
+
+    /// The one over a protocol.
+    pub(super) fn over(&self, protocol: Protocol) -> &Call {
+        &self.0[protocol as usize]
+    }
+}
+
+impl Lines {
+    /// Opens the connections that these protocols need.
+    ///
+    /// # Errors
+    /// Where one cannot be made.
+    pub(super) async fn open(
+        endpoint: &Endpoint,
+        protocols: &[Protocol],
+        wiring: Wiring,
+        clock: Clock,
+    ) -> Result<Self, String> {
         // JSON and binary share their connections, as they do in a client that asks for both.
-        let http = asker.protocols.iter().filter(|&&protocol| protocol != Protocol::Grpc).count();
-        let grpc = if http < asker.protocols.len() { asker.connections } else { 0 };
-        let mut clients = Vec::new();
-        for _ in 0..grpc {
-            clients.push(grpc::connect(asker.grpc).await?);
+        let over_http = protocols.iter().filter(|&&protocol| protocol != Protocol::Grpc).count();
+        let (mut http, mut grpc) = (None, None);
+        if over_http > 0 {
+            let wiring = Wiring { connections: over_http * wiring.connections, streams: 1, ..wiring };
+            http = Some(Connections::open(endpoint, Transport::Http1, &wiring, clock).await?);
         }
-        let http = match http * asker.connections {
-            0 => None,
-            connections => Some(Pool::open(asker.http, connections, Manner::Normal, clock).await?),
-        };
-        let streams = Semaphore::new(grpc * STREAMS);
-        Ok(Self { http, grpc: clients, streams, clock, timeout: asker.timeout })
-    }
-
-    /// Sends a request, and gives when that was; `number` spreads calls over connections.
-    async fn send(
-        &self,
-        work: &Work,
-        protocol: Protocol,
-        input: usize,
-        number: usize,
-    ) -> (Duration, Verdict) {
-        let mut at = self.clock.now();
-        let sent = match protocol {
-            Protocol::HttpJson | Protocol::HttpBinary => self.http(work, protocol, input, &mut at).await,
-            Protocol::Grpc => self.grpc(work, input, number, &mut at).await,
-        };
-        (at, sent.unwrap_or_else(Verdict::Failed))
-    }
-
-    async fn http(
-        &self,
-        work: &Work,
-        protocol: Protocol,
-        input: usize,
-        at: &mut Duration,
-    ) -> Result<Verdict, String> {
-        let pool = self.http.as_ref().ok_or("there is no connection for HTTP")?;
-        let requests = &work.requests[input];
-        let request = if protocol == Protocol::HttpJson { &requests.json } else { &requests.binary };
-        let taken = timeout(self.timeout, pool.take()).await;
-        let mut taken = taken.map_err(|_| self.unanswered("no connection was free"))??;
-        *at = self.clock.now();
-        let answer = timeout(self.timeout, taken.connection.exchange(request)).await;
-        let answer = answer.map_err(|_| self.unanswered("no answer came"))??;
-        let verdict = work.references.judge_http(protocol, input, &answer);
-        if !answer.head.last {
-            taken.put_back();
+        if over_http < protocols.len() {
+            grpc = Some(Connections::open(endpoint, Transport::Grpc, &wiring, clock).await?);
         }
-        Ok(verdict)
+        Ok(Self { http, grpc, clock })
     }
 
-    async fn grpc(
-        &self,
-        work: &Work,
-        input: usize,
-        number: usize,
-        at: &mut Duration,
-    ) -> Result<Verdict, String> {
-        let index = number % self.grpc.len().max(1);
-        let mut client = self.grpc.get(index).ok_or("there is no connection for gRPC")?.clone();
-        let stream = timeout(self.timeout, self.streams.acquire()).await;
-        let _stream =
-            stream.map_err(|_| self.unanswered("no stream was free"))?.map_err(|e| e.to_string())?;
-        let message = work.requests[input].message.clone();
-        *at = self.clock.now();
-        let answer = timeout(self.timeout, client.model_infer(message)).await;
-        let answer = answer.map_err(|_| self.unanswered("no answer came"))?;
-        let answer = answer.map_err(|status| format!("{:?}: {}", status.code(), status.message()))?;
-        let (metadata, message, _) = answer.into_parts();
-        let version = metadata.get("pointsman-version").and_then(|value| value.to_str().ok());
-        Ok(work.references.judge_grpc(input, version, message))
+    /// Those that a protocol goes over.
+    pub(super) fn over(&self, protocol: Protocol) -> Result<&Connections, String> {
+        let lines = if protocol == Protocol::Grpc { &self.grpc } else { &self.http };
+        lines.as_ref().ok_or_else(|| format!("there is no connection for {}", protocol.name()))
+    }
+}
+
+impl Caller for Asker {
+    type Connections = Lines;
+    type Record = Record;
+
+    async fn connect(&self, clock: Clock) -> Result<Lines, String> {
+        Lines::open(&self.endpoint, &self.protocols, self.wiring, clock).await
     }
 
-    fn unanswered(&self, what: &str) -> String {
-        format!("{what} within {:?}", self.timeout)
+    async fn call(&self, lines: &Lines, turn: Turn) -> Record {
+        let Turn { number, due, fired } = turn;
+        let protocol = self.protocols[number % self.protocols.len()];
+        let input = number / self.protocols.len() % self.calls.len();
+        let (sent, verdict) = match lines.over(protocol) {
+            Ok(connections) => {
+                let call = self.calls[input].over(protocol);
+                connections.exchange(call, |came| self.judge(protocol, input, came)).await
+            }
+            Err(problem) => (fired, Ok(Verdict::Failed(problem))),
+        };
+        let verdict = verdict.unwrap_or_else(|fault| Verdict::Failed(fault.said));
+        Record { protocol, input, due, fired, sent, ended: lines.clock.now(), verdict }
     }
+}
+
+impl Asker {
+    fn judge(&self, protocol: Protocol, input: usize, came: Came<'_>) -> Verdict {
+        match came {
+            Came::Http(answer) => self.references.judge_http(protocol, input, &answer),
+            Came::Grpc(received) => match decode(received) {
+                Ok(message) => {
+                    let version = received.headers.get("pointsman-version").and_then(|v| v.to_str().ok());
+                    self.references.judge_grpc(input, version, message)
+                }
+                Err(said) => Verdict::Failed(said),
+            },
+        }
+    }
+}
+
+/// The message of an answer over gRPC.
+pub(super) fn decode(received: &Received) -> Result<ModelInferResponse, String> {
+    let message = message(received).map_err(|verdict| verdict.to_string())?;
+    ModelInferResponse::decode(message).map_err(|e| format!("the answer is no ModelInferResponse: {e}"))
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pointsman_core::InputTensor;
+use pointsman_wire::grpc::proto::ModelInferResponse;
 
-use super::caller::Work;
-use crate::client::{grpc, http1};
+use super::caller::{Calls, Lines, decode};
+use crate::call::{Came, Manner, Model, Wiring};
+use crate::client::{Protocol, http1};
+use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::inputs;
 use crate::references::{Expected, References};
-use crate::requests::Requests;
 
 /// How long all answers may take together.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,8 +22,18 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a version that loads is asked whether it is ready.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The requests to the model, and their right answers by the versions 1 to `sources` of a gateway
-/// that has them all.
+/// What the model is asked, and what is right.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// The model, at its default version.
+    pub(super) model: Model,
+    pub(super) inputs: Vec<Vec<InputTensor>>,
+    /// For the same inputs.
+    pub(super) references: References,
+}
+
+/// What to ask the model, with the right answers by the versions 1 to `sources` of a gateway that has
+/// them all.
 ///
 /// # Errors
 /// Where a version does not answer, or two answer alike.
@@ -31,7 +43,9 @@ pub(super) fn work(gateway: &Gateway, models: &Path, model: &str, sources: u64) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let recorded = async { tokio::time::timeout(TIMEOUT, record(gateway, model, &versions, &inputs)).await };
     let recorded = runtime.map_err(|e| e.to_string())?.block_on(recorded);
-    recorded.map_err(|_| format!("the right answers did not come within {TIMEOUT:?}"))?
+    let (model, references) =
+        recorded.map_err(|_| format!("the right answers did not come within {TIMEOUT:?}"))??;
+    Ok(Work { model, inputs, references })
 }
 
 async fn record(
@@ -39,25 +53,56 @@ async fn record(
     model: &str,
     versions: &[u64],
     inputs: &[Vec<InputTensor>],
-) -> Result<Work, String> {
+) -> Result<(Model, References), String> {
+    let endpoint = gateway.endpoint();
+    let wiring = Wiring { connections: 1, streams: 1, timeout: TIMEOUT, manner: Manner::Normal };
+    let lines = Lines::open(&endpoint, &Protocol::ALL, wiring, Clock::start()).await?;
+    let mut expected: Vec<Vec<Expected>> = inputs.iter().map(|_| Vec::new()).collect();
     for &version in versions {
         wait_until_ready(gateway.http, model, version).await?;
-    }
-    let mut client = grpc::connect(gateway.grpc).await?;
-    let (mut requests, mut expected) = (Vec::new(), Vec::new());
-    for input in inputs {
-        requests.push(Requests::new(gateway.http, model, None, input)?);
-        let mut of_versions = Vec::new();
-        for &version in versions {
-            let asked = Requests::new(gateway.http, model, Some(version), input)?;
-            let (_, json) = answer(gateway.http, &asked.json).await?;
-            let (json_length, binary) = answer(gateway.http, &asked.binary).await?;
-            let message = client.model_infer(asked.message).await.map_err(|e| e.to_string())?.into_inner();
-            of_versions.push(Expected::new(version, &json, (json_length, &binary), message)?);
+        let model = Model::read(&endpoint, model, Some(&version.to_string())).await?;
+        for (input, expected) in inputs.iter().zip(&mut expected) {
+            let calls = Calls::prepare(&endpoint, &model, input)?;
+            let (_, json) = ask(&lines, &calls, Protocol::HttpJson, http).await?;
+            let binary = ask(&lines, &calls, Protocol::HttpBinary, http).await?;
+            let message = ask(&lines, &calls, Protocol::Grpc, grpc).await?;
+            expected.push(Expected::new(version, &json, (binary.0, &binary.1), message)?);
         }
-        expected.push(of_versions);
     }
-    Ok(Work { requests, references: References::new(expected)? })
+    Ok((Model::read(&endpoint, model, None).await?, References::new(expected)?))
+}
+
+/// One answer over a protocol.
+async fn ask<T>(
+    lines: &Lines,
+    calls: &Calls,
+    protocol: Protocol,
+    read: impl FnOnce(Came<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let (_, read) = lines.over(protocol)?.exchange(calls.over(protocol), read).await;
+    read.map_err(|fault| fault.said)?
+}
+
+/// The body of a success, and how much of it is JSON.
+fn http(came: Came<'_>) -> Result<(Option<usize>, Bytes), String> {
+    match came {
+        Came::Http(answer) if answer.head.status == 200 => {
+            Ok((answer.head.json_length, Bytes::copy_from_slice(answer.body)))
+        }
+        Came::Http(answer) => {
+            let said = String::from_utf8_lossy(answer.body);
+            Err(format!("the gateway answered {} {said}", answer.head.status))
+        }
+        Came::Grpc(_) => Err("the gateway answered over gRPC".into()),
+    }
+}
+
+/// The message of a success.
+fn grpc(came: Came<'_>) -> Result<ModelInferResponse, String> {
+    match came {
+        Came::Grpc(received) => decode(received),
+        Came::Http(_) => Err("the gateway did not answer over gRPC".into()),
+    }
 }
 
 /// A gateway is ready with its default versions; the others may still be loading.
@@ -67,13 +112,4 @@ async fn wait_until_ready(http: SocketAddr, model: &str, version: u64) -> Result
         tokio::time::sleep(ASK_AGAIN).await;
     }
     Ok(())
-}
-
-async fn answer(http: SocketAddr, request: &[u8]) -> Result<(Option<usize>, Bytes), String> {
-    let (head, body) = http1::once(http, request).await?;
-    if head.status == 200 {
-        Ok((head.json_length, body))
-    } else {
-        Err(format!("the gateway answered {} {}", head.status, String::from_utf8_lossy(&body)))
-    }
 }
