@@ -92,8 +92,16 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// Where a trace cannot be read.
     pub(crate) fn loads_at(&self, stream: usize, rate: f64) -> Result<Vec<Load>, String> {
+        self.loads_as(stream, &self.scenario.streams[stream].at(rate))
+    }
+
+    /// Every stream, and one of them with other arrivals.
+    ///
+    /// # Errors
+    /// Where a trace cannot be read.
+    pub(crate) fn loads_as(&self, stream: usize, as_said: &Stream) -> Result<Vec<Load>, String> {
         let mut loads = self.loads()?;
-        loads[stream] = self.load(stream, &self.scenario.streams[stream].at(rate))?;
+        loads[stream] = self.load(stream, as_said)?;
         Ok(loads)
     }
 

@@ -158,7 +158,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), String> {
         eprintln!("round {round} of {}", arguments.rounds);
         for model in Model::ALL.into_iter().filter(|model| model.runs()) {
             let run = raw_run(arguments.core, &registry, model, arguments.seconds)?;
-            eprintln!("  {:<40} {run:6.2} us CPU", format!("ONNX Runtime alone, {}", model.name()));
+            let name = format!("ONNX Runtime alone, {}", model.name());
+            eprintln!("  {name:<40} {:6.2} us CPU, {:.1} us after a pause", run.cpu_us, run.paused_us);
             report.raw(model, run);
         }
         for target in Target::all().filter(wanted) {

@@ -30,6 +30,7 @@ mod own;
 mod page;
 mod process;
 mod progress;
+mod queue;
 mod ratio;
 mod raw;
 mod readings;
@@ -107,7 +108,7 @@ enum Command {
         #[arg(long, conflicts_with = "header_length")]
         grpc: bool,
     },
-    /// ONNX Runtime alone: microseconds of CPU per run.
+    /// ONNX Runtime alone: microseconds of CPU per run, and of a run after a pause.
     #[command(hide = true)]
     Raw {
         /// The model's folder: `<model>/<version>` of a registry is read from its root.
@@ -119,6 +120,9 @@ enum Command {
         /// How long to run.
         #[arg(long)]
         seconds: f64,
+        /// Write how long each run took, in nanoseconds, a line each.
+        #[arg(long)]
+        times: Option<PathBuf>,
     },
 }
 
@@ -145,7 +149,9 @@ fn main() -> ExitCode {
             let speaks = if grpc { Speaks::Grpc } else { Speaks::Http1 { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
         }
-        Command::Raw { models, model, seconds } => raw::run(&models, &model, seconds).map(|()| true),
+        Command::Raw { models, model, seconds, times } => {
+            raw::run(&models, &model, seconds, times.as_deref()).map(|()| true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! A scenario, measured once.
 
+mod alone;
 mod neighbour;
 mod overload;
 mod saturation;
@@ -114,15 +115,19 @@ fn scenario(arguments: &Arguments) -> Result<Scenario, String> {
 
 /// How many parts there will be, where that does not depend on what is found.
 fn parts(scenario: &Scenario) -> Option<usize> {
-    match (&scenario.search, &scenario.neighbour) {
-        (Some(_), _) => None,
-        (None, Some(table)) => Some(2 * table.rounds.0),
-        (None, None) => Some(1),
+    match (&scenario.search, &scenario.neighbour, &scenario.alone) {
+        (Some(_), ..) => None,
+        (None, Some(table), _) => Some(2 * table.rounds.0),
+        (None, None, Some(table)) => Some(3 * table.rounds.0),
+        (None, None, None) => Some(1),
     }
 }
 
 /// The parts of a scenario, by its tables.
 fn measure(bench: &mut Bench<'_>, scenario: &Scenario, found: &mut Found) -> Result<(), String> {
+    if let Some(table) = &scenario.alone {
+        return alone::run(bench, table, found);
+    }
     if let Some(table) = &scenario.neighbour {
         return neighbour::run(bench, table, found);
     }

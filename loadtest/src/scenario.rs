@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, de};
 pub(crate) use self::gateway::GatewayTable;
 pub(crate) use self::numbers::{Count, Rate, Seconds, Share};
 pub(crate) use self::objective::Objective;
-pub(crate) use self::parts::{Neighbour, Overload, Search};
+pub(crate) use self::parts::{Alone, Neighbour, Overload, Search};
 pub(crate) use self::stream::{ArrivalsKind, Stream, Version};
 use crate::call::Transport;
 use crate::threshold::Threshold;
@@ -66,6 +66,8 @@ pub(crate) struct Scenario {
     pub(crate) overload: Option<Overload>,
     /// Measures one stream alone, and then with all others beside it.
     pub(crate) neighbour: Option<Neighbour>,
+    /// Measures the only stream beside ONNX Runtime alone.
+    pub(crate) alone: Option<Alone>,
     /// Flags of the command `swap`, which this scenario stands for.
     pub(crate) swap: Option<toml::Table>,
 }
@@ -104,6 +106,7 @@ impl Scenario {
             search: None,
             overload: None,
             neighbour: None,
+            alone: None,
             swap: None,
         }
     }
@@ -181,6 +184,16 @@ impl Scenario {
             if self.search.is_some() || self.streams.len() < 2 {
                 return Err(
                     "[neighbour] is for a stream beside others, without [search]: add a [[stream]]".into()
+                );
+            }
+        }
+        if self.alone.is_some() {
+            let others = self.search.is_some() || self.neighbour.is_some();
+            let gateway = self.gateway.is_some() && self.url.is_none() && self.grpc.is_none();
+            if others || !gateway || self.streams.len() != 1 {
+                return Err(
+                    "[alone] is for one [[stream]] to a gateway that it starts, without [search] and [neighbour]"
+                        .into(),
                 );
             }
         }

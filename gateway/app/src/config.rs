@@ -136,6 +136,8 @@ pub(crate) struct Connections {
     pub(crate) header_timeout: Duration,
     /// How long a client may take over its body.
     pub(crate) body_timeout: Duration,
+    /// How long a client may take none of its answer.
+    pub(crate) write_timeout: Duration,
 }
 
 /// The way down.
@@ -211,6 +213,7 @@ impl Default for Config {
                 streams_max: 256,
                 header_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(60),
+                write_timeout: Duration::from_secs(60),
             },
             shutdown: Shutdown {
                 drain_delay: Duration::from_secs(5),
@@ -406,6 +409,7 @@ fn read_limits(
     section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
     section.set("header_timeout", &mut connections.header_timeout);
     section.set("body_timeout", &mut connections.body_timeout);
+    section.set("write_timeout", &mut connections.write_timeout);
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod goaway;
 mod newcomers;
 mod opening;
 mod socket;
+mod stall;
 mod timer;
 
 use std::future::Future;

@@ -40,16 +40,25 @@ impl fmt::Display for Figures {
     }
 }
 
+/// A run of a model in ONNX Runtime alone, in one round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawRun {
+    /// Microseconds of CPU of one that follows the one before at once.
+    pub(super) cpu_us: f64,
+    /// Microseconds by the clock of one after a pause, as a single caller makes it.
+    pub(super) paused_us: f64,
+}
+
 /// All rounds.
 #[derive(Default)]
 pub(super) struct Report {
-    raw_us: Vec<(Model, f64)>,
+    raw: Vec<(Model, RawRun)>,
     rounds: Vec<(Target, Figures)>,
 }
 
 impl Report {
-    pub(super) fn raw(&mut self, model: Model, microseconds: f64) {
-        self.raw_us.push((model, microseconds));
+    pub(super) fn raw(&mut self, model: Model, run: RawRun) {
+        self.raw.push((model, run));
     }
 
     pub(super) fn add(&mut self, target: Target, figures: Figures) {
@@ -58,7 +67,11 @@ impl Report {
 
     /// The CPU times of a run alone, a round each.
     fn run(&self, model: Model) -> Vec<f64> {
-        self.raw_us.iter().filter(|(m, _)| *m == model).map(|(_, run)| *run).collect()
+        self.raw_of(model, |run| run.cpu_us)
+    }
+
+    fn raw_of(&self, model: Model, figure: fn(&RawRun) -> f64) -> Vec<f64> {
+        self.raw.iter().filter(|(m, _)| *m == model).map(|(_, run)| figure(run)).collect()
     }
 
     /// A figure of one target, a round each.
@@ -85,10 +98,13 @@ impl Report {
         gateway.iter().zip(self.floor(exchange)).map(|(gateway, floor)| gateway / floor).collect()
     }
 
-    /// Round by round, what the gateway adds to the median latency of a bare server and a run.
+    /// Round by round, what the gateway adds to the median latency of a bare server and a run after a pause.
     fn added_p50(&self, exchange: Exchange) -> Vec<f64> {
         let p50 = |target| self.of(target, |figures| figures.p50_us);
-        let run = if exchange.model.runs() { self.run(exchange.model) } else { vec![0.0; self.rounds.len()] };
+        let run = match exchange.model.runs() {
+            true => self.raw_of(exchange.model, |run| run.paused_us),
+            false => vec![0.0; self.rounds.len()],
+        };
         let pairs = p50(Target::Gateway(exchange)).into_iter().zip(p50(Target::Bare(exchange)));
         pairs.zip(run).map(|((gateway, bare), run)| gateway - bare - run).collect()
     }
@@ -103,7 +119,10 @@ impl Report {
                 })
             })
             .collect();
-        let raw = |model: Model| json!({"model": model.name(), "cpu_us": self.run(model)});
+        let raw = |model: Model| {
+            let paused = self.raw_of(model, |run| run.paused_us);
+            json!({"model": model.name(), "cpu_us": self.run(model), "paused_us": paused})
+        };
         let raw: Vec<Value> = Model::ALL.into_iter().filter(|model| model.runs()).map(raw).collect();
         json!({"onnxruntime_runs": raw, "targets": targets, "ratios": ratios})
     }

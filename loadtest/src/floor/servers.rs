@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use super::Model;
 use super::exchange::Recorded;
+use super::report::RawRun;
 use crate::process::{Server, on_core};
 
 /// A registry with `digits`, `iris` and a model `echo`.
@@ -53,13 +54,13 @@ pub(super) fn bare(
     Ok((server, address))
 }
 
-/// Microseconds of CPU that one run of a model takes in ONNX Runtime alone, on one row.
+/// What one run of a model takes in ONNX Runtime alone, on one row.
 pub(super) fn raw_run(
     core: Option<usize>,
     registry: &Path,
     model: Model,
     seconds: f64,
-) -> Result<f64, String> {
+) -> Result<RawRun, String> {
     let program = this_program()?;
     let mut command = on_core(core, program.as_os_str());
     command.args([
@@ -71,9 +72,12 @@ pub(super) fn raw_run(
     ]);
     let output = command.arg("--seconds").arg(seconds.to_string()).output().map_err(|e| e.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout);
-    said.trim()
-        .parse()
-        .map_err(|_| format!("ONNX Runtime alone: {}", String::from_utf8_lossy(&output.stderr)))
+    let mut figures = said.split_whitespace().map_while(|figure| figure.parse().ok());
+    let (cpu_us, paused_us) = figures
+        .next()
+        .zip(figures.next())
+        .ok_or_else(|| format!("ONNX Runtime alone: {}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok(RawRun { cpu_us, paused_us })
 }
 
 fn this_program() -> Result<PathBuf, String> {

@@ -1,3 +1,5 @@
+//! The page as a reader finds it.
+
 use roxmltree::{Document, Node};
 
 use super::*;

@@ -50,6 +50,24 @@ pub(crate) struct Neighbour {
     pub(crate) rounds: Count<100>,
 }
 
+/// The only stream, beside ONNX Runtime alone on the gateway's core.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alone {
+    /// The share of ONNX Runtime's rate at which latencies are compared.
+    #[serde(default = "Alone::share")]
+    pub(crate) share: Share,
+    /// How often everything is measured, in turn.
+    #[serde(default = "Count::one")]
+    pub(crate) rounds: Count<100>,
+}
+
+impl Alone {
+    fn share() -> Share {
+        Share(0.7)
+    }
+}
+
 impl Search {
     fn goodput() -> Share {
         Share(0.99)

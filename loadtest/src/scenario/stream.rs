@@ -304,7 +304,22 @@ impl Stream {
 
     /// The same at another rate.
     pub(crate) fn at(&self, rate: f64) -> Self {
-        Self { rate: Some(Rate(rate)), ramp: None, steps: None, trace: None, ..self.clone() }
+        Self { rate: Some(Rate(rate)), ..self.unpaced() }
+    }
+
+    /// The same as a closed loop.
+    pub(crate) fn closed(&self) -> Self {
+        Self { arrivals: ArrivalsKind::Closed, ..self.unpaced() }
+    }
+
+    /// The same without a word on when requests are due.
+    fn unpaced(&self) -> Self {
+        Self { rate: None, ramp: None, steps: None, trace: None, ..self.clone() }
+    }
+
+    /// The same at another rate, spread like this.
+    pub(crate) fn spread(&self, arrivals: ArrivalsKind, rate: f64) -> Self {
+        Self { arrivals, ..self.at(rate) }
     }
 }
 

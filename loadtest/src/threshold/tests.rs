@@ -1,3 +1,5 @@
+//! Conditions: what they say, and what is said of those that say nothing.
+
 use proptest::prelude::*;
 
 use super::*;

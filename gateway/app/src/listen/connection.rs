@@ -26,6 +26,11 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long an HTTP/2 client has to hear that it should open no more streams.
 const LEAVE: Duration = Duration::from_millis(500);
 
+/// Bytes that an HTTP/2 client may send ahead on one stream, and on all of a connection: a tensor of some hundred
+/// kilobytes comes without waiting for leave to go on. What is sent ahead of requests that are let in is bounded so.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
     stream: TcpStream,
@@ -59,7 +64,8 @@ pub(super) async fn serve_connection(
     };
     let builder = builder(&limits);
     let pulse = Arc::new(Pulse::default());
-    let stream = TokioIo::new(Socket::new(stream, limits.header_timeout, pulse.clone()));
+    let stream =
+        TokioIo::new(Socket::new(stream, limits.header_timeout, limits.write_timeout, pulse.clone()));
     let mut connection = pin!(builder.serve_connection(stream, service));
     tokio::select! {
         biased;
@@ -115,7 +121,8 @@ fn builder(limits: &Connections) -> Builder<TokioExecutor> {
         .http2()
         .timer(ConnectionTimer::default())
         .max_concurrent_streams(limits.streams_max)
-        .adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

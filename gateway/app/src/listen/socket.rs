@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 
 use super::goaway::GoAway;
 use super::opening::Opening;
+use super::stall::Stall;
 
 /// How long the other side may take to close, after this one has.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
@@ -50,14 +51,16 @@ pub(super) struct Socket<S> {
     opening: Opening,
     pulse: Arc<Pulse>,
     goaway: GoAway,
+    stall: Stall,
     /// Runs from the moment at which this side is closed.
     closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Socket<S> {
-    /// Gives the stream `limit` to begin, and tells `pulse` what comes.
-    pub(super) fn new(stream: S, limit: Duration, pulse: Arc<Pulse>) -> Self {
-        Self { stream, opening: Opening::new(limit), pulse, goaway: GoAway::default(), closing: None }
+    /// Gives the stream `limit` to begin and its client `write_limit` to take something, and tells `pulse` what comes.
+    pub(super) fn new(stream: S, limit: Duration, write_limit: Duration, pulse: Arc<Pulse>) -> Self {
+        let (opening, stall) = (Opening::new(limit), Stall::new(write_limit));
+        Self { stream, opening, pulse, goaway: GoAway::default(), stall, closing: None }
     }
 }
 
@@ -103,7 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
         ready!(self.poll_goaway(context))?;
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = ready!(self.stall.wrote(context, written))?;
         if self.pulse.is_http2() {
             self.goaway.wrote(&bytes[..written]);
         }
@@ -116,7 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         ready!(self.poll_goaway(context))?;
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = ready!(self.stall.wrote(context, written))?;
         if self.pulse.is_http2() {
             let mut left = written;
             for slice in slices {
@@ -162,7 +167,8 @@ mod tests {
 
     fn pair() -> (Socket<DuplexStream>, DuplexStream) {
         let (here, there) = duplex(1 << 10);
-        (Socket::new(here, Duration::from_secs(10), Arc::default()), there)
+        let limit = Duration::from_secs(10);
+        (Socket::new(here, limit, limit, Arc::default()), there)
     }
 
     #[tokio::test]

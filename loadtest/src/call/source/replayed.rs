@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use pointsman_core::{Nonfinite, PredictError, RequestId, VersionSelector};
+use pointsman_core::{Nonfinite, ParameterValue, PredictError, RequestId, VersionSelector};
 use pointsman_wire::limits::Limits;
 use pointsman_wire::v2::{InferCall, InferHead, decode_infer};
 
@@ -71,12 +71,16 @@ fn input(line: u64, body: Bytes) -> Result<Input, String> {
     if form.outputs.iter().any(|output| output.classification > 0) {
         return Err("it asks for classes: only outputs as they are can be judged".into());
     }
+    let mut parameters = request.parameters;
+    if request.priority > 0 {
+        parameters.push(("priority".into(), ParameterValue::Uint(request.priority)));
+    }
     Ok(Input {
         id: request.client_id.unwrap_or_else(|| line.to_string()),
         tensors: request.inputs,
         outputs: request.outputs,
         expected: None,
-        parameters: request.parameters,
+        parameters,
         timeout,
     })
 }
