@@ -101,7 +101,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let mut scenario = arguments.load.scenario(arguments.scenario.as_deref())?;
     arguments.course.apply(&mut scenario);
     arguments.load.apply(&mut scenario)?;
-    if scenario.search.is_some() || scenario.neighbour.is_some() || scenario.swap.is_some() {
+    if scenario.search.is_some()
+        || scenario.neighbour.is_some()
+        || scenario.alone.is_some()
+        || scenario.swap.is_some()
+    {
         return Err(format!(
             "{}: compare takes a scenario with the same load all the time, as steady.toml",
             scenario.name

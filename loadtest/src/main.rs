@@ -43,6 +43,7 @@ mod samples;
 mod scenario;
 mod schedule;
 mod search;
+mod start;
 mod summary;
 mod swap;
 mod target;
@@ -86,6 +87,9 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
+    /// How long a gateway takes to be ready, and what it holds then, by its number of models.
+    #[command(after_help = start::HELP)]
+    Start(start::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
+        Command::Start(arguments) => start::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

@@ -126,21 +126,3 @@ fn workers_of_all_models_take_turns_at_the_cores() {
     assert_eq!(other.answer().expect("an answer").status, 200);
     gateway.wait_for_metric("pointsman_cores_busy", "", |busy| busy == 0.0);
 }
-
-#[test]
-fn a_client_that_does_not_read_holds_nothing_for_long() {
-    let registry = TestRegistry::new().made("same", "identity");
-    let config = format!("{NOW}[limits]\nwrite_timeout = \"200ms\"\n");
-    let gateway = Start::over(registry.path()).config(&config).start();
-    // An answer of sixteen megabytes: more than the buffers between both sides hold.
-    let rows = 1_000_000;
-    let body = format!(
-        r#"{{"inputs":[{{"name":"X","datatype":"FP32","shape":[{rows},4],"data":[{}0.5]}}]}}"#,
-        "0.5,".repeat(rows * 4 - 1)
-    );
-    let mut deaf = Connection::open(gateway.http);
-    deaf.post("/v2/models/same/infer", body.as_bytes());
-    gateway.wait_for_metric("pointsman_requests_total", "code=\"CANCELLED\"", |cancelled| cancelled == 1.0);
-    gateway.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests == 0.0);
-    assert_eq!(gateway.metric("pointsman_request_bytes", ""), 0.0);
-}
