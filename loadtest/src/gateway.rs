@@ -65,6 +65,8 @@ impl Start<'_> {
         let ready = self.scratch.join("ready.json");
         let log = self.scratch.join("gateway.log");
         let file = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        // That of an earlier gateway says nothing of this one.
+        let _ = std::fs::remove_file(&ready);
         let mut command = on_core(self.core, self.binary.as_os_str());
         command.arg("serve").arg(self.registry).arg("--ready-file").arg(&ready);
         for listener in ["--http", "--grpc", "--metrics", "--admin"] {

@@ -22,8 +22,9 @@ const RISE_MAX: f64 = 1.25;
 const FALL_MAX: f64 = 0.5;
 /// The lowest limit for each worker: one job more than it runs could hardly keep it busy.
 const PER_WORKER_MIN: usize = 2;
-/// The target by run time: so many runs, and no less than this.
-const TARGET_RUNS: u32 = 3;
+/// The target by run time: so many runs, and no less than this. At 80 % of what one worker can do, one request in a
+/// hundred waits for nine runs (M/D/1): who is let in under overload waits no longer than that.
+const TARGET_RUNS: u32 = 8;
 const TARGET_MIN: Duration = Duration::from_millis(20);
 
 /// The limit of one line.
@@ -168,7 +169,7 @@ mod tests {
             let mut congestion = Congestion::new(&limits(run, QueueDelay::Auto), 512, 1);
             let (waits, refused) = simulated(&mut congestion, 5 * MS, MS / 2, 40_000);
             let longest = waits.iter().max().expect("some are served");
-            assert!(*longest <= 30 * MS, "{run:?}: {longest:?}, limit {}", congestion.limit());
+            assert!(*longest <= 50 * MS, "{run:?}: {longest:?}, limit {}", congestion.limit());
             // The line is never empty: all that can be done is done.
             assert!(waits.iter().all(|wait| *wait > Duration::ZERO), "{run:?}");
             assert!(refused > 30_000, "{refused}");
@@ -193,7 +194,7 @@ mod tests {
     fn the_limit_comes_back_where_runs_get_short_again() {
         let mut congestion = Congestion::new(&limits(None, QueueDelay::Auto), 512, 1);
         simulated(&mut congestion, 5 * MS, MS / 2, 20_000);
-        assert!(congestion.limit() < 10);
+        assert!(congestion.limit() < 20);
         simulated(&mut congestion, MS / 10, MS / 20, 200_000);
         assert!(congestion.limit() > 100, "{}", congestion.limit());
     }
@@ -203,8 +204,8 @@ mod tests {
         let first =
             |run, delay, places, workers| Congestion::new(&limits(run, delay), places, workers).limit();
         assert_eq!(first(None, QueueDelay::Auto, 512, 2), 512);
-        assert_eq!(first(Some(5 * MS), QueueDelay::Auto, 512, 2), 8);
-        assert_eq!(first(Some(1000 * MS), QueueDelay::Auto, 512, 2), 6);
+        assert_eq!(first(Some(5 * MS), QueueDelay::Auto, 512, 2), 16);
+        assert_eq!(first(Some(1000 * MS), QueueDelay::Auto, 512, 2), 16);
         assert_eq!(first(Some(1000 * MS), QueueDelay::Within(MS), 512, 2), 4);
         assert_eq!(first(Some(1000 * MS), QueueDelay::Within(MS), 1, 2), 1);
         assert_eq!(first(Some(MS), QueueDelay::Off, 512, 2), 512);
