@@ -4,9 +4,9 @@
 mod advice;
 mod shown;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pointsman_control::loader::{Measured, Way};
+use pointsman_control::loader::{LoadFault, Measured, Way};
 use pointsman_core::VersionNumber;
 use pointsman_registry::{FolderState, ModelListing, VersionListing};
 use serde_json::json;
@@ -15,6 +15,9 @@ use self::advice::advise;
 use crate::End;
 use crate::cli::{Profile, Settings};
 use crate::files::Files;
+
+/// All ways take turns so many times, so that what else the machine does falls on all of them.
+const ROUNDS: u32 = 5;
 
 /// `pointsman profile MODEL --sweep`.
 pub(crate) fn run(arguments: &Profile) -> End {
@@ -83,7 +86,7 @@ fn find<'f>(
     }
 }
 
-/// Measures one thread a run first, then each number of threads, and as many workers of one thread beside it.
+/// Measures all ways in turn, round by round.
 fn measure(
     files: &Files,
     model: &ModelListing,
@@ -91,28 +94,35 @@ fn measure(
     arguments: &Profile,
     cores: usize,
 ) -> Result<Vec<Measured>, String> {
+    let name = format!("{}/{}", model.name, version.number);
+    let failed = |fault: LoadFault| format!("{name}: {fault}");
     let sweep = &arguments.sweep;
-    let ways = ways(&sweep.threads, cores);
     let rows = ascending(&sweep.rows);
-    let time = Duration::from_secs_f64(sweep.seconds);
     let job = files.job(model, version);
-    let mut measured = Vec::with_capacity(ways.len());
-    for (place, way) in (1..).zip(&ways) {
-        let what = match *way {
-            Way { workers: 1, threads } => format!("runs of {threads} thread(s)"),
-            Way { workers, .. } => format!("{workers} workers of one thread"),
-        };
-        eprintln!("{place}/{}: {what}, {} s", ways.len(), sweep.seconds);
-        let found = files.loader.measure(&job, *way, &rows, time);
-        let found = found.map_err(|fault| format!("{}/{}: {fault}", model.name, version.number))?;
-        if found.costs.is_empty() {
-            return Err(format!(
-                "{}/{}: no run succeeds, neither of its golden cases nor of zeros; give it golden cases that it can \
-                 run (golden.json)",
-                model.name, version.number
-            ));
+    let mut measurements = Vec::new();
+    for way in ways(&sweep.threads, cores) {
+        let Way { workers, threads } = way;
+        eprintln!("{name}: loading it for {workers} worker(s) of {threads} thread(s)");
+        let measurement = files.loader.measurement(&job, way, &rows).map_err(failed)?;
+        measurements.push((measurement, Duration::ZERO));
+    }
+    let time = Duration::from_secs_f64(sweep.seconds);
+    for round in 1..=ROUNDS {
+        eprintln!("{name}: round {round} of {ROUNDS}");
+        // Of slow models one round can take the time of all.
+        for (measurement, spent) in measurements.iter_mut().filter(|(_, spent)| *spent < time) {
+            let from = Instant::now();
+            measurement.round(time / ROUNDS).map_err(failed)?;
+            *spent += from.elapsed();
         }
-        measured.push(found);
+    }
+    let ended = measurements.into_iter().map(|(measurement, _)| measurement.end().map_err(failed));
+    let measured = ended.collect::<Result<Vec<_>, _>>()?;
+    if measured.iter().any(|measured| measured.costs.is_empty()) {
+        return Err(format!(
+            "{name}: no run succeeds, neither of its golden cases nor of zeros; give it golden cases that it can run \
+             (golden.json)"
+        ));
     }
     Ok(measured)
 }

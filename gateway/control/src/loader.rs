@@ -37,7 +37,7 @@ use crate::profiles::Profiles;
 
 pub use fault::{Gate, LoadFailure, LoadFault, TrialRefusal};
 pub use gates::Gates;
-pub use measure::{Cost, Measured, Way};
+pub use measure::{Cost, Measured, Measurement, Way};
 pub use memory::Shortage;
 pub use run_time::Slower;
 pub use steps::Warm;

@@ -12,7 +12,7 @@ use super::runner::{RunFault, Runner};
 use super::samples::Samples;
 use super::{LoadJob, Loader, memory, steps};
 
-/// The most runs of one session and size whose times are remembered.
+/// The most runs of one session and size that a round has.
 const RUNS_MAX: usize = 100_000;
 
 /// A way to run a version.
@@ -49,73 +49,95 @@ pub struct Cost {
     pub cpu: Duration,
 }
 
+/// A version that is measured in one way, in as many rounds as are asked for. Several can take turns, so that what else
+/// the machine does meanwhile falls on all of them.
+pub struct Measurement {
+    way: Way,
+    engine: &'static str,
+    batching: Batching,
+    outputs: Vec<usize>,
+    sizes: Vec<Size>,
+    /// One for each worker, with its session.
+    runners: Vec<Runner>,
+}
+
+/// One number of rows.
+struct Size {
+    rows: u64,
+    request: Row,
+    took: Vec<Took>,
+}
+
 impl Loader {
-    /// Brings a version up as far as its check, and runs it in this way for about `time`, with requests of these
-    /// numbers of rows. Where a run has several threads, nothing else must happen in the process meanwhile: what it
-    /// takes of processors is told from the whole process.
+    /// Brings a version up as far as its check, and runs it once with requests of each of these numbers of rows, to
+    /// measure it in this way.
     ///
     /// # Errors
     /// That of the first gate that the version does not pass, and [`LoadFault::TooLong`] where a run does not end.
-    pub fn measure(
-        &self,
-        job: &LoadJob,
-        way: Way,
-        rows: &[u64],
-        time: Duration,
-    ) -> Result<Measured, LoadFault> {
+    pub fn measurement(&self, job: &LoadJob, way: Way, rows: &[u64]) -> Result<Measurement, LoadFault> {
         let session = SessionOptions { intra_op_threads: way.threads, ..self.session };
         let loader = Self { session, ..self.clone() };
         memory::check(memory::need(job.bytes), loader.gates.memory_reserve)?;
         let checked = steps::verify(&loader, job)?.load(&loader, job)?.check(&loader, job, None)?;
         let steps::Checked { loaded, session, rows: known, findings } = checked;
-        let (model, batching) = (loaded.loaded, findings.batching);
-        let samples = Samples::new(known, loaded.files.golden.as_ref(), model.signature());
+        let steps::Loaded { files, engine, loaded: model, .. } = loaded;
+        let samples = Samples::new(known, files.golden.as_ref(), model.signature());
         let rows_max = job.settings.max_batch_size.map_or(u64::MAX, |rows| rows as u64);
-        let requests = samples.of(rows, &batching, rows_max);
 
         let mut runners = vec![Runner::start(session, loader.gates.run_timeout)?];
         while runners.len() < way.workers {
             runners.push(Runner::start(model.session()?, loader.gates.run_timeout)?);
         }
         let outputs: Vec<usize> = (0..model.signature().outputs.len()).collect();
-        let time = time / u32::try_from(requests.len().max(1)).unwrap_or(u32::MAX);
-        let mut costs = Vec::with_capacity(requests.len());
-        for (rows, request) in &requests {
-            let took = run_all(&mut runners, request, &outputs, time)?;
-            costs.extend(cost(*rows, &took, way));
+        let mut sizes = Vec::new();
+        for (rows, request) in samples.of(rows, &findings.batching, rows_max) {
+            // First runs of a size make room for it.
+            let ran = runners.iter_mut().map(|runner| run(runner, &request, &outputs));
+            if ran.collect::<Result<Vec<_>, _>>()?.iter().all(Option::is_some) {
+                sizes.push(Size { rows, request, took: Vec::new() });
+            }
         }
-        // A session is freed with its thread.
-        runners.into_iter().try_for_each(|runner| runner.finish().map(drop))?;
-        let sizes: Vec<SizeTime> = costs.iter().map(|cost| cost.size).collect();
-        let batch_rows_max = profile::batch_rows_max(&sizes);
-        Ok(Measured { way, engine: loaded.engine, batching, costs, batch_rows_max })
+        Ok(Measurement { way, engine, batching: findings.batching, outputs, sizes, runners })
     }
 }
 
-/// Runs all sessions at the same time, each again and again for so long; nothing where a run fails.
-fn run_all(
-    runners: &mut [Runner],
-    request: &Row,
-    outputs: &[usize],
-    time: Duration,
-) -> Result<Vec<Took>, LoadFault> {
-    // First runs of a size make room for it.
-    for runner in &mut *runners {
-        if run(runner, request, outputs)?.is_none() {
-            return Ok(Vec::new());
+impl Measurement {
+    /// Runs every size for its part of `time`, and once at least. Where a run has several threads, nothing else must
+    /// happen in the process meanwhile: what it takes of processors is told from the whole process.
+    ///
+    /// # Errors
+    /// [`LoadFault::TooLong`] where a run does not end.
+    pub fn round(&mut self, time: Duration) -> Result<(), LoadFault> {
+        let part = time / u32::try_from(self.sizes.len().max(1)).unwrap_or(u32::MAX);
+        for Size { request, took, .. } in &mut self.sizes {
+            let until = Instant::now() + part;
+            let outputs = &self.outputs;
+            let again =
+                |runner: &mut Runner| profile::repeat(RUNS_MAX, until, || run(runner, request, outputs));
+            let all: Vec<_> = thread::scope(|scope| {
+                let runners = self.runners.iter_mut();
+                let started: Vec<_> = runners.map(|runner| scope.spawn(|| again(runner))).collect();
+                let gone = || LoadFault::Threads("a thread of the measurement panicked".into());
+                started.into_iter().map(|thread| thread.join().map_err(|_| gone())?).collect()
+            });
+            for ran in all {
+                took.extend(ran?);
+            }
         }
+        Ok(())
     }
-    let until = Instant::now() + time;
-    let again = |runner: &mut Runner| profile::repeat(RUNS_MAX, until, || run(runner, request, outputs));
-    let all: Vec<_> = thread::scope(|scope| {
-        let started: Vec<_> = runners.iter_mut().map(|runner| scope.spawn(|| again(runner))).collect();
-        let gone = || LoadFault::Threads("a thread of the measurement panicked".into());
-        started.into_iter().map(|thread| thread.join().map_err(|_| gone())?).collect()
-    });
-    all.into_iter().try_fold(Vec::new(), |mut all, took| {
-        all.extend(took?);
-        Ok(all)
-    })
+
+    /// What all rounds together found. The sessions are freed.
+    ///
+    /// # Errors
+    /// [`LoadFault::Threads`] where a session panics then.
+    pub fn end(self) -> Result<Measured, LoadFault> {
+        self.runners.into_iter().try_for_each(|runner| runner.finish().map(drop))?;
+        let Self { way, engine, batching, sizes, .. } = self;
+        let costs: Vec<Cost> = sizes.iter().filter_map(|size| cost(size.rows, &size.took, way)).collect();
+        let sizes: Vec<SizeTime> = costs.iter().map(|cost| cost.size).collect();
+        Ok(Measured { way, engine, batching, costs, batch_rows_max: profile::batch_rows_max(&sizes) })
+    }
 }
 
 /// What one run took; nothing where it failed.

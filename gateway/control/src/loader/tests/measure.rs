@@ -14,7 +14,9 @@ use crate::loader::{Measured, Way};
 const TIME: Duration = Duration::from_millis(20);
 
 fn measure(rig: &Rig, way: Way, rows: &[u64]) -> Measured {
-    rig.loader.measure(&rig.job, way, rows, TIME).expect("a good version")
+    let mut measurement = rig.loader.measurement(&rig.job, way, rows).expect("a good version");
+    measurement.round(TIME).expect("runs end");
+    measurement.end().expect("its sessions are freed")
 }
 
 fn rows(measured: &Measured) -> Vec<u64> {
