@@ -23,6 +23,10 @@ use pointsman_route::Plan;
 use prometheus_client::registry::Registry;
 use tokio::runtime;
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let criterion = Criterion::default().warm_up_time(Duration::from_millis(500));
     let mut criterion = criterion.measurement_time(Duration::from_secs(2)).configure_from_args();

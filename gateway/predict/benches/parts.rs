@@ -12,6 +12,10 @@ use pointsman_core::{Datatype, ModelName, RunTime, Shape, SizeTime, Tensor};
 use pointsman_predict::bench::{self, Line, Place};
 use pointsman_predict::{RunLimits, RunTimes};
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Places of the queue.
 const PLACES: usize = 1024;
 

@@ -12,6 +12,10 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // Two minutes for all of them.
     let criterion = Criterion::default().warm_up_time(Duration::from_millis(500));
