@@ -31,6 +31,7 @@ mod smoke;
 mod storm;
 mod swap_load;
 mod swaps;
+mod sweep;
 mod tidy;
 mod traces;
 mod triton;

@@ -1,17 +1,14 @@
 //! `pointsman check`: what is wrong with a configuration and a registry, without serving it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
 
-use pointsman_control::loader::LoadJob;
-use pointsman_control::{Loader, Profiles};
 use pointsman_core::{Findings, VersionNumber};
-use pointsman_registry::{DirectoryRegistry, FolderState, Limits, ModelListing, Registry, Settling};
+use pointsman_registry::{FolderState, ModelListing};
 use serde_json::{Value, json};
 
 use crate::End;
 use crate::cli;
-use crate::engines::Engines;
+use crate::files::Files;
 use crate::table::lay_out;
 
 /// What was found of one model or version.
@@ -31,33 +28,20 @@ pub(crate) fn run(arguments: &cli::Check) -> End {
         Ok(config) => config,
         Err(problems) => return crate::serve::refuse(&problems),
     };
-    let registry = match DirectoryRegistry::open(&config.models, Limits::default()) {
-        Ok(registry) => registry,
-        Err(error) => return refused(&error.to_string()),
+    let files = match Files::open(&config) {
+        Ok(files) => files,
+        Err(problem) => return refused(&problem),
     };
-    let mut scan = match registry.scan() {
-        Ok(scan) => scan,
-        Err(error) => return refused(&error.to_string()),
-    };
-    // What is there is checked as it is, without waiting whether it changes.
-    Settling::default().settle(&mut scan, Instant::now(), SystemTime::now(), Duration::ZERO);
-    let engines = Engines::find(config.onnxruntime_library.clone());
-    for note in engines.notes() {
-        eprintln!("note: {note}");
-    }
-    let mut loader = crate::loader::loader(&config, Arc::new(registry), &engines);
-    // One session shows what all of them would.
-    loader.workers.workers = 1;
     let mut findings: Vec<Finding> =
-        scan.problems.iter().map(|p| finding("", None, Some(p.to_string()))).collect();
-    for listing in &scan.models {
-        check_model(&loader, listing, &mut findings);
+        files.scan.problems.iter().map(|p| finding("", None, Some(p.to_string()))).collect();
+    for listing in &files.scan.models {
+        check_model(&files, listing, &mut findings);
     }
     report(&findings, arguments.json)
 }
 
 /// Takes every step that the gateway would take before it serves a version.
-fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Finding>) {
+fn check_model(files: &Files, listing: &ModelListing, findings: &mut Vec<Finding>) {
     let name = listing.name.as_str();
     let wanted = listing.wanted();
     let problems = listing.problems.iter().chain(&wanted.problems);
@@ -80,19 +64,7 @@ fn check_model(loader: &Loader, listing: &ModelListing, findings: &mut Vec<Findi
                 continue;
             }
         }
-        let mut settings = listing.settings();
-        settings.workers = Some(loader.workers.workers);
-        let model = listing.name.clone();
-        let job = LoadJob {
-            model,
-            number,
-            settings,
-            bytes: version.bytes,
-            beside: None,
-            profiles: Profiles::default(),
-            quarantined: None,
-        };
-        match loader.bring_up(&job) {
+        match files.loader.bring_up(&files.job(listing, version)) {
             Ok(warm) => {
                 let found = warm.findings().clone();
                 let warnings = found.warnings.iter();

@@ -42,7 +42,13 @@ pub(crate) enum Command {
     /// List what a running gateway serves.
     Models(AdminClient),
     /// Show how long runs of a model take by rows, and how its requests are run for that.
-    #[command(after_help = "Examples:\n  pointsman profile digits\n  pointsman profile iris 2 --json")]
+    ///
+    /// Without --sweep it is what a running gateway measured when it loaded the version. With it, the version is
+    /// measured here, on the files of the registry: with each number of threads for a run, beside as many workers of
+    /// one thread. Nothing else should run on the machine meanwhile.
+    #[command(after_help = "Examples:\n  pointsman profile digits\n  pointsman profile iris 2 --json\n  \
+        pointsman profile iris --sweep\n  \
+        pointsman profile iris --sweep --models /srv/models --threads 1,2,4 --rows 1,16,64 --seconds 5")]
     Profile(Profile),
     /// Ask a running gateway for a prediction.
     #[command(after_help = "Examples:\n  \
@@ -333,6 +339,45 @@ pub(crate) struct Profile {
     pub(crate) version: Option<u64>,
     #[command(flatten)]
     pub(crate) client: AdminClient,
+    #[command(flatten)]
+    pub(crate) sweep: Sweep,
+}
+
+/// The sweep of `pointsman profile`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub(crate) struct Sweep {
+    /// Measure it here, without a gateway, with several numbers of threads for a run.
+    #[arg(long)]
+    pub(crate) sweep: bool,
+    /// Threads of a run that are measured, beside 1 [default: 1, 2, 4 and so on up to the cores].
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "sweep",
+        value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) threads: Vec<u64>,
+    /// Rows of a run that are measured, where requests may be run together.
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "sweep", default_value = "1,2,4,8,16",
+        value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) rows: Vec<u64>,
+    /// Seconds for each number of threads, and for as many workers.
+    #[arg(long, value_name = "S", requires = "sweep", default_value = "2", value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// The registry [default: models].
+    #[arg(long, env = "POINTSMAN_MODELS", value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// A configuration file.
+    #[arg(long, env = "POINTSMAN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The ONNX Runtime library to use.
+    #[arg(long, env = "POINTSMAN_ONNXRUNTIME", value_name = "FILE")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+/// The longest that one number of threads is measured, in seconds.
+const SECONDS_MAX: f64 = 3600.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds <= SECONDS_MAX);
+    seconds.ok_or_else(|| format!("it is a number above 0, and at most {SECONDS_MAX}"))
 }
 
 /// `pointsman journal`.

@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod engines;
 mod exchange;
+mod files;
 mod findings;
 mod gateway;
 mod grpc;
@@ -20,6 +21,7 @@ mod memory_watch;
 mod metrics;
 mod reload;
 mod serve;
+mod sweep;
 mod table;
 mod telemetry;
 mod trial;
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Models(arguments) => client::models(&arguments),
+        Command::Profile(arguments) if arguments.sweep.sweep => sweep::run(&arguments),
         Command::Profile(arguments) => client::profile(&arguments),
         Command::Predict(arguments) => client::predict(&arguments),
         Command::Promote(arguments) => client::wish(Wished::promote(&arguments)),

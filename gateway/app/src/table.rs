@@ -1,5 +1,14 @@
 //! Tables for people, in columns as wide as what stands in them.
 
+/// The longest bar of a plot, in characters.
+const BAR_MAX: f64 = 40.0;
+
+/// A bar of a plot, for a part of the largest figure.
+#[must_use]
+pub(crate) fn bar(part: f64) -> String {
+    "#".repeat((part * BAR_MAX).round() as usize)
+}
+
 /// Lays rows out in columns two blanks apart. The last column is not padded.
 #[must_use]
 pub(crate) fn lay_out(head: &[&str], rows: &[Vec<String>]) -> String {

@@ -12,12 +12,14 @@ mod batching;
 mod fault;
 mod gates;
 mod integer_division;
+mod measure;
 mod memory;
 mod profile;
 mod response_cache;
 mod rows;
 mod run_time;
 mod runner;
+mod samples;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ use crate::profiles::Profiles;
 
 pub use fault::{Gate, LoadFailure, LoadFault, TrialRefusal};
 pub use gates::Gates;
+pub use measure::{Cost, Measured, Measurement, Way};
 pub use memory::Shortage;
 pub use run_time::Slower;
 pub use steps::Warm;

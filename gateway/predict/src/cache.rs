@@ -28,7 +28,7 @@
 //! S3-FIFO). An entry of more than an eighth of the bound, or 8 MiB, is not kept, and a request that is larger by
 //! itself is not even looked for. Beside the bound there are the digests of what went lately, at most a hundredth of it.
 
-mod digest;
+pub(crate) mod digest;
 mod flight;
 mod kept;
 mod key;

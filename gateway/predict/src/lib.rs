@@ -10,6 +10,9 @@
 
 mod admission;
 mod batch;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 mod congestion;
 mod cores;

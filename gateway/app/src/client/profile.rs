@@ -1,4 +1,4 @@
-//! `pointsman profile`.
+//! `pointsman profile`, of a running gateway.
 
 use ::http::Method;
 use serde_json::{Value, json};
@@ -6,12 +6,9 @@ use serde_json::{Value, json};
 use super::{answer, list, print_json, refused};
 use crate::End;
 use crate::cli;
-use crate::table::lay_out;
+use crate::table::{bar, lay_out};
 
-/// The longest bar of the plot, in characters.
-const BAR_MAX: f64 = 40.0;
-
-/// `pointsman profile`.
+/// `pointsman profile` without `--sweep`.
 pub(crate) fn profile(arguments: &cli::Profile) -> End {
     let client = &arguments.client;
     let models = match answer(&cli::AdminClient { json: false, ..client.clone() }, Method::GET, "/models") {
@@ -47,14 +44,13 @@ fn shown(profile: &Value) -> String {
     let most = sizes.iter().map(per_second).fold(0.0, f64::max);
     let row = |size: &Value| {
         let micros = |seconds: f64| format!("{:.1} us", seconds * 1e6);
-        let bar = "#".repeat((per_second(size) / most * BAR_MAX).round() as usize);
         vec![
             format!("{}", number(size, "rows")),
             micros(number(size, "median_seconds")),
             micros(number(size, "slowest_cpu_seconds")),
             micros(1.0 / per_second(size)),
             format!("{:.0}", per_second(size)),
-            bar,
+            bar(per_second(size) / most),
         ]
     };
     let rows: Vec<Vec<String>> = sizes.iter().map(row).collect();

@@ -52,8 +52,11 @@ pub(super) fn runs_max(place: u32) -> usize {
 pub(super) struct Took {
     /// By the clock.
     pub(super) wall: Duration,
-    /// Of the processor. Other than the first it says nothing of what else the machine does.
+    /// Of the processor, on the thread that called. Other than the first it says nothing of what else the machine
+    /// does.
     pub(super) cpu: Duration,
+    /// Of processors, on all threads of the process: that of the run where nothing else happens meanwhile.
+    pub(super) process_cpu: Duration,
 }
 
 /// Measures runs of one size until there are enough, or until the moment; `run` gives what one took, or nothing
@@ -62,19 +65,29 @@ pub(super) fn measure<E>(
     rows: u64,
     runs_max: usize,
     until: Instant,
-    mut run: impl FnMut() -> Result<Option<Took>, E>,
+    run: impl FnMut() -> Result<Option<Took>, E>,
 ) -> Result<Option<SizeTime>, E> {
-    let mut took = Vec::with_capacity(runs_max);
+    Ok(size_time(rows, &repeat(runs_max, until, run)?))
+}
+
+/// What runs took, one after the other, until there are enough, or until the moment, or until one fails.
+pub(super) fn repeat<E>(
+    runs_max: usize,
+    until: Instant,
+    mut run: impl FnMut() -> Result<Option<Took>, E>,
+) -> Result<Vec<Took>, E> {
+    let mut took = Vec::new();
     while took.len() < runs_max && (took.is_empty() || Instant::now() < until) {
         match run()? {
             Some(time) => took.push(time),
             None => break,
         }
     }
-    Ok(size_time(rows, &took))
+    Ok(took)
 }
 
-fn size_time(rows: u64, took: &[Took]) -> Option<SizeTime> {
+/// What runs of one size took, in short; nothing where there was none.
+pub(super) fn size_time(rows: u64, took: &[Took]) -> Option<SizeTime> {
     let sorted = |of: fn(&Took) -> Duration| {
         let mut times: Vec<Duration> = took.iter().map(of).collect();
         times.sort_unstable();
@@ -221,7 +234,10 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_sorted_runs() {
-        let took = |wall, cpu| Took { wall: Duration::from_micros(wall), cpu: Duration::from_micros(cpu) };
+        let took = |wall, cpu| {
+            let [wall, cpu] = [wall, cpu].map(Duration::from_micros);
+            Took { wall, cpu, process_cpu: cpu }
+        };
         assert_eq!(size_time(1, &[]), None);
         let runs: Vec<Took> = [50, 10, 40, 20, 30].iter().map(|&wall| took(wall, wall / 10)).collect();
         let found = size_time(2, &runs).expect("five runs");
@@ -236,7 +252,8 @@ mod tests {
     #[test]
     fn measuring_ends_at_the_most_runs_at_the_moment_and_at_a_failure() {
         let later = Instant::now() + Duration::from_secs(60);
-        let took = Took { wall: Duration::from_micros(1), cpu: Duration::ZERO };
+        let wall = Duration::from_micros(1);
+        let took = Took { wall, cpu: Duration::ZERO, process_cpu: Duration::ZERO };
         let runs = |until, answer: Result<Option<Took>, &'static str>| {
             measure(1, 50, until, || answer).map(|size| size.map_or(0, |size| size.run_time.runs))
         };

@@ -87,9 +87,9 @@ impl Runner {
     }
 }
 
-/// The processor's time that the calling thread has taken.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+/// The processor's time that the calling thread, or the whole process, has taken.
+fn cpu_time(of: ClockId) -> Duration {
+    let time = clock_gettime(of);
     let whole = |part: i64| u64::try_from(part).unwrap_or_default();
     Duration::from_secs(whole(time.tv_sec)) + Duration::from_nanos(whole(time.tv_nsec))
 }
@@ -100,10 +100,15 @@ fn work(
     answered: &Sender<Answer>,
 ) -> Box<dyn Session> {
     while let Ok(Order { tensors, outputs }) = taken.recv() {
-        let (from, cpu_from) = (Instant::now(), cpu_time());
         let inputs = RunInputs { tensors: &tensors, outputs: &outputs };
+        let process_from = cpu_time(ClockId::ProcessCPUTime);
+        let (from, cpu_from) = (Instant::now(), cpu_time(ClockId::ThreadCPUTime));
         let ran = catch_unwind(AssertUnwindSafe(|| session.run(inputs)));
-        let took = Took { wall: from.elapsed(), cpu: cpu_time().saturating_sub(cpu_from) };
+        let took = Took {
+            wall: from.elapsed(),
+            cpu: cpu_time(ClockId::ThreadCPUTime).saturating_sub(cpu_from),
+            process_cpu: cpu_time(ClockId::ProcessCPUTime).saturating_sub(process_from),
+        };
         let ran = match ran {
             // Runtimes break lines where they like; a reason is one.
             Ok(ran) => ran.map_err(|e| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ")),

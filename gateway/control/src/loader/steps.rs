@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pointsman_core::{
     Batching, BatchingPolicy, Findings, LatencyPolicy, LoadedModel, Session, Signature, SizeTime, Tensor,
-    VersionNumber, WarmUpInputs,
+    VersionNumber,
 };
 use pointsman_predict::{
     Ground, Priorities, RunLimits, RunTimes, Sessions, Supervisor, Version, VersionSpec, rows,
@@ -19,8 +19,8 @@ use super::batching::{self, Found, Rules};
 use super::fault::{Gate, LoadFault};
 use super::rows::Row;
 use super::runner::{RunFault, Runner};
+use super::samples::Samples;
 use super::warm_up::Plan;
-use super::zeros::zeros;
 use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time};
 use crate::profiles::{Profiles, Subject};
 
@@ -31,19 +31,19 @@ pub(super) struct Verified {
 
 /// A version in an engine.
 pub(super) struct Loaded {
-    files: VersionFiles,
-    engine: &'static str,
+    pub(super) files: VersionFiles,
+    pub(super) engine: &'static str,
     engine_version: String,
     computes: bool,
-    loaded: Box<dyn LoadedModel>,
+    pub(super) loaded: Box<dyn LoadedModel>,
 }
 
 /// A version that answers its golden cases as training did.
 pub(super) struct Checked {
-    loaded: Loaded,
-    session: Box<dyn Session>,
-    rows: Vec<Row>,
-    findings: Findings,
+    pub(super) loaded: Loaded,
+    pub(super) session: Box<dyn Session>,
+    pub(super) rows: Vec<Row>,
+    pub(super) findings: Findings,
 }
 
 /// A version all of whose sessions have run: the only thing that can be started.
@@ -167,23 +167,17 @@ fn check_case(
 impl Checked {
     /// Creates the sessions of all workers, runs each, and measures how long a run takes.
     pub(super) fn warm(self, loader: &Loader, job: &LoadJob) -> Result<Warm, LoadFault> {
-        let Self { loaded, session, mut rows, mut findings } = self;
+        let Self { loaded, session, rows, mut findings } = self;
         let Loaded { files, engine, engine_version, loaded, .. } = loaded;
         let settings = &job.settings;
         let mut signature = loaded.signature().clone();
         for output in &mut signature.outputs {
             output.labels = settings.labels.get(&*output.name).cloned();
         }
-        let case = files.golden.as_ref().and_then(|golden| golden.cases.first());
-        let golden = case.and_then(|case| signature.check(case.inputs.clone()).ok());
-        let inputs = if golden.is_some() { WarmUpInputs::Golden } else { WarmUpInputs::Zeros };
-        let first = golden.or_else(|| zeros(&signature));
-        if rows.is_empty() {
-            rows.extend(first.clone().filter(|_| inputs == WarmUpInputs::Zeros));
-        }
+        let samples = Samples::new(rows, files.golden.as_ref(), &signature);
         let rows_max = settings.max_batch_size.unwrap_or(usize::MAX);
         let outputs = signature.outputs.len();
-        let plan = Plan::new(inputs, first.clone(), &findings.batching, &rows, rows_max, outputs);
+        let plan = Plan::new(&samples, &findings.batching, rows_max, outputs);
 
         let workers = settings.workers.unwrap_or(loader.workers.workers).max(1);
         let mut sessions = Vec::with_capacity(workers);
@@ -198,7 +192,6 @@ impl Checked {
                 cold = reason;
             }
             if sessions.is_empty() {
-                // One row, so that versions with other golden cases can be compared.
                 let subject = Subject {
                     digest: &files.digest.to_string(),
                     engine,
@@ -207,8 +200,7 @@ impl Checked {
                     // These follow from the requests.
                     rows: &[],
                 };
-                let one = rows.first().or(first.as_ref());
-                let sizes = known_or_measured(&mut runner, one, &plan, &job.profiles, subject)?;
+                let sizes = known_or_measured(&mut runner, samples.one(), &plan, &job.profiles, subject)?;
                 let steady = loader.workers.inline && profile::is_steady(&signature, &files.onnx);
                 // Preferred numbers of rows are asked for as much as a limit is.
                 let preferred = settings.batch_rows_preferred.last().copied();

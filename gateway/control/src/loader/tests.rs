@@ -2,8 +2,9 @@
 
 mod batching;
 mod bring_up;
+mod measure;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ struct Scripted {
     /// Whether an interrupt ends a run that waits for it.
     interruptible: bool,
     interrupted: Arc<Interrupted>,
+    /// Threads of a run that it was loaded for last.
+    threads: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -75,6 +78,7 @@ impl Scripted {
             dies_of_division: false,
             interruptible: true,
             interrupted: Arc::default(),
+            threads: Arc::default(),
         }
     }
 
@@ -104,7 +108,8 @@ impl Engine for Scripted {
         self.dies_of_division
     }
 
-    fn load(&self, _: &ModelFiles, _: &SessionOptions) -> Result<Box<dyn LoadedModel>, LoadError> {
+    fn load(&self, _: &ModelFiles, options: &SessionOptions) -> Result<Box<dyn LoadedModel>, LoadError> {
+        self.threads.store(options.intra_op_threads, Ordering::SeqCst);
         Ok(Box::new(self.clone()))
     }
 }

@@ -6,8 +6,9 @@ use pointsman_core::{Batching, Tensor, WarmUp, WarmUpInputs};
 
 use super::batching::ROWS_MAX;
 use super::fault::{Gate, LoadFault};
-use super::rows::{Row, join};
+use super::rows::Row;
 use super::runner::{RunFault, Runner};
+use super::samples::Samples;
 
 /// How long the runs of several rows may take in all; every session runs once whatever it takes.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -30,19 +31,13 @@ fn sizes(rows_max: usize) -> impl Iterator<Item = usize> {
 }
 
 impl Plan {
-    /// With this request first, and where requests may be run together with rows in the sizes up to
+    /// With the first request first, and where requests may be run together with rows in the sizes up to
     /// `rows_max`.
-    pub(super) fn new(
-        inputs: WarmUpInputs,
-        first: Option<Vec<Option<Tensor>>>,
-        batching: &Batching,
-        rows: &[Row],
-        rows_max: usize,
-        outputs: usize,
-    ) -> Self {
-        let of = |size: usize| Some((size, join(&rows.iter().cycle().take(size).collect::<Vec<_>>())?));
+    pub(super) fn new(samples: &Samples, batching: &Batching, rows_max: usize, outputs: usize) -> Self {
+        let of = |size: usize| Some((size, samples.joined(size)?));
         let sizes = sizes(if batching.is_batched() { rows_max } else { 0 });
         let joined = sizes.filter_map(of).collect();
+        let (inputs, first) = (samples.inputs, samples.first.clone());
         Self { inputs, first, joined, outputs: (0..outputs).collect(), from: Instant::now() }
     }
 

@@ -13,7 +13,7 @@ static KEY: LazyLock<[u64; 2]> = LazyLock::new(|| {
 });
 
 /// A digest of everything that a session is given. Every part says where it ends.
-pub(super) fn digest(inputs: &[Option<Tensor>], outputs: &[usize]) -> u128 {
+pub(crate) fn digest(inputs: &[Option<Tensor>], outputs: &[usize]) -> u128 {
     let [key, other] = *KEY;
     let mut hasher = SipHasher13::new_with_keys(key, other);
     for input in inputs {

@@ -19,14 +19,14 @@ use crate::{Engines, Profiles};
 /// Any model file that the look accepts: the scripted engine does not read it.
 const MODEL: &[u8] = include_bytes!("../../../../../tests/models/identity.onnx");
 
-struct Rig {
+pub(super) struct Rig {
     folder: tempfile::TempDir,
-    loader: Loader,
-    job: LoadJob,
+    pub(super) loader: Loader,
+    pub(super) job: LoadJob,
 }
 
 impl Rig {
-    fn new(engine: Scripted) -> Self {
+    pub(super) fn new(engine: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(folder.path().join("m/1")).expect("a folder");
         std::fs::write(folder.path().join("m/1/model.onnx"), MODEL).expect("a file");
@@ -53,7 +53,7 @@ impl Rig {
     }
 
     /// With golden cases of two rows, which expect their sums.
-    fn golden(self) -> Self {
+    pub(super) fn golden(self) -> Self {
         let golden = r#"{"cases": [{"note": "two", "request": {"inputs": [
             {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}]},
             "expected": {"outputs": [{"name": "y", "datatype": "FP32", "shape": [2], "data": [3, 7]}]}}]}"#;
