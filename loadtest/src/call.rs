@@ -26,7 +26,7 @@ mod verdict;
 
 pub(crate) use self::connections::{Came, Connections, Sent, Wiring};
 pub(crate) use self::endpoint::Endpoint;
-pub(crate) use self::input::Input;
+pub(crate) use self::input::{Expected, Input};
 pub(crate) use self::judge::message;
 pub(crate) use self::kind::{Body, Form, Kind, Transport};
 pub(crate) use self::model::Model;

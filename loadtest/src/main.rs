@@ -4,7 +4,8 @@
 //! `report` shows again what was found, as a table and as a page with plots. `once` sends single requests.
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare hyper
 //! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
-//! judges every answer.
+//! judges every answer. `mix` sends requests that identify themselves,
+//! so that an answer to the wrong caller is seen.
 
 mod about;
 mod accounting;
@@ -26,6 +27,7 @@ mod interrupt;
 mod latency;
 mod load;
 mod measure;
+mod mix;
 mod once;
 mod output;
 mod own;
@@ -87,6 +89,9 @@ enum Command {
     /// steady, and memory.
     #[command(after_help = swap::HELP)]
     Swap(swap::Arguments),
+    /// A million requests of which each identifies itself, mixed and partly left: no answer to the wrong caller.
+    #[command(after_help = mix::HELP)]
+    Mix(mix::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -141,6 +146,7 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
+        Command::Mix(arguments) => mix::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

@@ -23,6 +23,7 @@ mod grpc_limits;
 mod grpc_stream;
 mod kills;
 mod load;
+mod mix_load;
 mod models_bad;
 mod models_bad_kinds;
 mod overload;
