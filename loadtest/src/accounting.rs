@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::claim::Claim;
 use crate::exposition::{Exposition, Meter};
 
 /// How long a gateway may take to come to rest after the last request.
@@ -53,6 +54,41 @@ pub(crate) fn unaccounted_in(exposition: &Exposition) -> Result<i64, String> {
     let received = received.ok_or("the metrics have no pointsman_requests_received_total")?;
     let finished = FINISHED.into_iter().filter_map(|metric| exposition.sum(metric, ""));
     Ok(received - finished.sum::<i64>())
+}
+
+/// What a gateway still has at rest, where it should have nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    unaccounted: u64,
+    requests_in_flight: u64,
+    request_bytes: u64,
+    queue_depth: u64,
+}
+
+impl Rest {
+    /// Reads it off.
+    ///
+    /// # Errors
+    /// Where these are not a gateway's metrics.
+    pub(crate) fn read(exposition: &Exposition) -> Result<Self, String> {
+        let left = |metric| exposition.sum(metric, "").map_or(0, i64::unsigned_abs);
+        Ok(Self {
+            unaccounted: unaccounted_in(exposition)?.unsigned_abs(),
+            requests_in_flight: left("pointsman_requests_in_flight"),
+            request_bytes: left("pointsman_request_bytes"),
+            queue_depth: left("pointsman_queue_depth"),
+        })
+    }
+
+    /// That it has nothing.
+    pub(crate) fn claims(&self) -> [Claim; 4] {
+        [
+            Claim::none("unaccounted requests", self.unaccounted),
+            Claim::none("requests in flight at rest", self.requests_in_flight),
+            Claim::none("request bytes at rest", self.request_bytes),
+            Claim::none("queue depth at rest", self.queue_depth),
+        ]
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare hyper
 //! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
 //! judges every answer. `mix` sends requests that identify themselves,
-//! so that an answer to the wrong caller is seen.
+//! so that an answer to the wrong caller is seen, and `disconnect` has clients that vanish.
 
 mod about;
 mod accounting;
@@ -16,6 +16,7 @@ mod claim;
 mod client;
 mod clock;
 mod compare;
+mod disconnect;
 mod exposition;
 mod figure;
 mod findings;
@@ -92,6 +93,9 @@ enum Command {
     /// A million requests of which each identifies itself, mixed and partly left: no answer to the wrong caller.
     #[command(after_help = mix::HELP)]
     Mix(mix::Arguments),
+    /// Clients that vanish at every stage: what they asked for is let go at once, never run, and leaves nothing behind.
+    #[command(after_help = disconnect::HELP)]
+    Disconnect(disconnect::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -147,6 +151,7 @@ fn main() -> ExitCode {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
         Command::Mix(arguments) => mix::run(&arguments),
+        Command::Disconnect(arguments) => disconnect::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

@@ -11,6 +11,7 @@ mod caching;
 mod calls;
 mod cancel;
 mod deadline;
+mod disconnect_load;
 mod docs;
 mod drain;
 mod engines;

@@ -30,12 +30,9 @@ pub(super) struct Report {
 }
 
 /// What a gateway says of itself once nothing is in flight.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rest {
-    unaccounted: u64,
-    requests_in_flight: u64,
-    request_bytes: u64,
-    queue_depth: u64,
+    left: accounting::Rest,
     cancelled: u64,
     /// Runs and their rows, by model.
     runs: Vec<(u64, u64)>,
@@ -53,10 +50,7 @@ impl Rest {
             (sum("pointsman_runs_total", &label), sum("pointsman_run_rows_total", &label))
         };
         Ok(Self {
-            unaccounted: accounting::unaccounted_in(exposition)?.unsigned_abs(),
-            requests_in_flight: sum("pointsman_requests_in_flight", ""),
-            request_bytes: sum("pointsman_request_bytes", ""),
-            queue_depth: sum("pointsman_queue_depth", ""),
+            left: accounting::Rest::read(exposition)?,
             cancelled: sum("pointsman_requests_total", "code=\"CANCELLED\""),
             runs: MODELS.iter().map(of_model).collect(),
         })
@@ -89,10 +83,7 @@ impl Report {
             if arguments.cancelled > 0.0 {
                 claims.push(Claim::at_least("cancelled in the gateway", rest.cancelled, 1));
             }
-            claims.push(Claim::none("unaccounted requests", rest.unaccounted));
-            claims.push(Claim::none("requests in flight at rest", rest.requests_in_flight));
-            claims.push(Claim::none("request bytes at rest", rest.request_bytes));
-            claims.push(Claim::none("queue depth at rest", rest.queue_depth));
+            claims.extend(rest.left.claims());
         }
         let problems = self.problems.len() + usize::from(self.rest.is_err());
         claims.push(Claim::none("problems of the run", problems as u64));
