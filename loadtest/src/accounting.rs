@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::client::http1;
+use crate::claim::Claim;
+use crate::exposition::{Exposition, Meter};
 
 /// How long a gateway may take to come to rest after the last request.
 const REST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -11,16 +12,8 @@ const REST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often it is asked.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The counters that have to agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counters {
-    received: i64,
-    finished: i64,
-    in_flight: i64,
-}
+/// Requests that have ended, where they are counted.
+const FINISHED: [&str; 2] = ["pointsman_requests_total", "pointsman_requests_forgotten_total"];
 
 /// What a gateway received and did not finish, once none of its requests is in flight.
 ///
@@ -28,55 +21,73 @@ struct Counters {
 /// Where it does not answer, or does not come to rest in time.
 pub(crate) fn unaccounted(metrics: SocketAddr) -> Result<i64, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let counters = runtime.map_err(|e| e.to_string())?.block_on(at_rest(metrics))?;
-    Ok(counters.received - counters.finished)
+    let unaccounted = async { unaccounted_in(&at_rest(&mut Meter::open(metrics).await?).await?) };
+    runtime.map_err(|e| e.to_string())?.block_on(unaccounted)
 }
 
-async fn at_rest(metrics: SocketAddr) -> Result<Counters, String> {
+/// The metrics of a gateway once none of its requests is in flight.
+///
+/// # Errors
+/// As [`unaccounted`].
+pub(crate) async fn at_rest(meter: &mut Meter) -> Result<Exposition, String> {
     let until = Instant::now() + REST_TIMEOUT;
-    let request = http1::get(metrics, "/metrics");
     loop {
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, http1::once(metrics, &request)).await;
-        let (head, body) =
-            answer.map_err(|_| format!("{metrics}/metrics did not answer in {ANSWER_TIMEOUT:?}"))??;
-        if head.status != 200 {
-            return Err(format!("{metrics}/metrics answered {}", head.status));
+        let exposition = meter.read().await?;
+        match exposition.sum("pointsman_requests_in_flight", "") {
+            None | Some(0) => return Ok(exposition),
+            Some(left) if Instant::now() > until => {
+                return Err(format!(
+                    "{left} requests are still in flight {REST_TIMEOUT:?} after the last answer"
+                ));
+            }
+            Some(_) => tokio::time::sleep(ASK_AGAIN).await,
         }
-        let counters = Counters::read(&String::from_utf8_lossy(&body))
-            .ok_or_else(|| format!("{metrics}/metrics has no pointsman_requests_received_total"))?;
-        if counters.in_flight == 0 {
-            return Ok(counters);
-        }
-        if Instant::now() > until {
-            let left = counters.in_flight;
-            return Err(format!(
-                "{left} requests are still in flight {REST_TIMEOUT:?} after the last answer"
-            ));
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
-impl Counters {
-    /// Sums the series of these counters in an exposition; nothing where it is not a gateway's.
-    fn read(exposition: &str) -> Option<Self> {
-        let (mut counters, mut is_gateway) = (Self::default(), false);
-        for line in exposition.lines().filter(|line| !line.starts_with('#')) {
-            let (series, value) = line.rsplit_once(' ')?;
-            let counter = match series.split('{').next() {
-                Some("pointsman_requests_received_total") => {
-                    is_gateway = true;
-                    &mut counters.received
-                }
-                Some("pointsman_requests_total" | "pointsman_requests_forgotten_total") => {
-                    &mut counters.finished
-                }
-                Some("pointsman_requests_in_flight") => &mut counters.in_flight,
-                _ => continue,
-            };
-            *counter += value.parse::<i64>().ok()?;
-        }
-        is_gateway.then_some(counters)
+/// What was received and not finished, by metrics at rest.
+///
+/// # Errors
+/// Where they are not a gateway's.
+pub(crate) fn unaccounted_in(exposition: &Exposition) -> Result<i64, String> {
+    let received = exposition.sum("pointsman_requests_received_total", "");
+    let received = received.ok_or("the metrics have no pointsman_requests_received_total")?;
+    let finished = FINISHED.into_iter().filter_map(|metric| exposition.sum(metric, ""));
+    Ok(received - finished.sum::<i64>())
+}
+
+/// What a gateway still has at rest, where it should have nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    unaccounted: u64,
+    requests_in_flight: u64,
+    request_bytes: u64,
+    queue_depth: u64,
+}
+
+impl Rest {
+    /// Reads it off.
+    ///
+    /// # Errors
+    /// Where these are not a gateway's metrics.
+    pub(crate) fn read(exposition: &Exposition) -> Result<Self, String> {
+        let left = |metric| exposition.sum(metric, "").map_or(0, i64::unsigned_abs);
+        Ok(Self {
+            unaccounted: unaccounted_in(exposition)?.unsigned_abs(),
+            requests_in_flight: left("pointsman_requests_in_flight"),
+            request_bytes: left("pointsman_request_bytes"),
+            queue_depth: left("pointsman_queue_depth"),
+        })
+    }
+
+    /// That it has nothing.
+    pub(crate) fn claims(&self) -> [Claim; 4] {
+        [
+            Claim::none("unaccounted requests", self.unaccounted),
+            Claim::none("requests in flight at rest", self.requests_in_flight),
+            Claim::none("request bytes at rest", self.request_bytes),
+            Claim::none("queue depth at rest", self.queue_depth),
+        ]
     }
 }
 
@@ -85,20 +96,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn series_of_a_counter_are_summed_and_others_passed_over() {
-        let exposition = "\
+    fn what_was_received_is_held_against_all_that_ended() {
+        let exposition = Exposition::of(
+            "\
 # TYPE pointsman_requests_received counter
 pointsman_requests_received_total{protocol=\"v2-rest\"} 7
 pointsman_requests_received_total{protocol=\"v2-grpc\"} 4
 pointsman_requests_total{model=\"a b\",version=\"1\",protocol=\"v2-rest\",code=\"OK\"} 5
 pointsman_requests_total{model=\"\",version=\"\",protocol=\"v2-grpc\",code=\"OVERLOADED\"} 3
 pointsman_requests_forgotten_total 2
-pointsman_requests_in_flight 1
-pointsman_stage_seconds_sum{stage=\"run\"} 0.125
+pointsman_requests_in_flight 0
 # EOF
-";
-        let counters = Counters { received: 11, finished: 10, in_flight: 1 };
-        assert_eq!(Counters::read(exposition), Some(counters));
-        assert_eq!(Counters::read("nv_inference_request_success{model=\"m\"} 3\n"), None);
+",
+        );
+        assert_eq!(unaccounted_in(&exposition), Ok(1));
+        let other = Exposition::of("nv_inference_request_success{model=\"m\"} 3\n");
+        assert!(unaccounted_in(&other).is_err());
     }
 }

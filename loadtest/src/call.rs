@@ -26,11 +26,11 @@ mod verdict;
 
 pub(crate) use self::connections::{Came, Connections, Sent, Wiring};
 pub(crate) use self::endpoint::Endpoint;
-pub(crate) use self::input::Input;
+pub(crate) use self::input::{Expected, Input};
 pub(crate) use self::judge::message;
 pub(crate) use self::kind::{Body, Form, Kind, Transport};
 pub(crate) use self::model::Model;
-pub(crate) use self::prepare::Call;
+pub(crate) use self::prepare::{Call, Request};
 pub(crate) use self::source::Source;
 #[cfg(test)]
 pub(crate) use self::verdict::Fault;

@@ -4,16 +4,20 @@
 //! `report` shows again what was found, as a table and as a page with plots. `once` sends single requests.
 //! `floor` measures what the gateway adds to the least that is possible: the same bytes through a bare hyper
 //! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
-//! judges every answer.
+//! judges every answer. `mix` sends requests that identify themselves,
+//! so that an answer to the wrong caller is seen, and `disconnect` has clients that vanish.
 
 mod about;
 mod accounting;
 mod bare;
 mod bench;
 mod call;
+mod claim;
 mod client;
 mod clock;
 mod compare;
+mod disconnect;
+mod exposition;
 mod figure;
 mod findings;
 mod flags;
@@ -24,6 +28,7 @@ mod interrupt;
 mod latency;
 mod load;
 mod measure;
+mod mix;
 mod once;
 mod output;
 mod own;
@@ -90,6 +95,12 @@ enum Command {
     /// How long a gateway takes to be ready, and what it holds then, by its number of models.
     #[command(after_help = start::HELP)]
     Start(start::Arguments),
+    /// A million requests of which each identifies itself, mixed and partly left: no answer to the wrong caller.
+    #[command(after_help = mix::HELP)]
+    Mix(mix::Arguments),
+    /// Clients that vanish at every stage: what they asked for is let go at once, never run, and leaves nothing behind.
+    #[command(after_help = disconnect::HELP)]
+    Disconnect(disconnect::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -148,6 +159,8 @@ fn main() -> ExitCode {
         Command::Floor(arguments) => floor::run(&arguments).map(|()| true),
         Command::Swap(arguments) => swap::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
+        Command::Mix(arguments) => mix::run(&arguments),
+        Command::Disconnect(arguments) => disconnect::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

@@ -77,6 +77,15 @@ impl Usage {
     }
 }
 
+/// How many sockets a process has open, those it listens on among them.
+pub(crate) fn sockets(process: u32) -> Result<u64, String> {
+    let files = format!("/proc/{process}/fd");
+    let files = std::fs::read_dir(&files).map_err(|e| format!("{files}: {e}"))?.flatten();
+    // One that was closed meanwhile has no link any more.
+    let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    Ok(links.filter(|link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:")).count() as u64)
+}
+
 /// The number behind a name in proc(5)'s `status`.
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -115,6 +124,15 @@ mod tests {
         let usage = Usage::of(std::process::id()).expect("this process runs");
         assert!(usage.resident_bytes > 100_000, "{usage:?}");
         assert!(usage.threads >= 1 && usage.files >= 3, "{usage:?}");
+    }
+
+    #[test]
+    fn sockets_are_told_from_other_files() {
+        let count = || sockets(std::process::id()).expect("this process runs");
+        let listeners = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a listener"));
+        let with = count();
+        drop(listeners);
+        assert!(with >= 3 && Usage::of(std::process::id()).expect("it runs").files >= with, "{with}");
     }
 
     #[test]

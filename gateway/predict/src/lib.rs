@@ -18,6 +18,8 @@ mod congestion;
 mod cores;
 mod crashes;
 mod crew;
+#[cfg(debug_assertions)]
+mod fault;
 mod lead;
 mod limits;
 mod line;

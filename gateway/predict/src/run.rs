@@ -73,6 +73,8 @@ fn together(session: &mut dyn Session, jobs: &mut Vec<Job>, site: Site<'_>, take
     };
     let rows = jobs.iter().map(|job| job.rows).sum();
     let Some(answers) = split(jobs, &outputs, rows) else { return Ended::Apart };
+    #[cfg(debug_assertions)]
+    let answers = crate::fault::swapped(answers);
     site.record.ran(rows, ended_at - started_at);
     let batch_requests = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
     for (job, outputs) in jobs.drain(..).zip(answers) {

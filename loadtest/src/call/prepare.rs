@@ -31,7 +31,7 @@ pub(super) struct Prepared {
 
 /// The bytes that are sent.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(crate) enum Request {
     /// Head and body.
     Http1(Vec<u8>),
     /// Over HTTP/2.
@@ -78,6 +78,11 @@ impl Call {
             Transport::Grpc => Request::Grpc(unary(host, MODEL_INFER, &message(model, kind, input)?)?),
         };
         Ok(Self(Arc::new(Prepared { request, judge: judge(model, kind, input)? })))
+    }
+
+    /// The bytes, for who does not send all of them.
+    pub(crate) fn request(&self) -> &Request {
+        &self.0.request
     }
 }
 

@@ -63,6 +63,31 @@ impl Connection {
         }
     }
 
+    /// Sends bytes that need not be a whole request.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.line.write_all(bytes).await.map_err(|e| format!("sending failed: {e}"))
+    }
+
+    /// Waits for the first bytes of an answer, and reads hardly more than those.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub(crate) async fn begins(&mut self) -> Result<(), String> {
+        self.buffer.clear();
+        self.read_on().await
+    }
+
+    /// Has the connection reset when it is dropped, instead of closed.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn reset_on_drop(&self) -> Result<(), String> {
+        self.line.reset_on_drop()
+    }
+
     /// Reads up to the end of a body.
     async fn read_length(&mut self, end: usize) -> Result<(), String> {
         let so_far = self.buffer.len();

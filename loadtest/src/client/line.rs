@@ -79,6 +79,14 @@ impl Line {
         Ok(Self { stream, reads, writes })
     }
 
+    /// Has the connection reset when it is dropped, instead of closed.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn reset_on_drop(&self) -> Result<(), String> {
+        self.stream.set_zero_linger().map_err(|e| format!("SO_LINGER: {e}"))
+    }
+
     /// Whether the other side has neither closed nor sent anything that was not read.
     pub(crate) fn is_idle(&self) -> bool {
         let read = self.stream.try_read(&mut [0; 1]);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::driver::Driven;
-use super::tally::{ByProtocol, Faults, Tally};
+use super::tally::{ByProtocol, Tally};
 use super::{Arguments, Fault};
+use crate::claim::Claim;
 use crate::latency::Latencies;
 
 /// The generator lags where more than one request in a hundred leaves later than this: the latencies
@@ -34,60 +35,40 @@ pub(super) struct Report {
     pub(super) time: Duration,
 }
 
-/// One figure with its bound.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Figure {
-    name: &'static str,
-    found: String,
-    bound: String,
-    held: bool,
-}
-
-impl Figure {
-    fn new(name: &'static str, found: String, bound: String, held: bool) -> Self {
-        Self { name, found, bound, held }
-    }
-
-    fn none_of(name: &'static str, faults: &Faults) -> Self {
-        Self::new(name, faults.count.to_string(), "0".into(), faults.count == 0)
-    }
-}
-
 impl Report {
     /// The figures that decide, with their bounds. Those of swaps are left out where there are none.
-    pub(super) fn figures(&self) -> Vec<Figure> {
+    pub(super) fn figures(&self) -> Vec<Claim> {
         let Arguments { swaps, requests, p99_ratio_max, rss_growth_max, .. } = &self.arguments;
         let (failed, wrong, mixed) = (&self.tally.failed, &self.tally.wrong, &self.tally.mixed);
         let measured = self.tally.measured;
         let mut figures = vec![
-            Figure::none_of("failed", failed),
-            Figure::none_of("wrong version", wrong),
-            Figure::none_of("mixed", mixed),
-            Figure::new("requests", measured.to_string(), format!(">= {requests}"), measured >= *requests),
+            Claim::none("failed", failed.count),
+            Claim::none("wrong version", wrong.count),
+            Claim::none("mixed", mixed.count),
+            Claim::at_least("requests", measured, *requests),
         ];
         if *swaps > 0 {
             let failed_swaps = self.driven.as_ref().map_or(0, |driven| driven.failed);
             let all = self.swaps >= *swaps && failed_swaps == 0;
-            figures.push(Figure::new("swaps", self.swaps.to_string(), swaps.to_string(), all));
+            figures.push(Claim::new("swaps", self.swaps.to_string(), swaps.to_string(), all));
             let ratio = self.p99_ratio();
             let found = ratio.map_or("not measured".into(), |ratio| format!("{ratio:.2}"));
             let held = ratio.is_some_and(|ratio| ratio <= *p99_ratio_max);
             let bound = format!("<= {p99_ratio_max}");
-            figures.push(Figure::new("p99 during swaps / steady", found, bound, held));
+            figures.push(Claim::new("p99 during swaps / steady", found, bound, held));
             let growth = self.growth_percent();
             let found = growth.map_or("not measured".into(), |growth| format!("{growth:+.1} %"));
             let held = growth.is_some_and(|growth| growth <= *rss_growth_max);
             let bound = format!("<= {rss_growth_max} %");
-            figures.push(Figure::new("resident memory", found, bound, held));
+            figures.push(Claim::new("resident memory", found, bound, held));
         }
-        let problems = self.problems.len();
-        figures.push(Figure::new("problems of the run", problems.to_string(), "0".into(), problems == 0));
+        figures.push(Claim::none("problems of the run", self.problems.len() as u64));
         figures
     }
 
     /// The names of the figures that were missed.
     pub(super) fn missed(&self) -> Vec<&'static str> {
-        self.figures().iter().filter(|figure| !figure.held).map(|figure| figure.name).collect()
+        Claim::missed(&self.figures())
     }
 
     fn p99_ratio(&self) -> Option<f64> {
@@ -125,7 +106,7 @@ impl Report {
     pub(super) fn json(&self) -> Value {
         let Arguments { model, swaps, requests, rate, by, resident, fault, .. } = &self.arguments;
         let protocols: Vec<&str> = self.arguments.protocols.iter().map(|p| p.name()).collect();
-        let figures: Vec<Value> = self.figures().iter().map(figure_json).collect();
+        let figures: Vec<Value> = self.figures().iter().map(Claim::json).collect();
         let tally = &self.tally;
         json!({
             "scenario": "swap",
@@ -156,11 +137,6 @@ impl Report {
             "messages": self.messages(),
         })
     }
-}
-
-fn figure_json(figure: &Figure) -> Value {
-    let Figure { name, found, bound, held } = figure;
-    json!({"name": name, "found": found, "bound": bound, "held": held})
 }
 
 fn usage_json(usage: &crate::process::Usage) -> Value {
@@ -198,10 +174,7 @@ impl fmt::Display for Report {
             "{model}: {swaps} swaps by {by} under {requests} requests, {rate}/s {arrivals}, {protocols}"
         )?;
         writeln!(f)?;
-        for Figure { name, found, bound, held } in self.figures() {
-            let verdict = if held { "held" } else { "MISSED" };
-            writeln!(f, "  {name:<26} {found:>14}   {bound:<12} {verdict}")?;
-        }
+        self.figures().iter().try_for_each(|figure| writeln!(f, "{figure}"))?;
         writeln!(f)?;
         let columns = ["samples", "p50", "p90", "p99", "p99.9", "max"];
         write!(f, "  {:<20} {:>10}", "times in ms", columns[0])?;
