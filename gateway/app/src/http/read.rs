@@ -13,6 +13,9 @@ const WHAT: &str = "the body";
 /// The key of the limit, for the message.
 pub(crate) const BODY_KEY: &str = "limits.body_bytes_max";
 
+/// The most room that is made for a body before it has come.
+const RESERVED_MAX: usize = 1 << 20;
+
 /// How long the rest of a refused body is read.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,8 +35,8 @@ pub(crate) fn check_length(declared: Option<usize>, max: usize) -> Result<(), Pr
     }
 }
 
-/// Reads a body to its end. Memory is taken as bytes come, never for what was declared; bytes beyond
-/// the declared length are taken from the budget as they come.
+/// Reads a body to its end. Memory is taken as bytes come, for what was declared up to a mebibyte and once its
+/// second piece is there; bytes beyond the declared length are taken from the budget as they come.
 ///
 /// # Errors
 /// [`PredictError`] where the body is too large, breaks off or takes too long.
@@ -55,7 +58,11 @@ async fn collect(body: &mut Incoming, max: usize, permit: &mut Permit) -> Result
     let Some(first) = next(body, 0, max, permit).await? else { return Ok(Bytes::new()) };
     // Small bodies come in one piece, and that is used as it is.
     let Some(second) = next(body, first.len(), max, permit).await? else { return Ok(first) };
-    let mut whole = BytesMut::from(first);
+    // Its declared length is held of the budget; more than a little of it is taken only as bytes come.
+    let expected =
+        permit.bytes().clamp(first.len() + second.len(), RESERVED_MAX.max(first.len() + second.len()));
+    let mut whole = BytesMut::with_capacity(expected);
+    whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
     while let Some(chunk) = next(body, whole.len(), max, permit).await? {
         whole.extend_from_slice(&chunk);
