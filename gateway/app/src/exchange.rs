@@ -145,7 +145,7 @@ impl Exchange {
     ///
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::enter`].
-    pub(crate) fn enter(&mut self, model: &str, version: &VersionSelector) -> Result<(), PredictError> {
+    pub(crate) fn enter(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
         let Self { request: Received { gateway, outcome, .. }, permit } = self;
         gateway.predictor.enter(model, version, permit, outcome)
     }

@@ -130,12 +130,12 @@ impl Inference {
     ) -> Result<(ModelInferResponse, Prediction, Duration), PredictError> {
         let decode_from = Instant::now();
         exchange.permit().grow(message.encoded_len())?;
-        exchange.enter(&message.model_name, &wire::parse_version(&message.model_version)?)?;
+        let version = wire::parse_version(&message.model_version)?;
+        let pinned = exchange.enter(&message.model_name, &version)?;
         let InferCall { mut request, form, timeout: asked, .. } =
             wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
         let timeout = [timeout, asked].into_iter().flatten().min();
         request.deadline = timeout.and_then(|timeout| exchange.received_at().checked_add(timeout));
-        let pinned = exchange.pin(&request.model, &request.version)?;
         let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let response = wire::encode_infer(&prediction, &form)?;

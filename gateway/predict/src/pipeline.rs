@@ -85,8 +85,8 @@ impl Predictor {
         Ok(Pinned { pick, version: version.clone() })
     }
 
-    /// Looks whether a request for this model would be refused, before its body is read, and counts it as one of the
-    /// model's from now on.
+    /// Picks the version for a request, looks whether it would be refused, before its body is read, and counts it as
+    /// one of the model's from now on.
     ///
     /// # Errors
     /// Those of [`Predictor::pin`], and [`PredictError`] where the model has too much in flight or in its queue.
@@ -96,15 +96,15 @@ impl Predictor {
         version: &VersionSelector,
         permit: &mut Permit,
         outcome: &mut Outcome,
-    ) -> Result<(), PredictError> {
-        let snapshot = self.snapshots.pin();
-        let (_, version) = snapshot.pick(model, version)?;
-        outcome.reached(version);
+    ) -> Result<Pinned, PredictError> {
+        let pinned = self.pin(model, version, outcome)?;
+        let version = &pinned.version;
         // What is kept can be answered however long the queue is.
         if version.cache().is_none() {
             version.queue.check().map_err(|error| refused(version, error))?;
         }
-        permit.enter(&version.share)
+        permit.enter(&version.share)?;
+        Ok(pinned)
     }
 
     /// Predicts. Dropping the future takes the request back: it is not run if it still waits, and is

@@ -20,16 +20,16 @@ use crate::io_threads::aside;
 
 /// The header that says for how many milliseconds the caller waits.
 const TIMEOUT: HeaderName = HeaderName::from_static("pointsman-timeout-ms");
+const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH);
 /// How many times as large bodies are taken to be once they are unpacked.
 const UNPACKED_FACTOR: usize = 32;
-const HEADER_LENGTH: HeaderName = HeaderName::from_static(wire_v2::HEADER_LENGTH);
 
 /// `POST /v2/models/M/infer`.
 pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
-    predict(http, Protocol::V2Rest, &target, request, async |exchange, headers, body| {
+    predict(http, Protocol::V2Rest, target, request, async |exchange, target, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
-        let call = decode_v2(http, &target, exchange.id(), headers, body, &pinned).await?;
+        let call = decode_v2(http, target, exchange.id(), headers, body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, call.timeout)?;
         let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
@@ -52,10 +52,10 @@ pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) 
 
 /// `POST /v1/models/M:predict`.
 pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
-    predict(http, Protocol::V1Rest, &target, request, async |exchange, headers, body| {
+    predict(http, Protocol::V1Rest, target, request, async |exchange, target, headers, body| {
         let decode_from = Instant::now();
         let pinned = exchange.pin(&target.model, &target.version)?;
-        let call = decode_v1(http, &target, exchange.id(), body, &pinned).await?;
+        let call = decode_v1(http, target, exchange.id(), body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, None)?;
         let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
@@ -74,14 +74,14 @@ pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) 
 
 async fn decode_v2(
     http: &Http,
-    target: &Target,
+    target: Target,
     id: RequestId,
     headers: &HeaderMap,
     body: Bytes,
     pinned: &Pinned,
 ) -> Result<wire_v2::InferCall, PredictError> {
     let (gateway, version) = (http.gateway.clone(), pinned.version().clone());
-    let Target { model, version: selector, .. } = target.clone();
+    let Target { model, version: selector } = target;
     let header_length = text(headers, &HEADER_LENGTH)?.map(str::to_owned);
     // What follows the JSON is used as it is.
     let json_bytes = if header_length.is_some() { 0 } else { body.len() };
@@ -101,13 +101,13 @@ async fn decode_v2(
 
 async fn decode_v1(
     http: &Http,
-    target: &Target,
+    target: Target,
     id: RequestId,
     body: Bytes,
     pinned: &Pinned,
 ) -> Result<wire_v1::PredictCall, PredictError> {
     let (gateway, version) = (http.gateway.clone(), pinned.version().clone());
-    let Target { model, version: selector, .. } = target.clone();
+    let Target { model, version: selector } = target;
     let body_bytes = body.len();
     let decode = move || {
         let head = wire_v1::PredictHead { id, model, version: selector };
@@ -132,9 +132,9 @@ struct Encoded {
 async fn predict(
     http: &Http,
     protocol: Protocol,
-    target: &Target,
+    target: Target,
     request: Request<Incoming>,
-    answer: impl AsyncFnOnce(&mut Exchange, &HeaderMap, Bytes) -> Result<Encoded, PredictError>,
+    answer: impl AsyncFnOnce(&mut Exchange, Target, &HeaderMap, Bytes) -> Result<Encoded, PredictError>,
 ) -> Response<AnswerBody> {
     let (head, mut body) = request.into_parts();
     let declared = declared_length(&head.headers);
@@ -154,12 +154,14 @@ async fn predict(
         }
     };
     let max = http.gateway.limits.body_bytes_max;
-    let entered = exchange.enter(&target.model, &target.version).and_then(|()| check_length(declared, max));
+    // Which version that is may change until the body is there: it is picked again then.
+    let entered = exchange.enter(&target.model, &target.version);
+    let entered = entered.and_then(|_| check_length(declared, max));
     let is_asked_for = entered.is_ok();
     let answered = async {
         entered?;
-        let body = read(http, &head.headers, declared, &mut body, &mut exchange).await?;
-        answer(&mut exchange, &head.headers, body).await
+        let body = read(http, &head.headers, &mut body, &mut exchange).await?;
+        answer(&mut exchange, target, &head.headers, body).await
     };
     let mut response = match answered.await {
         Ok(Encoded { mut response, prediction, encode }) => {
@@ -183,12 +185,10 @@ async fn predict(
 async fn read(
     http: &Http,
     headers: &HeaderMap,
-    declared: Option<usize>,
     body: &mut Incoming,
     exchange: &mut Exchange,
 ) -> Result<Bytes, PredictError> {
     let max = http.gateway.limits.body_bytes_max;
-    check_length(declared, max)?;
     let body = read_body(body, max, http.body_timeout, exchange.permit()).await?;
     let encoding = text(headers, &header::CONTENT_ENCODING)?;
     if encoding.is_none() {
