@@ -1,6 +1,8 @@
 //! A figure that a proof stands or falls with.
 
 use std::fmt;
+use std::io::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -37,6 +39,28 @@ impl Claim {
     /// The names of those that were missed.
     pub(crate) fn missed(claims: &[Self]) -> Vec<&'static str> {
         claims.iter().filter(|claim| !claim.held).map(|claim| claim.name).collect()
+    }
+}
+
+/// Gives the report of a proof to whoever reads, and as JSON to a file; whether every figure held.
+///
+/// # Errors
+/// Where the file cannot be written; and where every figure held although a `control` was to make one of them be missed.
+pub(crate) fn give(
+    report: &impl fmt::Display,
+    json: &Value,
+    file: Option<&Path>,
+    held: bool,
+    control: Option<&str>,
+) -> Result<bool, String> {
+    if let Some(file) = file {
+        std::fs::write(file, format!("{json:#}\n")).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    // Whoever reads may have seen enough: the exit code still says how it went.
+    let _ = writeln!(std::io::stdout(), "{report}");
+    match control {
+        Some(control) if held => Err(format!("{control} says that the figures cannot be trusted")),
+        _ => Ok(held),
     }
 }
 

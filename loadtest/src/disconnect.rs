@@ -10,7 +10,6 @@ mod report;
 mod tally;
 mod watch;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,7 +22,7 @@ use self::report::{End, Report};
 use self::tally::Tally;
 use self::watch::Watch;
 use crate::accounting::{self, Rest};
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
 use crate::exposition::Meter;
 use crate::gateway::{Gateway, Start};
 use crate::interrupt;
@@ -94,17 +93,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let interrupted = interrupt::flag()?;
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let report = measure(arguments, scratch.path(), &interrupted)?;
-    if let Some(file) = &arguments.json {
-        std::fs::write(file, format!("{:#}\n", report.json()))
-            .map_err(|e| format!("{}: {e}", file.display()))?;
-    }
-    // Whoever reads may have seen enough: the exit code still says how it went.
-    let _ = writeln!(std::io::stdout(), "{report}");
+    let control = arguments.stay.then_some("that clients which stay are not seen");
     let held = Claim::missed(&report.claims()).is_empty();
-    if arguments.stay && held {
-        return Err("clients that stay and are not seen say that the figures cannot be trusted".into());
-    }
-    Ok(held)
+    claim::give(&report, &report.json(), arguments.json.as_deref(), held, control)
 }
 
 fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> Result<Report, String> {

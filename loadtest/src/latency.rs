@@ -1,5 +1,6 @@
 //! Times in a histogram of three digits, from a nanosecond to a minute.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -9,6 +10,9 @@ use crate::findings::Latency;
 
 /// The longest time that is told from longer ones, in nanoseconds: a minute.
 const NANOS_MAX: u64 = 60_000_000_000;
+
+/// Columns of the name in a line of a table.
+pub(crate) const NAME_WIDTH: usize = 30;
 
 /// The quantiles that findings have.
 const QUANTILES: [f64; 15] =
@@ -59,6 +63,18 @@ impl Latencies {
             max_us: self.max_us().unwrap_or(0.0),
             quantiles_us: QUANTILES.into_iter().filter(reached).filter_map(at).collect(),
         }
+    }
+
+    /// A line of a table: a name, the number of samples, and quantiles in milliseconds.
+    pub(crate) fn line(&self, f: &mut fmt::Formatter<'_>, name: &str, quantiles: &[f64]) -> fmt::Result {
+        write!(f, "  {name:<NAME_WIDTH$} {:>10}", self.samples())?;
+        for &quantile in quantiles {
+            match self.quantile_us(quantile) {
+                Some(us) => write!(f, " {:>9.3}", us / 1e3)?,
+                None => write!(f, " {:>9}", "-")?,
+            }
+        }
+        writeln!(f)
     }
 
     /// The longest, in microseconds; nothing without samples.

@@ -8,7 +8,6 @@ mod asker;
 mod report;
 mod tally;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +22,7 @@ use self::report::{Report, Rest};
 use self::tally::Tally;
 use crate::accounting;
 use crate::call::{Manner, Model, Wiring};
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
 use crate::clock::Clock;
 use crate::exposition::Meter;
 use crate::gateway::{Gateway, Start};
@@ -143,17 +142,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let interrupted = interrupt::flag()?;
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let report = measure(arguments, scratch.path(), &interrupted)?;
-    if let Some(file) = &arguments.json {
-        std::fs::write(file, format!("{:#}\n", report.json()))
-            .map_err(|e| format!("{}: {e}", file.display()))?;
-    }
-    // Whoever reads may have seen enough: the exit code still says how it went.
-    let _ = writeln!(std::io::stdout(), "{report}");
+    let control = arguments.fault.map(|_| "a fault that is not caught");
     let held = Claim::missed(&report.claims()).is_empty();
-    if arguments.fault.is_some() && held {
-        return Err("a fault that is not caught says that the figures cannot be trusted".into());
-    }
-    Ok(held)
+    claim::give(&report, &report.json(), arguments.json.as_deref(), held, control)
 }
 
 fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> Result<Report, String> {

@@ -15,7 +15,6 @@ mod tally;
 mod timeline;
 mod watch;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -32,6 +31,7 @@ use self::registry::SwapRegistry;
 use self::report::Report;
 use self::watch::Watch;
 use crate::call::{Manner, Wiring};
+use crate::claim;
 use crate::client::Protocol;
 use crate::clock::Clock;
 use crate::gateway::{Gateway, Start};
@@ -186,16 +186,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let interrupted = interrupt::flag()?;
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let report = measure(&arguments, scratch.path(), &interrupted)?;
-    if let Some(file) = &arguments.json {
-        std::fs::write(file, format!("{:#}\n", report.json()))
-            .map_err(|e| format!("{}: {e}", file.display()))?;
-    }
-    // Whoever reads may have seen enough: the exit code still says how it went.
-    let _ = writeln!(std::io::stdout(), "{report}");
-    if arguments.fault.is_some() && report.missed().is_empty() {
-        return Err("a fault that is not caught says that the figures cannot be trusted".into());
-    }
-    Ok(report.missed().is_empty())
+    let control = arguments.fault.map(|_| "a fault that is not caught");
+    let held = report.missed().is_empty();
+    claim::give(&report, &report.json(), arguments.json.as_deref(), held, control)
 }
 
 fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> Result<Report, String> {

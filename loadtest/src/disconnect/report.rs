@@ -8,7 +8,7 @@ use super::Arguments;
 use super::tally::Tally;
 use crate::accounting::Rest;
 use crate::claim::Claim;
-use crate::latency::Latencies;
+use crate::latency::NAME_WIDTH;
 use crate::process::Usage;
 
 /// Everything that a run found.
@@ -85,17 +85,8 @@ impl Report {
     }
 }
 
-/// A line of quantiles in milliseconds.
-fn line(f: &mut fmt::Formatter<'_>, name: &str, latencies: &Latencies) -> fmt::Result {
-    write!(f, "  {name:<30} {:>10}", latencies.samples())?;
-    for quantile in [0.5, 0.9, 0.99, 1.0] {
-        match latencies.quantile_us(quantile) {
-            Some(us) => write!(f, " {:>9.3}", us / 1e3)?,
-            None => write!(f, " {:>9}", "-")?,
-        }
-    }
-    writeln!(f)
-}
+/// The quantiles that are shown.
+const SHOWN: &[f64] = &[0.5, 0.9, 0.99, 1.0];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,10 +98,10 @@ impl fmt::Display for Report {
             arguments.wave
         )?;
         let [noticed, p50, p90, p99, max] = ["noticed", "p50", "p90", "p99", "max"];
-        writeln!(f, "  {:<30} {noticed:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}", "times in ms")?;
-        tally.by_stage.iter().try_for_each(|(stage, latencies)| line(f, stage.name(), latencies))?;
-        writeln!(f, "  {:<30} {:>10}", "not shown", tally.not_shown)?;
-        line(f, "all", &tally.all().map_err(|_| fmt::Error)?)?;
+        writeln!(f, "  {:<NAME_WIDTH$} {noticed:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}", "times in ms")?;
+        tally.by_stage.iter().try_for_each(|(stage, latencies)| latencies.line(f, stage.name(), SHOWN))?;
+        writeln!(f, "  {:<NAME_WIDTH$} {:>10}", "not shown", tally.not_shown)?;
+        tally.all().map_err(|_| fmt::Error)?.line(f, "all", SHOWN)?;
         writeln!(f)?;
         let claims = self.claims();
         claims.iter().try_for_each(|claim| writeln!(f, "{claim}"))?;

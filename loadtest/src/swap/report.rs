@@ -9,7 +9,7 @@ use super::driver::Driven;
 use super::tally::{ByProtocol, Tally};
 use super::{Arguments, Fault};
 use crate::claim::Claim;
-use crate::latency::Latencies;
+use crate::latency::NAME_WIDTH;
 
 /// The generator lags where more than one request in a hundred leaves later than this: the latencies
 /// are then as much its own as the gateway's.
@@ -151,17 +151,8 @@ fn latency_json(latencies: &ByProtocol) -> Value {
     json
 }
 
-/// A line of quantiles in milliseconds.
-fn line(f: &mut fmt::Formatter<'_>, name: &str, latencies: &Latencies) -> fmt::Result {
-    write!(f, "  {name:<20} {:>10}", latencies.samples())?;
-    for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
-        match latencies.quantile_us(quantile) {
-            Some(us) => write!(f, " {:>9.3}", us / 1e3)?,
-            None => write!(f, " {:>9}", "-")?,
-        }
-    }
-    writeln!(f)
-}
+/// The quantiles that are shown.
+const SHOWN: &[f64] = &[0.5, 0.9, 0.99, 0.999, 1.0];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,19 +168,21 @@ impl fmt::Display for Report {
         self.figures().iter().try_for_each(|figure| writeln!(f, "{figure}"))?;
         writeln!(f)?;
         let columns = ["samples", "p50", "p90", "p99", "p99.9", "max"];
-        write!(f, "  {:<20} {:>10}", "times in ms", columns[0])?;
+        write!(f, "  {:<NAME_WIDTH$} {:>10}", "times in ms", columns[0])?;
         columns[1..].iter().try_for_each(|column| write!(f, " {column:>9}"))?;
         writeln!(f)?;
         for (name, latencies) in [("steady", &self.tally.steady), ("during swaps", &self.tally.during)] {
             let all = latencies.all().map_err(|_| fmt::Error)?;
-            line(f, name, &all)?;
-            latencies.each().try_for_each(|(protocol, of)| line(f, &format!("  {}", protocol.name()), of))?;
+            all.line(f, name, SHOWN)?;
+            latencies
+                .each()
+                .try_for_each(|(protocol, of)| of.line(f, &format!("  {}", protocol.name()), SHOWN))?;
         }
         if let Some(driven) = &self.driven {
-            line(f, "swaps", &driven.windows)?;
+            driven.windows.line(f, "swaps", SHOWN)?;
         }
-        line(f, "requests left late", &self.tally.lag)?;
-        line(f, "waited to be sent", &self.tally.queued)?;
+        self.tally.lag.line(f, "requests left late", SHOWN)?;
+        self.tally.queued.line(f, "waited to be sent", SHOWN)?;
         writeln!(f)?;
         if let Some(Driven { before, after, .. }) = &self.driven {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -5,6 +5,7 @@ use clap::Parser;
 use super::*;
 use crate::client::Protocol;
 use crate::clock::Clock;
+use crate::latency::Latencies;
 use crate::process::Usage;
 use crate::references::Verdict;
 use crate::swap::answered::Record;
