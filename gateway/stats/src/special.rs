@@ -1,0 +1,9 @@
+//! Special functions: those of `statrs`, and logarithms of tails where it has none.
+
+mod beta;
+mod chi_squared;
+mod normal;
+
+pub(crate) use beta::{ln_beta_density, ln_lower_tail};
+pub use chi_squared::chi_squared_upper_tail;
+pub use normal::{ln_normal_cdf, normal_cdf, normal_quantile};
