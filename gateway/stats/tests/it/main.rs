@@ -1,0 +1,3 @@
+//! Whole rollouts, simulated: what the tests do over time.
+
+mod false_alarms;
