@@ -15,6 +15,8 @@
 //! | do quantiles or whole distributions? | [`quantiles_differ`], [`quantile_bound`], [`distribution_band`] |
 //! | is one version right more often? | [`errors_differ`] with a weight of a half; once, [`Discordant`] |
 //! | which of many findings to believe? | [`Alpha::shared_by`], [`LogE::average`], [`benjamini_hochberg`] |
+//! | how far are two distributions apart, and two samples of one? | [`Compared`], [`NullLaw`]; [`homogeneity`], [`largest_gap`], [`wasserstein`] |
+//! | how far are two versions apart on the same inputs? | [`Paired`], [`spearman`], [`kendall`], [`ulp_distance_f32`] |
 //!
 //! Online states are serialised as they are. Their floats come back as they went in where JSON is read with correct
 //! rounding (`float_roundtrip` of serde_json); infinities and NaN never get into them.
@@ -24,6 +26,7 @@ mod bernoulli;
 mod beta_binomial;
 mod beta_mixture;
 mod cuped;
+mod distribution;
 mod errors;
 mod errors_only;
 mod false_discoveries;
@@ -35,11 +38,14 @@ mod mixture_sprt;
 mod moments;
 mod multinomial;
 mod normal_mixture;
+mod null_law;
 mod number;
+mod paired;
 mod planner;
 mod quantile_test;
 mod quantile_variance;
 mod ramp_test;
+mod rank_correlation;
 mod rate_ratio;
 mod rate_ratio_fixed;
 mod root;
@@ -48,11 +54,14 @@ mod special;
 mod stitching;
 mod strata;
 mod tally;
+mod two_samples;
+mod ulp;
 
 pub use asymptotic::{AsymptoticTest, Difference, UNITS_BEST};
 pub use bernoulli::{rate_below, rate_interval, rate_lower_bound, rate_upper_bound};
 pub use beta_binomial::BetaBinomial;
 pub use cuped::{Adjusted, cuped};
+pub use distribution::{Compared, Distribution};
 pub use errors::Errors;
 pub use errors_only::{CONCENTRATION, canary_errs_more, errors_differ};
 pub use false_discoveries::benjamini_hochberg;
@@ -64,11 +73,14 @@ pub use mixture_sprt::mixture_sprt;
 pub use moments::{Moments, NUMBER_MAX};
 pub use multinomial::{CLASSES_MAX, ClassesError, ExpectedShares, Prior, multinomial_log_e};
 pub use normal_mixture::{NormalMixture, Sides};
+pub use null_law::NullLaw;
 pub use number::{Alpha, OutOfRange, Proportion, Rate, Ratio, Weight};
+pub use paired::{LimitsOfAgreement, Paired};
 pub use planner::{ExpectedRates, Need, until_below_floor, until_not_worse};
 pub use quantile_test::quantiles_differ;
 pub use quantile_variance::{clustered_quantile_variance, quantile_neighbours, quantile_variance};
 pub use ramp_test::RampTest;
+pub use rank_correlation::{PAIRS_MAX, PairsError, kendall, spearman};
 pub use rate_ratio::{RatioInterval, not_worse, ratio_interval, ratio_upper_bound};
 pub use rate_ratio_fixed::fixed_weight_ratio_interval;
 pub use sample::{SAMPLE_MAX, Sample, SampleError};
@@ -76,3 +88,5 @@ pub use special::{chi_squared_upper_tail, ln_normal_cdf, normal_cdf, normal_quan
 pub use stitching::{distribution_band, is_larger, quantile_bound, stitched_bound};
 pub use strata::{Strata, Stratum, TooManyWeights, WEIGHTS_MAX};
 pub use tally::{Tally, TooManyHits};
+pub use two_samples::{Gap, homogeneity, kolmogorov_smirnov_p, largest_gap, wasserstein};
+pub use ulp::{ulp_distance_f32, ulp_distance_f64};

@@ -2,14 +2,14 @@
 
 use crate::number::{Alpha, OutOfRange, Proportion, finite, nonnegative, positive};
 
-/// How fast the level is spent over epochs of time, and the length of an epoch as a factor. The values of confseq, with
-/// Riemann's zeta function at the first.
+/// How fast the level is spent over epochs of time, and the length of an epoch as a factor. The values of confseq,
+/// with Riemann's zeta function at the first.
 const S: f64 = 1.4;
 const ETA: f64 = 2.0;
 const ZETA_OF_S: f64 = 3.105_547_277_977_580_6;
 /// How far apart the quantiles lie that [`quantile_bound`] stitches.
 const QUANTILE_STEP: f64 = 0.5;
-/// Of the band: the factor, and the logarithm's own (Howard and Ramdas 2022, below Theorem 2).
+/// Of the band: the factor, and the logarithm's own (Howard and Ramdas 2022).
 const BAND: f64 = 0.85;
 const BAND_LOG: f64 = 0.8;
 const BAND_LEVEL: f64 = 1612.0;
@@ -19,11 +19,12 @@ fn factors() -> (f64, f64) {
     ((ETA.powf(0.25) + ETA.powf(-0.25)) / std::f64::consts::SQRT_2, f64::midpoint(ETA.sqrt(), 1.0))
 }
 
-/// The polynomial stitched bound of a sum of sub-gamma steps of the scale c = `scale` at an intrinsic time, which is below
-/// it at all times from `time_min` on with a probability of at least 1 - alpha; before, it is that of `time_min`.
+/// The polynomial stitched bound of a sum of sub-gamma steps of the scale c = `scale` at an intrinsic time, which is
+/// below it at all times from `time_min` on with a probability of at least 1 - alpha; before, it is that of
+/// `time_min`.
 ///
-/// Howard, Ramdas, McAuliffe and Sekhon (arXiv 1810.08240), equation 10. The scale is 0 for sub-Gaussian steps, and may be
-/// negative.
+/// Howard, Ramdas, McAuliffe and Sekhon (arXiv 1810.08240), Theorem 1, as in confseq. The scale is 0 for sub-Gaussian
+/// steps, and may be negative.
 ///
 /// # Errors
 /// Where the time is below 0, `time_min` not above 0, or the scale no number.
@@ -38,10 +39,10 @@ pub fn stitched_bound(time: f64, alpha: Alpha, time_min: f64, scale: f64) -> Res
     Ok((k1 * k1 * time * log + linear * linear).sqrt() + linear)
 }
 
-/// How many more of `count` numbers may lie below the p-quantile than p of them, for all p and all counts from `first` on,
-/// with a probability of at least 1 - alpha.
+/// How many more of `count` numbers may lie below the p-quantile than p of them, for all p and all counts from
+/// `first` on, with a probability of at least 1 - alpha.
 ///
-/// Double stitching: Howard and Ramdas, "Sequential estimation of quantiles" (arXiv 1906.09712), Theorem 3.
+/// Double stitching: Howard and Ramdas, "Sequential estimation of quantiles" (arXiv 1906.09712), as in confseq.
 ///
 /// # Errors
 /// Where there are no numbers, or `first` is below 1.
@@ -69,11 +70,11 @@ pub fn quantile_bound(p: Proportion, count: u64, alpha: Alpha, first: f64) -> Re
     Ok(QUANTILE_STEP * (ETA * count * spread / first).sqrt() + stitched)
 }
 
-/// The half-width of a band around the empirical distribution of `count` numbers that holds the true one everywhere and at
-/// all times, with a probability of at least 1 - alpha; at most 1, which is no band, also for no numbers.
+/// The half-width of a band around the empirical distribution of `count` numbers that holds the true one everywhere
+/// and at all times, with a probability of at least 1 - alpha; at most 1, which is no band, also for no numbers.
 ///
-/// 0.85 √((ln ln(e n) + 0.8 ln(1612/α))/n): Howard and Ramdas (arXiv 1906.09712), section 3, the closed form of their
-/// Theorem 2 (its constant for α = 0.05 is 8.123, this one is 8.305).
+/// 0.85 √((ln ln(e n) + 0.8 ln(1612/α))/n): Howard and Ramdas, "Sequential estimation of quantiles" (arXiv
+/// 1906.09712). The closed form of their bound; the best constant for α = 0.05 is 8.123, this one is 8.305.
 #[must_use]
 pub fn distribution_band(count: u64, alpha: Alpha) -> f64 {
     if count == 0 {
@@ -84,8 +85,9 @@ pub fn distribution_band(count: u64, alpha: Alpha) -> f64 {
     (BAND * (log / n).sqrt()).min(1.0)
 }
 
-/// Whether the canary's numbers are larger than the primary's: by how much the primary's distribution function is above
-/// the canary's somewhere (`gap`), more than both bands together allow.
+/// Whether the canary's numbers are larger than the primary's: by how much the primary's distribution function is
+/// above the canary's somewhere (`gap`, as [`largest_gap`](crate::largest_gap) says), more than both bands together
+/// allow.
 #[must_use]
 pub fn is_larger(gap: f64, canary: u64, primary: u64, alpha: Alpha) -> bool {
     let each = alpha.shared_by(2);
@@ -94,6 +96,8 @@ pub fn is_larger(gap: f64, canary: u64, primary: u64, alpha: Alpha) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn alpha(alpha: f64) -> Alpha {
@@ -136,5 +140,24 @@ mod tests {
         assert!(quantile_bound(half, 9, alpha(0.05), 1.0).is_ok());
         let early = stitched_bound(0.0, alpha(0.05), 10.0, 1.0);
         assert_eq!(early, stitched_bound(10.0, alpha(0.05), 10.0, 1.0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn bounds_nest_over_alpha_and_grow_with_time(time in 1.0..1e9_f64, p in 0.01..0.99, a in 1e-6..0.4_f64) {
+            let (narrow, wide) = (alpha(a), alpha(a / 2.0));
+            let p = Proportion::new(p).expect("a level");
+            for scale in [-1.0, 0.0, 3.0] {
+                let bound = |time, alpha| stitched_bound(time, alpha, 1.0, scale).expect("a bound");
+                prop_assert!(bound(time, wide) > bound(time, narrow) && bound(time * 1.1, narrow) > bound(time, narrow));
+            }
+            let count = time as u64;
+            let bound = |alpha| quantile_bound(p, count, alpha, 1.0).expect("a bound");
+            prop_assert!(bound(wide) > bound(narrow) && bound(narrow) > 0.0);
+            prop_assert!(distribution_band(count, wide) >= distribution_band(count, narrow));
+            prop_assert!(distribution_band(count + 1, narrow) <= distribution_band(count, narrow));
+        }
     }
 }
