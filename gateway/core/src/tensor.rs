@@ -259,8 +259,15 @@ fn aligned(data: Bytes, align: usize) -> Bytes {
     if data.as_ptr().addr().is_multiple_of(align) {
         return data;
     }
-    let mut words = vec![0_u64; data.len().div_ceil(size_of::<u64>())];
-    bytemuck::cast_slice_mut(&mut words)[..data.len()].copy_from_slice(&data);
+    // Word by word, so that nothing is written twice: a tensor may be large.
+    let (chunks, rest) = data.as_chunks::<{ size_of::<u64>() }>();
+    let mut words = Vec::with_capacity(chunks.len() + 1);
+    words.extend(chunks.iter().map(|chunk| u64::from_ne_bytes(*chunk)));
+    if !rest.is_empty() {
+        let mut last = [0; size_of::<u64>()];
+        last[..rest.len()].copy_from_slice(rest);
+        words.push(u64::from_ne_bytes(last));
+    }
     Bytes::from_owner(PodBytes(words)).slice(..data.len())
 }
 
