@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
 /// A server that is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -92,12 +94,27 @@ fn field(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// A command on one core, by `taskset`, where one is named.
+/// A command on one core, by `taskset`, where one is named. The calling thread, and those that it starts from then on,
+/// leave that core to it.
 pub(crate) fn on_core(core: Option<usize>, program: &OsStr) -> Command {
     let Some(core) = core else { return Command::new(program) };
+    leave(core);
     let mut command = Command::new("taskset");
     command.arg("-c").arg(core.to_string()).arg(program);
     command
+}
+
+/// Keeps the calling thread off a core, where there are others.
+fn leave(core: usize) {
+    let Ok(mut cores) = sched_getaffinity(None) else { return };
+    if core < CpuSet::MAX_CPU {
+        cores.unset(core);
+    }
+    if cores.count() > 0
+        && let Err(error) = sched_setaffinity(None, &cores)
+    {
+        eprintln!("pointsman-loadtest: what measures cannot leave core {core}: {error}");
+    }
 }
 
 /// User and system time of this process.

@@ -22,7 +22,16 @@ fn every_shipped_scenario_is_one() {
         names.push(scenario.name);
     }
     names.sort();
-    let parts = ["alone", "batching", "clients", "neighbour", "overload", "overload-tiny", "saturation"];
+    let parts = [
+        "alone",
+        "batching",
+        "clients",
+        "neighbour",
+        "neighbour-tiny",
+        "overload",
+        "overload-tiny",
+        "saturation",
+    ];
     let all: Vec<&str> = parts.into_iter().chain(["soak", "steady", "swap"]).collect();
     assert_eq!(names, all);
 }
