@@ -1,5 +1,9 @@
 //! What is too much is refused at once, and disturbs nothing else.
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use pointsman_tests::{Connection, Gateway, Start, TestRegistry, get, post};
 use serde_json::json;
 
@@ -125,4 +129,52 @@ fn workers_of_all_models_take_turns_at_the_cores() {
     drop(running);
     assert_eq!(other.answer().expect("an answer").status, 200);
     gateway.wait_for_metric("pointsman_cores_busy", "", |busy| busy == 0.0);
+}
+
+/// What a client has sent ahead of a refusal is not held against its connection.
+#[tokio::test]
+async fn a_connection_outlives_refused_bodies_over_http2() {
+    let (_registry, gateway) = gateway("", "[limits]\nmemory_max = \"1MiB\"\n");
+    gateway.wait_for_metric("pointsman_memory_used_ratio", "", |used| used >= 1.0);
+    let stream = tokio::net::TcpStream::connect(gateway.http).await.expect("a connection");
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    // Thirty times what may be sent ahead on all streams together.
+    for _ in 0..30 {
+        let body = Full::new(Bytes::from(vec![b' '; 1 << 20]));
+        let request =
+            hyper::Request::post(format!("http://{}{ADD}", gateway.http)).body(body).expect("a request");
+        let answer = sender.send_request(request).await.expect("an answer");
+        assert_eq!(answer.status(), 503);
+        let text = answer.into_body().collect().await.expect("the whole answer").to_bytes();
+        assert!(text.windows(10).any(|word| word == b"OVERLOADED"), "{text:?}");
+    }
+    let request = hyper::Request::get(format!("http://{}/v2/health/ready", gateway.http));
+    let ready = sender.send_request(request.body(Full::default()).expect("a request")).await;
+    assert_eq!(ready.expect("an answer").status(), 200);
+}
+
+/// The nice values of threads whose name begins so.
+fn nice_values(gateway: &Gateway, prefix: &str) -> Vec<i64> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).expect("threads");
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    // proc(5): the name stands in parentheses as the second field, the nice value as the nineteenth.
+    let values = stats.filter_map(|stat| {
+        let (head, fields) = stat.rsplit_once(") ")?;
+        let name = head.split_once('(')?.1;
+        name.starts_with(prefix).then(|| fields.split(' ').nth(16)?.parse().ok())?
+    });
+    values.collect()
+}
+
+#[test]
+fn runs_stand_back_behind_the_threads_of_connections() {
+    for (config, niceness) in [("", 10), ("[serving]\nniceness = 0\n", 0), ("[serving]\nniceness = 19\n", 19)]
+    {
+        let (_registry, gateway) = gateway("", config);
+        assert_eq!(nice_values(&gateway, "run-1-loop"), [niceness], "{config}");
+        let io = nice_values(&gateway, "pointsman-io");
+        assert!(!io.is_empty() && io.iter().all(|nice| *nice == 0), "{config}: {io:?}");
+    }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pointsman_control::Gates;
-use pointsman_core::{EngineChoice, ModelName, Nonfinite, QueueDelay};
+use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
 use pointsman_wire::limits::Limits;
@@ -85,6 +85,8 @@ pub(crate) struct Serving {
     pub(crate) intra_op_threads: usize,
     /// Whether those of them that have nothing to do spin.
     pub(crate) spinning: bool,
+    /// By how much workers are nicer than the threads that serve connections.
+    pub(crate) niceness: u32,
     /// Requests that may wait for a version.
     pub(crate) queue_max: usize,
     /// How long they may, where ever more come.
@@ -132,6 +134,8 @@ pub(crate) struct Connections {
     pub(crate) connections_max: usize,
     /// Concurrent streams of one HTTP/2 connection.
     pub(crate) streams_max: u32,
+    /// Bytes that an HTTP/2 client may send ahead on one stream.
+    pub(crate) stream_window: ByteSize,
     /// How long a client may take over its headers.
     pub(crate) header_timeout: Duration,
     /// How long a client may take over its body.
@@ -187,6 +191,7 @@ impl Default for Config {
                 workers: None,
                 intra_op_threads: 1,
                 spinning: false,
+                niceness: 10,
                 queue_max: 1024,
                 queue_delay: QueueDelay::Auto,
                 inline: true,
@@ -211,6 +216,7 @@ impl Default for Config {
             connections: Connections {
                 connections_max: 4096,
                 streams_max: 256,
+                stream_window: ByteSize(256 << 10),
                 header_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(60),
                 write_timeout: Duration::from_secs(60),
@@ -370,6 +376,7 @@ impl Serving {
         section.set_optional_within("workers", &mut self.workers, 1..=1024);
         section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
         section.set("spinning", &mut self.spinning);
+        section.set_within("niceness", &mut self.niceness, 0..=19);
         section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
         section.set("queue_delay", &mut self.queue_delay);
         section.set("inline", &mut self.inline);
@@ -407,6 +414,11 @@ fn read_limits(
     );
     section.set_within("connections_max", &mut connections.connections_max, 1..=1_000_000);
     section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
+    section.set_within(
+        "stream_window",
+        &mut connections.stream_window,
+        ByteSize(64 << 10)..=ByteSize(64 << 20),
+    );
     section.set("header_timeout", &mut connections.header_timeout);
     section.set("body_timeout", &mut connections.body_timeout);
     section.set("write_timeout", &mut connections.write_timeout);

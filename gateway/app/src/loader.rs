@@ -25,6 +25,7 @@ pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Eng
             queue_max: serving.queue_max,
             queue_delay: serving.queue_delay,
             inline: serving.inline && serving.intra_op_threads == 1,
+            niceness: serving.niceness,
         },
         gates: config.gates.clone(),
         trial: ChildTrial::new(config).map(|trial| Arc::new(trial) as Arc<dyn Trial>),

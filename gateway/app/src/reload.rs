@@ -18,7 +18,7 @@ use crate::telemetry::LogLevel;
 /// Sections whose keys count from the moment they are read again; the others are read at a start alone.
 const LIVE: [&str; 4] = ["registry.", "gates.", "trial.", "model."];
 /// Single keys that do, too. Of `serving` they count for versions that are loaded from then on.
-const LIVE_KEYS: [&str; 8] = [
+const LIVE_KEYS: [&str; 9] = [
     "log.level",
     "serving.engine",
     "serving.workers",
@@ -27,6 +27,7 @@ const LIVE_KEYS: [&str; 8] = [
     "serving.inline",
     "serving.intra_op_threads",
     "serving.spinning",
+    "serving.niceness",
 ];
 /// Keys of live sections that count at a start alone.
 const STARTED_WITH: [&str; 1] = ["registry.loads_max"];

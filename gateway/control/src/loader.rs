@@ -73,6 +73,8 @@ pub struct WorkerDefaults {
     pub queue_delay: QueueDelay,
     /// Whether runs that are short enough happen on the threads of requests.
     pub inline: bool,
+    /// By how much workers are nicer than the threads that serve connections, 0 to 19 (`nice(2)`).
+    pub niceness: u32,
 }
 
 /// A version to be loaded.

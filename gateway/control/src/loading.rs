@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pointsman_predict::stand_back;
 use pointsman_registry::Stamp;
 
 use crate::event::{Event, Load, Loaded};
@@ -86,6 +87,8 @@ fn bring_up(order: &Order) -> Result<Warm, LoadFailure> {
     // The threads of a session take the priority of the one that makes it, and must serve with it.
     if order.loader.session.intra_op_threads == 1 {
         priority::lower();
+    } else {
+        stand_back(order.loader.workers.niceness);
     }
     let brought_up = catch_unwind(AssertUnwindSafe(|| order.loader.bring_up(&order.job)));
     let brought_up = brought_up.unwrap_or_else(|_| Err(LoadFault::Panicked { engine: "the loader" }.into()));

@@ -21,6 +21,8 @@ pub struct RunLimits {
     pub inline_rows_max: u64,
     /// Threads that one run may use.
     pub run_cores: usize,
+    /// By how much workers are nicer than the threads that serve connections, 0 to 19 (`nice(2)`).
+    pub run_niceness: u32,
     /// How long a request is let wait for a worker before those that come are refused.
     pub queue_delay: QueueDelay,
     /// Which priorities requests can have.
@@ -38,6 +40,7 @@ impl Default for RunLimits {
             part_rows_max: None,
             inline_rows_max: 0,
             run_cores: 1,
+            run_niceness: 0,
             queue_delay: QueueDelay::Off,
             priorities: Priorities::default(),
             run_times: RunTimes::default(),

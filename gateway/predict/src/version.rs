@@ -10,6 +10,7 @@ use crate::cores::{Cores, Share};
 use crate::crew::Crew;
 use crate::limits::RunLimits;
 use crate::metrics::Metrics;
+use crate::niceness::stand_back;
 use crate::queue::Queue;
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
@@ -105,7 +106,9 @@ impl Version {
             let alive = metrics.worker();
             // Names of threads are cut at 15 bytes by the system.
             let name = format!("run-{}-{}", spec.number, spec.model);
+            let niceness = spec.limits.run_niceness;
             thread::Builder::new().name(name).spawn(move || {
+                stand_back(niceness);
                 worker.work(session);
                 drop(alive);
             })?;

@@ -14,7 +14,7 @@ use pointsman_wire::{v1 as wire_v1, v2 as wire_v2};
 use super::Http;
 use super::answer::{attribute, error, identify};
 use super::body::AnswerBody;
-use super::read::{check_length, declared_length, discard, read_body, waits_to_be_asked};
+use super::read::{check_length, declared_length, discard, read_body};
 use crate::exchange::{Caller, Exchange, Received};
 use crate::io_threads::aside;
 
@@ -145,9 +145,7 @@ async fn predict(
     let mut exchange = match received.admit(declared, caller) {
         Ok(exchange) => exchange,
         Err(refused) => {
-            if !waits_to_be_asked(&head.headers) {
-                discard(body);
-            }
+            discard(body, &head, false);
             let mut response = error(&refused);
             identify(&mut response, id, trace);
             return response;
@@ -171,9 +169,7 @@ async fn predict(
         }
         Err(refused) => {
             exchange.failed(&refused);
-            if is_asked_for || !waits_to_be_asked(&head.headers) {
-                discard(body);
-            }
+            discard(body, &head, is_asked_for);
             error(&refused)
         }
     };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::request::Parts;
+use http::{HeaderMap, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use pointsman_core::PredictError;
@@ -100,21 +101,18 @@ async fn next(
     }
 }
 
-/// Reads on what is left of a refused body, for a while and keeping nothing: many clients look for an
-/// answer once they have sent everything, and a connection that is closed before has none for them.
-pub(crate) fn discard(mut body: Incoming) {
-    if http_body::Body::is_end_stream(&body) {
+/// Lets go of a refused body. Over HTTP/1 what is left of it is read on, for a while and keeping nothing: many
+/// clients look for an answer once they have sent everything, and a connection that is closed before has none for
+/// them; one that waits to be asked sends none. HTTP/2 tells the client to stop (RFC 9113, section 8.1).
+pub(crate) fn discard(mut body: Incoming, head: &Parts, is_asked_for: bool) {
+    let is_sent = is_asked_for || !head.headers.contains_key(header::EXPECT);
+    if head.version >= Version::HTTP_2 || !is_sent || http_body::Body::is_end_stream(&body) {
         return;
     }
     tokio::spawn(async move {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };
         let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
     });
-}
-
-/// Whether the client waits to be asked for its body: after a refusal it sends none.
-pub(crate) fn waits_to_be_asked(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::EXPECT)
 }
 
 fn too_large(limit: usize) -> PredictError {

@@ -26,10 +26,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long an HTTP/2 client has to hear that it should open no more streams.
 const LEAVE: Duration = Duration::from_millis(500);
 
-/// Bytes that an HTTP/2 client may send ahead on one stream, and on all of a connection: a tensor of some hundred
-/// kilobytes comes without waiting for leave to go on. What is sent ahead of requests that are let in is bounded so.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How many streams of a connection may have sent all that one may send ahead.
+const WINDOWS: u32 = 4;
+
+/// The largest HTTP/2 frame that is taken, in bytes: a tensor of some hundred kilobytes comes in a few of them, and each
+/// costs a read. A connection has room for one.
+const FRAME_MAX: u32 = 64 << 10;
 
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
@@ -112,6 +114,7 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 
 fn builder(limits: &Connections) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
+    let window = u32::try_from(limits.stream_window.0).unwrap_or(u32::MAX);
     builder
         .http1()
         .timer(ConnectionTimer::default())
@@ -121,8 +124,9 @@ fn builder(limits: &Connections) -> Builder<TokioExecutor> {
         .http2()
         .timer(ConnectionTimer::default())
         .max_concurrent_streams(limits.streams_max)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window.saturating_mul(WINDOWS))
+        .max_frame_size(FRAME_MAX)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

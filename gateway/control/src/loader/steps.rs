@@ -253,6 +253,7 @@ fn limits(loader: &Loader, settings: &Settings, findings: &Findings) -> RunLimit
             .filter(|_| findings.batching.is_batched()),
         inline_rows_max: profile.inline_rows_max,
         run_cores: loader.session.intra_op_threads,
+        run_niceness: loader.workers.niceness,
         queue_delay: settings.queue_delay.unwrap_or(loader.workers.queue_delay),
         priorities: priorities.unwrap_or_default(),
         run_times: RunTimes::new(&profile.sizes),

@@ -36,7 +36,13 @@ impl Rig {
             engines: Engines::new(vec![Arc::new(engine)]),
             engine: EngineChoice::Auto,
             session: SessionOptions::default(),
-            workers: WorkerDefaults { workers: 3, queue_max: 1, queue_delay: QueueDelay::Off, inline: false },
+            workers: WorkerDefaults {
+                workers: 3,
+                queue_max: 1,
+                queue_delay: QueueDelay::Off,
+                inline: false,
+                niceness: 0,
+            },
             gates: Gates { run_timeout: PATIENCE, ..Gates::default() },
             trial: None,
         };
