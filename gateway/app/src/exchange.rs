@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use pointsman_core::{PredictError, PredictRequest, Prediction, RequestId, StageTimes, VersionSelector};
+use pointsman_core::{Arm, PredictError, PredictRequest, Prediction, RequestId, StageTimes, VersionSelector};
 use pointsman_predict::{Driver, Outcome, Permit, Pinned, Protocol};
+use pointsman_route::Bare;
 
 use crate::gateway::Gateway;
 use crate::telemetry::RequestSpan;
@@ -146,8 +147,8 @@ impl Exchange {
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::enter`].
     pub(crate) fn enter(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
-        let Self { request: Received { gateway, outcome, .. }, permit } = self;
-        gateway.predictor.enter(model, version, permit, outcome)
+        let Self { request: Received { gateway, id, outcome, .. }, permit } = self;
+        gateway.predictor.enter(model, version, &Bare(*id), permit, outcome)
     }
 
     /// Picks the version that the request is for, by which it is decoded and run.
@@ -155,8 +156,8 @@ impl Exchange {
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::pin`].
     pub(crate) fn pin(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
-        let Received { gateway, outcome, .. } = &mut self.request;
-        gateway.predictor.pin(model, version, outcome)
+        let Received { gateway, id, outcome, .. } = &mut self.request;
+        gateway.predictor.pin(model, version, &Bare(*id), outcome)
     }
 
     /// Predicts, `decode` being the time that it took to read the request.
@@ -183,7 +184,7 @@ impl Exchange {
     /// The answer is encoded; what is left is to write it.
     #[must_use]
     pub(crate) fn answered(self, prediction: &Prediction, encode: Duration) -> Answered {
-        Answered { exchange: self, arm: prediction.arm, times: prediction.times, encode }
+        Answered { exchange: self, arm: prediction.arm.clone(), times: prediction.times, encode }
     }
 
     /// The answer is an error.
@@ -200,7 +201,7 @@ fn micros(time: Duration) -> u64 {
 /// connection, and as cancelled where the client goes away before.
 pub(crate) struct Answered {
     exchange: Exchange,
-    arm: &'static str,
+    arm: Arm,
     times: StageTimes,
     encode: Duration,
 }
@@ -220,7 +221,7 @@ impl Answered {
                 client_id = request.client_id.as_deref().unwrap_or_default(),
                 model = %spec.model,
                 version = spec.number.get(),
-                arm,
+                arm = arm.name(),
                 protocol = request.protocol.name(),
                 code = "OK",
                 cached = times.cached,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pointsman_control::Wish;
-use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector};
+use pointsman_core::{Arm, PredictError, Prediction, RequestId, VersionSelector};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
@@ -110,7 +110,7 @@ impl Inference {
                 let metadata = Metadata {
                     id: exchange.id().to_string(),
                     version: prediction.version.get(),
-                    arm: prediction.arm,
+                    arm: prediction.arm.clone(),
                     trace: exchange.trace_response(),
                 };
                 Ok((response, Answer { metadata, answered: exchange.answered(&prediction, encode) }))
@@ -171,13 +171,13 @@ struct Answer {
 struct Metadata {
     id: String,
     version: u64,
-    arm: &'static str,
+    arm: Arm,
     trace: Option<String>,
 }
 
 impl Metadata {
     fn write(self, metadata: &mut MetadataMap) {
-        metadata.insert("pointsman-arm", MetadataValue::from_static(self.arm));
+        insert(metadata, "pointsman-arm", self.arm.to_string());
         metadata.insert("pointsman-version", MetadataValue::from(self.version));
         insert(metadata, REQUEST_ID, self.id);
         if let Some(trace) = self.trace {

@@ -10,7 +10,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::{PredictError, RequestId, StageTimes, shown};
+use pointsman_core::{Arm, PredictError, RequestId, StageTimes, shown};
 use pointsman_predict::VersionSpec;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -177,13 +177,13 @@ impl RequestSpan {
     pub(crate) fn answered(
         &mut self,
         version: &VersionSpec,
-        arm: &'static str,
+        arm: &Arm,
         times: &StageTimes,
         encode: Duration,
     ) {
         if self.span.is_recording() {
             self.reached(version);
-            self.span.set_attribute(KeyValue::new("pointsman.arm", arm));
+            self.span.set_attribute(KeyValue::new("pointsman.arm", arm.name().to_owned()));
             self.span
                 .set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
             self.span.set_attribute(KeyValue::new("pointsman.cached", times.cached));

@@ -8,7 +8,7 @@ use pointsman_core::{
     DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
     RunOutputs, StageTimes, Tensor, VersionSelector,
 };
-use pointsman_route::Pick;
+use pointsman_route::{Facts, Pick};
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::cache::{Found, ResponseCache};
@@ -77,10 +77,11 @@ impl Predictor {
         &self,
         model: &str,
         version: &VersionSelector,
+        facts: &impl Facts,
         outcome: &mut Outcome,
     ) -> Result<Pinned, PredictError> {
         let snapshot = self.snapshots.pin();
-        let (pick, version) = snapshot.pick(model, version)?;
+        let (pick, version) = snapshot.pick(model, version, facts)?;
         outcome.reached(version);
         Ok(Pinned { pick, version: version.clone() })
     }
@@ -94,10 +95,11 @@ impl Predictor {
         &self,
         model: &str,
         version: &VersionSelector,
+        facts: &impl Facts,
         permit: &mut Permit,
         outcome: &mut Outcome,
     ) -> Result<Pinned, PredictError> {
-        let pinned = self.pin(model, version, outcome)?;
+        let pinned = self.pin(model, version, facts, outcome)?;
         let version = &pinned.version;
         // What is kept can be answered however long the queue is.
         if version.cache().is_none() {
@@ -318,7 +320,7 @@ impl Placed {
         Prediction {
             model: spec.model.clone(),
             version: spec.number,
-            arm: self.pick.arm.name(),
+            arm: self.pick.arm.clone(),
             outputs: named.collect(),
             times,
         }

@@ -69,5 +69,7 @@ pub(crate) fn identify(response: &mut Response<AnswerBody>, id: RequestId, trace
 pub(crate) fn attribute(response: &mut Response<AnswerBody>, prediction: &Prediction) {
     let headers = response.headers_mut();
     headers.insert(VERSION, HeaderValue::from(prediction.version.get()));
-    headers.insert(ARM, HeaderValue::from_static(prediction.arm));
+    if let Ok(arm) = HeaderValue::from_str(prediction.arm.name()) {
+        headers.insert(ARM, arm);
+    }
 }

@@ -9,6 +9,7 @@ use pointsman_core::{
     Datatype, Interrupt, LoadError, LoadedModel, RunError, RunInputs, RunOutputs, Session, Shape, Signature,
     Tensor, VersionNumber,
 };
+use pointsman_route::Bare;
 
 use super::rig::{Rig, request, served, spec};
 use super::until;
@@ -88,7 +89,8 @@ async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
     while !stop.load(Ordering::SeqCst) {
         let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
         let request = request(1);
-        let pinned = predictor.pin(&request.model, &request.version, &mut outcome).unwrap();
+        let pinned =
+            predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).unwrap();
         // Others run, and the version may be swapped, between picking it and taking a place there.
         tokio::task::yield_now().await;
         let number = pinned.version().spec().number;
