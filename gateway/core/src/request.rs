@@ -66,6 +66,8 @@ pub struct Prediction {
     pub version: VersionNumber,
     /// The arm of the traffic split that led to this version.
     pub arm: Arm,
+    /// The experiment in which the request's unit was drawn, where it was.
+    pub experiment: Option<Arc<str>>,
     /// The outputs: those asked for in the order asked, else all in the signature's order.
     pub outputs: Vec<OutputTensor>,
     /// How long the stages behind the queue took.

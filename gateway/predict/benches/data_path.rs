@@ -215,7 +215,8 @@ async fn ask(predictor: Predictor, tensor: Tensor) {
     let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
     let pinned =
         predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).expect("it serves");
-    let answer = predictor.predict(pinned, request, Driver::Task, &mut outcome).await.expect("an answer");
+    let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome).expect("it serves");
+    let answer = predictor.predict(chosen, request, Driver::Task, &mut outcome).await.expect("an answer");
     outcome.ok(&answer.times, Duration::ZERO);
     black_box(answer);
 }

@@ -82,10 +82,7 @@ impl Snapshot {
         selector: &VersionSelector,
         facts: &impl Facts,
     ) -> Result<(Pick, &Arc<Version>), PredictError> {
-        let served = self.served(model)?;
-        let pick = served.plan.pick(selector, facts).map_err(|refusal| served.refused(selector, refusal))?;
-        let version = served.version(selector, pick.version)?;
-        Ok((pick, version))
+        self.served(model)?.pick(selector, facts)
     }
 
     /// Finds the version that a selector stands for, of which the default has no split.
@@ -93,14 +90,11 @@ impl Snapshot {
     /// # Errors
     /// [`PredictError`] where the model or version is unknown or does not serve.
     pub fn find(&self, model: &str, selector: &VersionSelector) -> Result<&Arc<Version>, PredictError> {
-        let served = self.served(model)?;
-        let version = served.plan.named(selector).map_err(|refusal| served.refused(selector, refusal))?;
-        served.version(selector, version)
+        self.served(model)?.find(selector)
     }
 
-    fn served(&self, model: &str) -> Result<&ServedModel, PredictError> {
-        let served = self.models.get(model).map(AsRef::as_ref);
-        served.ok_or_else(|| PredictError::UnknownModel { model: shown(model) })
+    pub(crate) fn served(&self, model: &str) -> Result<&Arc<ServedModel>, PredictError> {
+        self.models.get(model).ok_or_else(|| PredictError::UnknownModel { model: shown(model) })
     }
 
     /// What was counted of the version that a caller names, or, where none is named, of all versions
@@ -133,6 +127,23 @@ impl ServedModel {
         let mut records = self.retired.clone();
         records.extend(serving);
         records.into_values().collect()
+    }
+
+    /// As [`Snapshot::pick`].
+    pub(crate) fn pick(
+        &self,
+        selector: &VersionSelector,
+        facts: &impl Facts,
+    ) -> Result<(Pick, &Arc<Version>), PredictError> {
+        let pick = self.plan.pick(selector, facts).map_err(|refusal| self.refused(selector, refusal))?;
+        let version = self.version(selector, pick.version)?;
+        Ok((pick, version))
+    }
+
+    /// As [`Snapshot::find`].
+    pub(crate) fn find(&self, selector: &VersionSelector) -> Result<&Arc<Version>, PredictError> {
+        let version = self.plan.named(selector).map_err(|refusal| self.refused(selector, refusal))?;
+        self.version(selector, version)
     }
 
     /// A version that serves.

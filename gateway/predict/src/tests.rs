@@ -5,6 +5,7 @@ mod caching;
 mod plus_one;
 mod retirement;
 mod rig;
+mod splits;
 mod supervision;
 mod swaps;
 

@@ -166,7 +166,8 @@ pub(super) async fn predict_for(
 ) -> Result<Prediction, PredictError> {
     let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
     let pinned = predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome)?;
-    let answer = predictor.predict(pinned, request, driver, &mut outcome).await;
+    let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome)?;
+    let answer = predictor.predict(chosen, request, driver, &mut outcome).await;
     if let Ok(prediction) = &answer {
         outcome.ok(&prediction.times, Duration::ZERO);
     }

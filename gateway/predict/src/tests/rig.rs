@@ -268,11 +268,13 @@ impl Rig {
         let predictor = self.predictor.clone();
         tokio::spawn(async move {
             let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
-            let answer =
-                match predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome) {
-                    Ok(pinned) => predictor.predict(pinned, request, Driver::Task, &mut outcome).await,
-                    Err(error) => Err(error),
-                };
+            let bare = Bare(request.id);
+            let pinned = predictor.pin(&request.model, &request.version, &bare, &mut outcome);
+            let chosen = pinned.and_then(|pinned| predictor.choose(pinned, &bare, &mut outcome));
+            let answer = match chosen {
+                Ok(chosen) => predictor.predict(chosen, request, Driver::Task, &mut outcome).await,
+                Err(error) => Err(error),
+            };
             match &answer {
                 Ok(prediction) => outcome.ok(&prediction.times, Duration::ZERO),
                 Err(error) => outcome.failed(error.code()),

@@ -94,7 +94,8 @@ async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
         // Others run, and the version may be swapped, between picking it and taking a place there.
         tokio::task::yield_now().await;
         let number = pinned.version().spec().number;
-        let answer = predictor.predict(pinned, request, Driver::Task, &mut outcome).await.unwrap();
+        let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome).unwrap();
+        let answer = predictor.predict(chosen, request, Driver::Task, &mut outcome).await.unwrap();
         outcome.ok(&answer.times, Duration::ZERO);
         assert_eq!(answer.version, number);
         assert_eq!(answer.outputs[0].tensor.data().as_ref(), number.get().to_le_bytes());

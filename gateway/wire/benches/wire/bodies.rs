@@ -42,6 +42,7 @@ pub(crate) fn prediction(size: &Size) -> Prediction {
         model: ModelName::new("m").expect("a name"),
         version: VersionNumber::new(1).expect("above 0"),
         arm: Arm::Default,
+        experiment: None,
         outputs: vec![OutputTensor { name: "y".into(), tensor: tensor(size), labels: None }],
         times: StageTimes::default(),
     }

@@ -343,6 +343,7 @@ mod tests {
             model: ModelName::new("m").expect("a name"),
             version: VersionNumber::new(3).expect("above 0"),
             arm: Arm::Default,
+            experiment: None,
             outputs: vec![
                 output("y", Datatype::Fp64, &0.1_f64.to_le_bytes()),
                 output("z", Datatype::Int64, &(-5_i64).to_le_bytes()),

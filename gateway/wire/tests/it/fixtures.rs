@@ -66,6 +66,7 @@ pub(crate) fn prediction(outputs: &[(&str, &Tensor)]) -> Prediction {
         model: ModelName::new("m").expect("a name"),
         version: VersionNumber::new(1).expect("above 0"),
         arm: Arm::Default,
+        experiment: None,
         outputs: outputs.iter().map(output).collect(),
         times: StageTimes::default(),
     }

@@ -15,6 +15,7 @@ pub(super) fn prediction(outputs: Vec<(&str, Tensor)>) -> Prediction {
         model: ModelName::new("add").expect("a name"),
         version: VersionNumber::new(3).expect("above 0"),
         arm: Arm::Default,
+        experiment: None,
         outputs: outputs.into_iter().map(output).collect(),
         times: StageTimes::default(),
     }
