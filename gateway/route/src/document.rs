@@ -1,7 +1,8 @@
 //! A plan as people write it: TOML in files and configuration, JSON over the admin API.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::finding::Finding;
 use crate::limits::DOCUMENT_BYTES_MAX;
@@ -128,12 +129,30 @@ pub struct ShadowEntry {
 }
 
 impl Document {
+    /// Reads a table or an object that is parsed already.
+    ///
+    /// # Errors
+    /// What keeps it from being a document, with its key.
+    pub fn read<'de>(parsed: impl Deserializer<'de, Error: Display>) -> Result<Self, Finding> {
+        serde_path_to_error::deserialize(parsed)
+            .map_err(|error| unreadable(&error.path().to_string(), &error.inner().to_string()))
+    }
+
     /// Reads TOML.
     ///
     /// # Errors
     /// What keeps the text from being a document, with its key and line.
     pub fn from_toml(text: &str) -> Result<Self, Finding> {
-        read_toml(text)
+        check_size(text)?;
+        let message = |error: &toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| before.bytes().filter(|b| *b == b'\n').count() + 1);
+            line.map_or_else(String::new, |line| format!("line {line}: ")) + error.message()
+        };
+        let deserializer =
+            toml::Deserializer::parse(text).map_err(|error| unreadable("", &message(&error)))?;
+        serde_path_to_error::deserialize(deserializer)
+            .map_err(|error| unreadable(&error.path().to_string(), &message(error.inner())))
     }
 
     /// Reads JSON.
@@ -189,18 +208,6 @@ impl Document {
         let arms = self.arms().map(|arm| &arm.version);
         arms.chain(self.shadows.iter().map(|shadow| &shadow.version))
     }
-}
-
-fn read_toml<T: DeserializeOwned>(text: &str) -> Result<T, Finding> {
-    check_size(text)?;
-    let message = |error: &toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let line = before.map(|before| before.bytes().filter(|b| *b == b'\n').count() + 1);
-        line.map_or_else(String::new, |line| format!("line {line}: ")) + error.message()
-    };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| unreadable("", &message(&error)))?;
-    serde_path_to_error::deserialize(deserializer)
-        .map_err(|error| unreadable(&error.path().to_string(), &message(error.inner())))
 }
 
 fn check_size(text: &str) -> Result<(), Finding> {

@@ -20,6 +20,12 @@ use crate::unit::UnitSource;
 #[serde(transparent)]
 pub struct Settled(Document);
 
+/// What tells a document from others: 32 hexadecimal digits of XXH3-128 over its JSON.
+#[must_use]
+pub fn tag(document: &Document) -> String {
+    format!("{:032x}", xxh3_128(document.to_json().as_bytes()))
+}
+
 /// The salts that experiments have used, each with the name of its experiment.
 pub type Salts = BTreeMap<String, String>;
 
@@ -60,10 +66,10 @@ impl Settled {
         &self.0
     }
 
-    /// What tells this plan from others: 32 hexadecimal digits of XXH3-128 over its JSON.
+    /// What tells this plan from others: the [`tag`] of its document.
     #[must_use]
     pub fn etag(&self) -> String {
-        format!("{:032x}", xxh3_128(self.0.to_json().as_bytes()))
+        tag(&self.0)
     }
 
     /// The salts of its experiments, to be added to those that were used.
