@@ -30,6 +30,7 @@ mod models_bad_kinds;
 mod overload;
 mod passthrough;
 mod smoke;
+mod splits;
 mod storm;
 mod swap_load;
 mod swaps;

@@ -1,6 +1,7 @@
 //! The admin listener: what serves and why, and the wishes of operators. It is on loopback alone, and
 //! takes nothing from web pages of others.
 
+mod plans;
 mod status;
 mod wishes;
 
@@ -53,6 +54,9 @@ impl Admin {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let method = request.method().clone();
+        if let ["v1", "plans", rest @ ..] = segments.as_slice() {
+            return self.plans(rest, request).await;
+        }
         let answer = match (&method, segments.as_slice()) {
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod plan;
 mod profile;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 use crate::config::{Config, Effective, Origin, not_loopback};
 
@@ -96,6 +98,8 @@ pub(crate) enum Command {
     Unfreeze(OfModel),
     /// Forget all wishes about a model: card and configuration alone say what serves.
     Reset(OfModel),
+    /// Show or change how the callers of a model are split who name no version.
+    Plan(Plan),
     /// Show who changed what, when and why.
     #[command(
         after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json"

@@ -3,6 +3,7 @@
 //! [`Config::read_with_origins`] refuses unknown keys and reports every problem at once, each with its key.
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
+mod plans;
 mod reader;
 mod setting;
 
@@ -15,6 +16,7 @@ use pointsman_control::Gates;
 use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
+use pointsman_route::Document;
 use pointsman_wire::limits::Limits;
 
 pub(crate) use self::reader::{Effective, Origin, Problem};
@@ -37,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) registry: Registry,
     /// What is declared of models in place of their cards.
     pub(crate) model: BTreeMap<ModelName, Card>,
+    /// How callers of models are split who name no version.
+    pub(crate) plan: BTreeMap<ModelName, Document>,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
     /// What a version has to pass before it serves.
@@ -207,6 +211,7 @@ impl Default for Config {
                 attempts_max: 5,
             },
             model: BTreeMap::new(),
+            plan: BTreeMap::new(),
             onnxruntime_library: None,
             gates: Gates::default(),
             trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
@@ -259,6 +264,7 @@ impl Config {
         root.section("serving", |s| config.serving.read(s));
         root.section("registry", |s| config.registry.read(s));
         config.model = read_models(&mut root);
+        config.plan = plans::read(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
         root.section("trial", |s| {

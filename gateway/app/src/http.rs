@@ -138,7 +138,7 @@ impl Http {
                 model: target.model.clone(),
                 version: target.version.clone(),
             };
-            let version = model.plan.pick(&target.version).map_err(|_| asked())?.version;
+            let version = model.plan.named(&target.version).map_err(|_| asked())?;
             versions.retain(|entry| entry.version == Some(version));
             if versions.is_empty() {
                 return Err(asked());
@@ -186,11 +186,21 @@ impl Http {
 /// [`PredictError`] where it is too large, breaks off or takes too long.
 pub(crate) async fn read_small(
     gateway: &Gateway,
+    body: Incoming,
+    timeout: Duration,
+) -> Result<Bytes, PredictError> {
+    read_at_most(gateway, body, SMALL_BODY_MAX, timeout).await
+}
+
+/// As [`read_small`], with a limit of its own in bytes.
+pub(crate) async fn read_at_most(
+    gateway: &Gateway,
     mut body: Incoming,
+    max: usize,
     timeout: Duration,
 ) -> Result<Bytes, PredictError> {
     let mut permit = gateway.predictor.admission().admit(0, None)?;
-    read::read_body(&mut body, SMALL_BODY_MAX, timeout, &mut permit).await
+    read::read_body(&mut body, max, timeout, &mut permit).await
 }
 
 impl Answer for Http {

@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod engines;
 mod exchange;
+mod facts;
 mod files;
 mod findings;
 mod gateway;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         Command::Freeze(arguments) => client::wish(Wished::of_model("freeze", &arguments)),
         Command::Unfreeze(arguments) => client::wish(Wished::of_model("unfreeze", &arguments)),
         Command::Reset(arguments) => client::wish(Wished::of_model("reset", &arguments)),
+        Command::Plan(arguments) => client::plan(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

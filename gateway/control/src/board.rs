@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use pointsman_core::{ModelName, VersionNumber};
 
 use crate::loader::Gate;
+use crate::plans::Plans;
 
 /// One model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,19 @@ pub struct ModelStatus {
     pub pending: Vec<String>,
     /// Its versions, ascending.
     pub versions: Vec<VersionStatus>,
+    /// How callers that name no version are split.
+    pub plan: PlanStatus,
+}
+
+/// The plan of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanStatus {
+    /// What is committed.
+    pub plans: Arc<Plans>,
+    /// Arms and shadows whose versions do not serve, so that their units go to the default: a line each.
+    pub lost: Vec<String>,
+    /// Why the plan that the configuration declares does not count; empty where it does, or where there is none.
+    pub undeclared: String,
 }
 
 /// One version.

@@ -7,6 +7,8 @@ use pointsman_core::{Signature, VersionNumber};
 use pointsman_registry::Stamp;
 use serde::{Deserialize, Serialize};
 
+use crate::plans::Plans;
+
 /// The most earlier defaults that are remembered.
 const HISTORY_MAX: usize = 16;
 
@@ -26,6 +28,8 @@ pub struct Committed {
     pub wishes: Wishes,
     /// Versions that are not to come by themselves.
     pub marks: BTreeMap<VersionNumber, Mark>,
+    /// How callers that name no version are split.
+    pub plans: Arc<Plans>,
 }
 
 /// Wishes of operators that hold until the declaration changes that they override, or until they

@@ -1,12 +1,14 @@
 //! Whether a wish can be granted, and what it makes of what is committed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pointsman_core::{Code, VersionNumber, VersionSelector};
 use pointsman_registry::{FolderState, Serve};
 
 use crate::committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 use crate::model::Model;
+use crate::plans::{self, PlanWish};
 use crate::target::{Target, breaks_alias, breaks_default, stand_in, target};
 use crate::wish::Wish;
 
@@ -57,6 +59,9 @@ impl Refusal {
     }
 }
 
+/// Why a model that is frozen does not change.
+const FROZEN: &str = "the model is frozen; `pointsman unfreeze` lets it change again";
+
 /// A wish applied: what would be committed, and what has to be ready before.
 type Applied = Result<(Committed, BTreeSet<VersionNumber>), Refusal>;
 
@@ -72,7 +77,7 @@ pub fn grant(model: &Model, wish: &Wish, by: &str) -> Grant {
         return Grant::Needs { versions: needs, then: Box::new(new) };
     }
     // What lowers exposure takes effect before it is written: nothing that raises it may come along.
-    if !wish.lowers() {
+    if !wish.lowers() && !matches!(wish, Wish::Plan(_)) {
         settle(model, &mut new);
     }
     if new == model.committed { Grant::Unchanged } else { Grant::Now(Box::new(new)) }
@@ -106,8 +111,9 @@ fn hypothetical(model: &Model, committed: &Committed, asked: &BTreeSet<VersionNu
 
 fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
     let frozen = model.committed.wishes.frozen;
-    if frozen && !wish.lowers() && *wish != Wish::Unfreeze {
-        return Err(Refusal::new("the model is frozen; `pointsman unfreeze` lets it change again"));
+    let is_plan = matches!(wish, Wish::Plan(_));
+    if frozen && !wish.lowers() && !is_plan && *wish != Wish::Unfreeze {
+        return Err(Refusal::new(FROZEN));
     }
     let mut new = model.committed.clone();
     match wish {
@@ -166,11 +172,22 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             new.wishes.frozen = *wish == Wish::Freeze;
             Ok((new, BTreeSet::new()))
         }
+        Wish::Plan(wish) => plan(model, wish, by, frozen),
         Wish::Reset => {
             new.wishes = Wishes::default();
             Ok((new, BTreeSet::new()))
         }
     }
+}
+
+/// A frozen model can be given a plan that only takes back, and no other.
+fn plan(model: &Model, wish: &PlanWish, by: &str, frozen: bool) -> Applied {
+    let plans = plans::apply(model, wish, by)?;
+    if frozen && !model.committed.plans.only_lowers(&plans) {
+        return Err(Refusal::new(FROZEN));
+    }
+    let new = Committed { plans: Arc::new(plans), ..model.committed.clone() };
+    Ok((new, BTreeSet::new()))
 }
 
 /// A version that can be asked for: it is in the registry or loaded, and has no tombstone.
@@ -412,5 +429,6 @@ pub(crate) fn changes(old: &Committed, new: &Committed) -> Vec<String> {
         }
         _ => {}
     }
+    lines.extend(old.plans.changes(&new.plans));
     lines
 }

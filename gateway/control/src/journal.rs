@@ -80,12 +80,14 @@ pub enum What {
     Alias,
     /// A version left.
     Unload,
+    /// Callers that name no version are split another way.
+    Plan,
     /// The gateway started or its configuration was read again.
     Gateway,
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Wish,
         Self::WishRefused,
         Self::Ready,
@@ -94,6 +96,7 @@ impl What {
         Self::Rollback,
         Self::Alias,
         Self::Unload,
+        Self::Plan,
         Self::Gateway,
     ];
 
@@ -109,6 +112,7 @@ impl What {
             Self::Rollback => "rollback",
             Self::Alias => "alias",
             Self::Unload => "unload",
+            Self::Plan => "plan",
             Self::Gateway => "gateway",
         }
     }
@@ -117,7 +121,7 @@ impl What {
     /// Anything else may be lost with the machine's power, and not with the process.
     fn decides(self) -> bool {
         match self {
-            Self::Wish | Self::Swap | Self::Rollback | Self::Alias => true,
+            Self::Wish | Self::Swap | Self::Rollback | Self::Alias | Self::Plan => true,
             Self::WishRefused | Self::Ready | Self::Refused | Self::Unload | Self::Gateway => false,
         }
     }

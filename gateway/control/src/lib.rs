@@ -25,6 +25,7 @@ mod loading;
 pub mod memory;
 mod metrics;
 mod model;
+mod plans;
 mod policy;
 mod priority;
 mod profiles;
@@ -38,7 +39,7 @@ mod watchman;
 mod wish;
 
 pub use action::{Action, May, next_action};
-pub use board::{ModelStatus, VersionStatus};
+pub use board::{ModelStatus, PlanStatus, VersionStatus};
 pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
 pub use event::{Granted, Handle, Outcome, Reply};
@@ -47,6 +48,7 @@ pub use journal::{Entry, Journal, JournalError, JournalReader, Question, What, W
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
+pub use plans::{PlanRecord, PlanTo, PlanWish, Plans};
 pub use policy::Policy;
 pub use profiles::Profiles;
 pub use reconciler::{FirstPass, Parts, Reconciler};

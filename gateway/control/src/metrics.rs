@@ -29,6 +29,11 @@ struct ChangeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WishLabels {
     wish: &'static str,
     outcome: &'static str,
@@ -50,6 +55,7 @@ pub struct Metrics {
     looked_at: Gauge<f64, AtomicU64>,
     gone: Counter,
     panics: Counter,
+    plan_lost: Family<ModelLabels, Gauge>,
 }
 
 impl Metrics {
@@ -67,6 +73,7 @@ impl Metrics {
             looked_at: Gauge::default(),
             gone: Counter::default(),
             panics: Counter::default(),
+            plan_lost: Family::default(),
         };
         let m = metrics.clone();
         registry.register(
@@ -111,6 +118,11 @@ impl Metrics {
             "Panics of the control thread, which goes on",
             m.panics,
         );
+        registry.register(
+            "pointsman_plan_lost",
+            "Arms and shadows of a model's plan whose versions do not serve: their units go to the default",
+            m.plan_lost,
+        );
         metrics
     }
 
@@ -127,12 +139,19 @@ impl Metrics {
     /// Takes the series of a model away that is not there any more.
     pub(crate) fn forget(&self, model: &ModelName) {
         let model: Arc<str> = model.as_str().into();
+        self.plan_lost.remove(&ModelLabels { model: model.clone() });
         for result in std::iter::once("passed").chain(Gate::ALL.iter().map(|gate| gate.name())) {
             self.loads.remove(&LoadLabels { model: model.clone(), result });
         }
         for what in What::ALL {
             self.changes.remove(&ChangeLabels { model: model.clone(), change: what.name() });
         }
+    }
+
+    /// Says how much of a plan does not serve.
+    pub(crate) fn plan_lost(&self, model: &ModelName, lost: usize) {
+        let labels = ModelLabels { model: model.as_str().into() };
+        self.plan_lost.get_or_create(&labels).set(i64::try_from(lost).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn wished(&self, wish: &'static str, outcome: &'static str) {

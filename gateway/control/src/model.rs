@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use pointsman_core::{BreakingPolicy, Signature, VersionNumber};
 use pointsman_registry::{Card, FolderState, ModelListing, OnNew, Serve, Settings, Stamp, TritonConfig};
+use pointsman_route::Document;
 
 use crate::committed::{Committed, Mark, Override, Served};
 use crate::loader::Gate;
+use crate::plans;
 
 /// One model.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,8 @@ pub struct Declared {
     pub settings: Settings,
     /// What becomes of a version that callers of the serving one cannot use.
     pub breaking: BreakingPolicy,
+    /// How callers that name no version are split, where the configuration says so.
+    pub plan: Option<Document>,
 }
 
 /// A version in the registry.
@@ -98,7 +102,7 @@ impl Declared {
     pub fn of(listing: &ModelListing, breaking: BreakingPolicy) -> Self {
         let settings = listing.settings();
         let breaking = settings.breaking.unwrap_or(breaking);
-        Self { card: listing.card.clone(), config: listing.config.clone(), settings, breaking }
+        Self { card: listing.card.clone(), config: listing.config.clone(), settings, breaking, plan: None }
     }
 
     /// The declared `serve` as text: what an operator's word overrides.
@@ -232,9 +236,11 @@ impl Model {
         self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen
     }
 
-    /// Whether callers were told that the version is there: it is the default, or an alias names it.
+    /// Whether callers were told that the version is there: it is the default, or an alias or the plan names it.
     #[must_use]
     pub fn is_reached(&self, version: VersionNumber) -> bool {
-        self.committed.default == Some(version) || self.committed.aliases.values().any(|v| *v == version)
+        self.committed.default == Some(version)
+            || self.committed.aliases.values().any(|v| *v == version)
+            || plans::names(self, version)
     }
 }

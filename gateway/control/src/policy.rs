@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pointsman_core::ModelName;
 use pointsman_registry::Card;
+use pointsman_route::Document;
 
 use crate::loader::Loader;
 use crate::watching::WatchPolicy;
@@ -25,4 +26,6 @@ pub struct Policy {
     pub attempts_max: u32,
     /// What the configuration declares in place of cards.
     pub models: BTreeMap<ModelName, Card>,
+    /// How it declares that callers are split who name no version.
+    pub plans: BTreeMap<ModelName, Document>,
 }

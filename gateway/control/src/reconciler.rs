@@ -4,6 +4,7 @@
 mod effects;
 mod listing;
 mod loads;
+mod plans;
 mod publishing;
 mod wishes;
 
@@ -32,6 +33,7 @@ use crate::profiles::Profiles;
 use crate::target::{Target, target};
 use crate::watching::Watching;
 
+use self::plans::Compiled;
 use self::publishing::Published;
 use self::wishes::Pending;
 
@@ -119,6 +121,8 @@ struct Tracked {
     retired: BTreeMap<VersionNumber, Retired>,
     pending: Vec<Pending>,
     target: Target,
+    /// The plan as requests see it.
+    compiled: Compiled,
     /// Whether the snapshot may differ from this.
     changed: bool,
 }
@@ -241,6 +245,7 @@ impl Reconciler {
             let names: Vec<ModelName> = self.models.keys().cloned().collect();
             for name in names {
                 acted |= self.settle_wishes(&name, now);
+                acted |= self.declare_plan(&name, now);
                 match self.decide(&name, now) {
                     Action::Wait(at) => wake = earlier(wake, at),
                     action => acted |= self.perform(&name, action, now),

@@ -7,6 +7,7 @@ use pointsman_registry::{Card, FolderState, OnNew, Serve, VersionPolicy, serving
 
 use crate::committed::{Mark, Override, Served};
 use crate::model::Model;
+use crate::plans;
 use crate::signature::{Change, compare};
 
 /// What should serve of one model.
@@ -81,6 +82,7 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
         target.load.extend(declared.load);
     }
     target.load.extend(target.aliases.values().filter(|version| there.contains(version)));
+    target.load.extend(plans::named(model).intersection(&there));
     target.load.extend(wishes.load.intersection(&there));
     // Until the version that should serve is ready, the one that did keeps serving, also over a restart.
     let reached = model.committed.default.into_iter().chain(model.committed.aliases.values().copied());

@@ -2,5 +2,6 @@
 
 mod cases;
 mod histories;
+mod plans;
 mod wishes;
 mod world;

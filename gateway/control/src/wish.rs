@@ -4,6 +4,8 @@ use std::fmt;
 
 use pointsman_core::VersionNumber;
 
+use crate::plans::{PlanTo, PlanWish};
+
 /// One wish about one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -48,6 +50,8 @@ pub enum Wish {
     Freeze,
     /// Changes are possible again.
     Unfreeze,
+    /// Callers that name no version are split by another plan.
+    Plan(PlanWish),
     /// All wishes are forgotten: card and configuration alone say what serves.
     Reset,
 }
@@ -65,6 +69,8 @@ pub(crate) enum Subject<'w> {
     Alias(&'w str),
     /// Whether anything may change.
     Freeze,
+    /// How callers are split.
+    Plan,
 }
 
 impl Wish {
@@ -81,6 +87,8 @@ impl Wish {
             Self::Unpin => "unpin",
             Self::Freeze => "freeze",
             Self::Unfreeze => "unfreeze",
+            Self::Plan(PlanWish { to: PlanTo::Previous, .. }) => "plan rollback",
+            Self::Plan(_) => "plan",
             Self::Reset => "reset",
         }
     }
@@ -94,7 +102,9 @@ impl Wish {
             | Self::Unload { version }
             | Self::Alias { version, .. }
             | Self::Pin { version } => *version,
-            Self::Rollback | Self::Unpin | Self::Freeze | Self::Unfreeze | Self::Reset => None,
+            Self::Rollback | Self::Unpin | Self::Freeze | Self::Unfreeze | Self::Plan(_) | Self::Reset => {
+                None
+            }
         }
     }
 
@@ -123,6 +133,7 @@ impl Wish {
             Self::Load { version: None } | Self::Unload { version: None } | Self::Reset => Subject::Model,
             Self::Alias { alias, .. } => Subject::Alias(alias),
             Self::Freeze | Self::Unfreeze => Subject::Freeze,
+            Self::Plan(_) => Subject::Plan,
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Code {
     Refused,
     /// A later wish took the place of this one.
     Superseded,
+    /// The plan was changed by somebody else since it was looked at.
+    TagMismatch,
     /// The caller may not do this from where it is.
     Forbidden,
     /// The journal cannot be written, and nothing may be raised without it.
@@ -59,7 +61,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of the README's table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::InputMismatch,
         Self::InputRejected,
@@ -81,6 +83,7 @@ impl Code {
         Self::SessionFailed,
         Self::Refused,
         Self::Superseded,
+        Self::TagMismatch,
         Self::Forbidden,
         Self::NotJournalled,
     ];
@@ -110,6 +113,7 @@ impl Code {
             Self::SessionFailed => "SESSION_FAILED",
             Self::Refused => "REFUSED",
             Self::Superseded => "SUPERSEDED",
+            Self::TagMismatch => "TAG_MISMATCH",
             Self::Forbidden => "FORBIDDEN",
             Self::NotJournalled => "NOT_JOURNALLED",
         }

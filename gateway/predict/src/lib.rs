@@ -49,7 +49,7 @@ pub use limits::{Priorities, RunLimits, RunTimes};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use niceness::stand_back;
 pub use outcome::Outcome;
-pub use pipeline::{Pinned, Predictor};
+pub use pipeline::{Chosen, Pinned, Predictor};
 pub use record::Record;
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Standing, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};

@@ -38,6 +38,7 @@ pub fn status(code: Code) -> Status {
         Code::SessionFailed => (500, Grpc::Internal, None),
         Code::Refused => (409, Grpc::FailedPrecondition, None),
         Code::Superseded => (409, Grpc::Aborted, None),
+        Code::TagMismatch => (412, Grpc::Aborted, None),
         Code::Forbidden => (403, Grpc::PermissionDenied, None),
         Code::NotJournalled => (503, Grpc::Unavailable, Some(1)),
     };

@@ -63,6 +63,13 @@ fn model(served: &ServedModel, status: Option<&ModelStatus>) -> Value {
         value["frozen"] = json!(status.frozen);
         value["unloaded"] = json!(status.unloaded);
         value["pending"] = json!(status.pending);
+        let plan = &status.plan;
+        value["plan"] = json!({
+            "revision": plan.plans.current.revision,
+            "etag": plan.plans.current.plan.etag(),
+            "lost": plan.lost,
+            "undeclared": plan.undeclared,
+        });
     }
     value
 }

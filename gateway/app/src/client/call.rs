@@ -50,11 +50,28 @@ pub(super) fn call_as(
     path: &str,
     body: Bytes,
 ) -> Result<Bytes, Failed> {
+    let operator = operator.filter(|name| HeaderValue::from_str(name).is_ok());
+    let headers = operator.map(|name| (HeaderName::from_static(OPERATOR), name.to_owned()));
+    call_with(url, Sent { method, path: path.to_owned(), headers: headers.into_iter().collect(), body })
+}
+
+/// What is sent to a gateway.
+pub(super) struct Sent {
+    pub(super) method: Method,
+    /// The path with its query.
+    pub(super) path: String,
+    /// Headers beside those that every call has.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) body: Bytes,
+}
+
+/// As [`call`], with headers.
+pub(super) fn call_with(url: &str, sent: Sent) -> Result<Bytes, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start: {e}"))?;
-    let (status, answer) = runtime.block_on(exchange(operator, method, url, path, body))?;
+    let (status, answer) = runtime.block_on(exchange(url, sent))?;
     if status.is_success() {
         return Ok(answer);
     }
@@ -66,13 +83,8 @@ pub(super) fn call_as(
     Err(Failed { line: format!("{url} answered {status}: {said}"), answer: is_json.then_some(answer) })
 }
 
-async fn exchange(
-    operator: Option<&str>,
-    method: Method,
-    url: &str,
-    path: &str,
-    body: Bytes,
-) -> Result<(StatusCode, Bytes), String> {
+async fn exchange(url: &str, sent: Sent) -> Result<(StatusCode, Bytes), String> {
+    let Sent { method, path, headers, body } = sent;
     let uri: Uri = url.parse().map_err(|e| format!("{url} is no URL: {e}"))?;
     if uri.scheme_str() != Some("http") {
         return Err(format!("{url}: only http:// URLs are supported"));
@@ -91,13 +103,10 @@ async fn exchange(
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method;
     *request.uri_mut() = path;
-    let headers: [(HeaderName, String); 2] =
+    let every: [(HeaderName, String); 2] =
         [(header::HOST, format!("{host}:{port}")), (header::ACCEPT, "application/json".into())];
-    for (name, value) in headers {
+    for (name, value) in every.into_iter().chain(headers) {
         request.headers_mut().insert(name, HeaderValue::try_from(value).map_err(|e| e.to_string())?);
-    }
-    if let Some(operator) = operator.and_then(|name| HeaderValue::from_bytes(name.as_bytes()).ok()) {
-        request.headers_mut().insert(OPERATOR, operator);
     }
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();

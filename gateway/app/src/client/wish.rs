@@ -47,15 +47,20 @@ pub(crate) fn wish(mut wished: Wished<'_>) -> End {
     let path = format!("/models/{}/{}", wished.model, wished.verb);
     let body = Bytes::from(wished.body.to_string());
     let answer = call_as(operator.as_deref(), Method::POST, &client.admin_url, &path, body);
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(e) => return failed(&e, client.json),
-    };
+    match answer {
+        Ok(answer) => print_granted(wished.verb, wished.model, &answer, wished.how),
+        Err(e) => failed(&e, client.json),
+    }
+}
+
+/// Prints what came of a wish.
+pub(super) fn print_granted(verb: &str, model: &str, answer: &[u8], how: &How) -> End {
+    let How { dry_run, client, .. } = how;
     if client.json {
-        print_raw(&answer);
+        print_raw(answer);
         return End::Done;
     }
-    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let outcome = match answer["outcome"].as_str() {
         Some("planned") => "would change",
         Some("unchanged") => "unchanged: it is so already",
@@ -68,7 +73,7 @@ pub(crate) fn wish(mut wished: Wished<'_>) -> End {
     } else {
         format!(" ({took:.1} ms, generation {})", answer["generation"])
     };
-    println!("{} {}: {outcome}{took}", wished.verb, wished.model);
+    println!("{verb} {model}: {outcome}{took}");
     for change in list(&answer["changes"]) {
         println!("  {}", cell(change));
     }
@@ -79,7 +84,7 @@ pub(crate) fn wish(mut wished: Wished<'_>) -> End {
 }
 
 /// Who runs the command.
-fn user() -> Option<String> {
+pub(super) fn user() -> Option<String> {
     ["USER", "LOGNAME"]
         .iter()
         .find_map(|variable| std::env::var(variable).ok())

@@ -36,6 +36,7 @@ pub(super) fn policy(config: &Config, registry: &Arc<dyn Registry>, engines: &En
         load_timeout: config.registry.load_timeout,
         attempts_max: config.registry.attempts_max,
         models: config.model.clone(),
+        plans: config.plan.clone(),
     }
 }
 

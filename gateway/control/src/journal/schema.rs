@@ -23,6 +23,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
      );
      CREATE INDEX entry_of_model ON entry (model, id);",
     "CREATE TABLE profile (subject TEXT PRIMARY KEY, sizes TEXT NOT NULL);",
+    // What is committed of a model holds its plans from here on: earlier releases do not know them.
+    "",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

@@ -95,7 +95,8 @@ impl Tracked {
         model.found = found;
         model.tombstone = listing.tombstone;
         let problems: Vec<String> = listing.problems.iter().map(Problem::to_string).collect();
-        let declared = Declared::of(&listing, policy.loader.gates.breaking);
+        let plan = policy.plans.get(&listing.name).cloned();
+        let declared = Declared { plan, ..Declared::of(&listing, policy.loader.gates.breaking) };
         if !problems.is_empty() {
             self.settling = None;
         }

@@ -1,14 +1,14 @@
 //! From the reconciler's models to the snapshot that requests read, and to the board for people.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pointsman_core::{ModelName, VersionNumber};
+use pointsman_core::{Arm, ModelName, VersionNumber};
 use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable};
 use pointsman_route::Plan;
 
 use super::{Reconciler, Tracked};
-use crate::board::{ModelStatus, Reader, VersionStatus};
+use crate::board::{ModelStatus, PlanStatus, Reader, VersionStatus};
 use crate::grant::rollback_target;
 
 /// What was published last.
@@ -59,12 +59,20 @@ impl Reconciler {
                 continue;
             }
             changed = true;
+            tracked.compile_plan(name);
+            self.metrics.plan_lost(name, tracked.compiled.lost.len());
             published.served.insert(name.clone(), Arc::new(tracked.served(name)));
             published.statuses.insert(name.clone(), Arc::new(tracked.status(name)));
         }
         if changed {
             published.board.publish(Arc::new(published.statuses.values().cloned().collect()));
             published.generation = published.publisher.publish(published.served.clone());
+            // No new request has an arm any more that is not in the plan.
+            for served in published.served.values() {
+                let arms: BTreeSet<Arm> = served.plan.arms().collect();
+                let keep = |name: &str| arms.iter().any(|arm| arm.name() == name);
+                self.ground.metrics.retain_arms(&served.name, keep);
+            }
         }
     }
 }
@@ -90,7 +98,7 @@ impl Tracked {
         let aliases = aliases.into_iter().map(|(alias, version)| (alias.as_str().into(), version)).collect();
         ServedModel {
             name: name.clone(),
-            plan: Plan { default, aliases },
+            plan: Plan { default, aliases, split: self.compiled.split.clone() },
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
@@ -113,7 +121,7 @@ impl Tracked {
         known.map(|number| (*number, self.why_unavailable(*number))).collect()
     }
 
-    fn why_unavailable(&self, number: VersionNumber) -> Unavailable {
+    pub(super) fn why_unavailable(&self, number: VersionNumber) -> Unavailable {
         let state = self.model.versions.get(&number);
         let unavailable = |standing, reason: String| Unavailable { standing, reason };
         if state.is_some_and(|state| state.loading.is_some()) {
@@ -161,6 +169,11 @@ impl Tracked {
             unloaded: wishes.unloaded,
             pending: self.pending.iter().map(|pending| pending.wish.to_string()).collect(),
             versions: numbers.into_iter().map(|number| self.version_status(number)).collect(),
+            plan: PlanStatus {
+                plans: committed.plans.clone(),
+                lost: self.compiled.lost.clone(),
+                undeclared: self.compiled.undeclared.clone(),
+            },
         }
     }
 

@@ -236,6 +236,7 @@ impl Reconciler {
         let what = match &pending.wish {
             Wish::Rollback => What::Rollback,
             Wish::Alias { .. } => What::Alias,
+            Wish::Plan(_) => What::Plan,
             _ if swapped => What::Swap,
             _ => What::Wish,
         };
@@ -251,7 +252,8 @@ impl Reconciler {
         };
         // To let another version serve that never did raises it, whatever the wish takes away.
         let led_back = new.default.is_none_or(|to| old.default == Some(to) || old.history.contains(&to));
-        let lowers = pending.wish.lowers();
+        let plan_lowers = matches!(pending.wish, Wish::Plan(_)) && old.plans.only_lowers(&new.plans);
+        let lowers = pending.wish.lowers() || plan_lowers;
         let stand_in = || Committed { default: stand_in(&tracked.model, &new.marks), ..new.clone() };
         let fallback = (lowers && !led_back).then(stand_in);
         let mut changed = self.change(name, new, entry.clone(), lowers && led_back, now);

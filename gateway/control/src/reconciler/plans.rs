@@ -1,0 +1,95 @@
+//! Traffic plans: those that are declared, and what becomes of the one that counts as versions come and go.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use pointsman_core::{ModelName, VersionNumber};
+use pointsman_route::{Document, Split, Standing, Versions};
+
+use super::{Reconciler, Tracked};
+use crate::committed::Committed;
+use crate::grant::changes;
+use crate::journal::{Entry, What};
+use crate::plans;
+
+/// The plan of a model as requests see it.
+#[derive(Debug, Default)]
+pub(super) struct Compiled {
+    pub(super) split: Option<Arc<Split>>,
+    /// Arms and shadows whose versions do not serve, with the reasons.
+    pub(super) lost: Vec<String>,
+    /// Why the declared plan does not count, where it should.
+    pub(super) undeclared: String,
+}
+
+impl Reconciler {
+    /// Lets a plan count that the configuration declares anew, once its versions serve; says whether it does.
+    pub(super) fn declare_plan(&mut self, name: &ModelName, now: Instant) -> bool {
+        if !self.owed.is_empty() || self.journal_rests_until.is_some() || self.draining {
+            return false;
+        }
+        let Some(tracked) = self.models.get_mut(name).filter(|tracked| tracked.usable) else { return false };
+        let committed = &tracked.model.committed;
+        // What its arms are held against comes first.
+        let serves = committed.default.is_some_and(|default| tracked.model.ready(default).is_some());
+        if committed.wishes.frozen || !serves {
+            return false;
+        }
+        let at = SystemTime::now();
+        let at_ms = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let declared = plans::declare(&tracked.model, name, u64::try_from(at_ms).unwrap_or(u64::MAX));
+        let (plans, problem) = match declared {
+            None => (None, String::new()),
+            Some(Ok(plans)) => (Some(plans), String::new()),
+            Some(Err(refusal)) => (None, refusal.reason),
+        };
+        if problem != tracked.compiled.undeclared {
+            if !problem.is_empty() {
+                tracing::warn!(model = %name, "the declared plan does not count: {problem}");
+            }
+            tracked.compiled.undeclared = problem;
+            tracked.changed = true;
+        }
+        let Some(plans) = plans else { return false };
+        let lowers = tracked.model.committed.plans.only_lowers(&plans);
+        let new = Committed { plans: Arc::new(plans), ..tracked.model.committed.clone() };
+        let lines = changes(&tracked.model.committed, &new);
+        let entry = Entry {
+            what: What::Plan,
+            model: Some(name.clone()),
+            version: None,
+            from: None,
+            by: "configuration".into(),
+            why: lines.join("; "),
+            took: None,
+            at,
+        };
+        self.change(name, new, entry, lowers, now).is_ok()
+    }
+}
+
+impl Tracked {
+    /// Compiles the plan against what serves. Units of arms that do not serve go to the default, and that is said.
+    pub(super) fn compile_plan(&mut self, name: &ModelName) {
+        let plan = &self.model.committed.plans.current.plan;
+        if *plan.document() == Document::default() {
+            self.compiled.split = None;
+            self.compiled.lost.clear();
+            return;
+        }
+        let aliases = plans::aliases(&self.model);
+        let standing = |number: VersionNumber| match self.versions.contains_key(&number) {
+            true => Standing::Warm,
+            false => Standing::NotWarm(self.why_unavailable(number).reason),
+        };
+        let (split, lost) = Split::of_what_serves(plan, &Versions { aliases: &aliases, standing: &standing });
+        let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        for line in lost.iter().filter(|line| !self.compiled.lost.contains(line)) {
+            tracing::warn!(model = %name, "an arm of the plan does not serve, its units go to the default: {line}");
+        }
+        if self.compiled.split.as_deref() != Some(&split) {
+            self.compiled.split = Some(Arc::new(split));
+        }
+        self.compiled.lost = lost;
+    }
+}
