@@ -329,8 +329,9 @@ fn units_of_an_arm_whose_version_left_go_to_the_default() {
     assert_eq!((arm(&answer).as_str(), answer.header("pointsman-experiment")), ("default", None));
     assert_eq!(gateway.metric("pointsman_plan_lost", "model=\"iris\""), 1.0);
     assert_eq!(status(&gateway)["plan"]["lost"].as_array().map(Vec::len), Some(1));
-    let plan: Value = get(gateway.admin, PLAN).json();
-    assert!(plan["lost"][0].as_str().is_some_and(|line| line.contains("it was unloaded by")), "{plan:#}");
+    let lost = || get(gateway.admin, PLAN).json()["lost"][0].as_str().map(str::to_owned);
+    // It may be on its way out still.
+    wait_for("the reason", || lost().filter(|line| line.contains("it was unloaded by")));
     // It comes back, and with it the same units.
     assert_eq!(wish(&gateway, "/models/iris/load", json!({"version": 2})).0, 200);
     assert_eq!(arm(&ask(&gateway, BODY, &[("x-user-id", "u")])), "next");

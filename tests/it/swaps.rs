@@ -156,7 +156,8 @@ fn a_rollback_is_quick_and_holds() {
     traffic.wait_for_more(20);
     let _ = traffic.stop();
     // The one that was left is not latest again, and something newer is.
-    assert!(version_status(&gateway, 2)["reason"].as_str().expect("a reason").contains("rolled back"));
+    let reason = || version_status(&gateway, 2)["reason"].as_str().map(str::to_owned);
+    wait_for("the reason", || reason().filter(|reason| reason.contains("rolled back")));
     copy_version(3, &registry.join("iris/3"));
     wait_for_default(&gateway, 3);
     let (code, _) = wish(&gateway, "/models/iris/rollback", json!({}));

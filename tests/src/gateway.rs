@@ -242,20 +242,13 @@ impl Gateway {
         wait_for(name, || wanted(self.metric(name, labels)).then_some(()));
     }
 
-    /// Waits until a request is in flight, none waits and a worker is at work: a thread of a version that is on a
-    /// processor or waits for one.
+    /// Waits until a request is in flight, none waits and a worker has a core for a run.
     ///
     /// # Panics
     /// Where none is within half a minute.
     pub fn wait_for_run(&self) {
         self.wait_for_metric("pointsman_requests_in_flight", "", |requests| requests > 0.0);
+        self.wait_for_metric("pointsman_cores_busy", "", |cores| cores > 0.0);
         self.wait_for_metric("pointsman_queue_depth", "", |depth| depth == 0.0);
-        wait_for("a worker to run", || {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("tasks");
-            let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
-            // The name stands in brackets, the state behind it.
-            let mut running = stats.filter(|stat| stat.contains("(run-") && stat.contains(") R "));
-            running.next().map(drop)
-        });
     }
 }

@@ -4,6 +4,7 @@ mod connection;
 mod goaway;
 mod newcomers;
 mod opening;
+mod reader;
 mod socket;
 mod stall;
 mod timer;
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use self::connection::serve_connection;
+pub(crate) use self::reader::Reader;
 use crate::config::Connections;
 use crate::http::AnswerBody;
 use crate::io_threads::IoThreads;

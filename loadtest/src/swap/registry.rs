@@ -8,6 +8,10 @@ use super::By;
 /// The alias that is moved where swaps go by alias.
 pub(super) const ALIAS: &str = "champion";
 
+/// The most rows of one run, named so that no profile decides it: it could be measured at a bad moment, and cut requests
+/// whose answers are then not the bits of those that were run whole.
+const ROWS_MAX: u32 = 64;
+
 /// A registry with one model, whose folder changes while the gateway watches it.
 #[derive(Debug)]
 pub(super) struct SwapRegistry {
@@ -50,12 +54,13 @@ impl SwapRegistry {
     pub(super) fn write_card(&self, by: By, load_all: bool) -> Result<(), String> {
         let load = if load_all { "all" } else { "serving" };
         let latest = self.sources;
-        let card = match by {
+        let policy = match by {
             By::Promote | By::Drop => format!("serve = \"latest\"\nload = \"{load}\"\non_new = \"serve\"\n"),
             By::Alias => {
                 format!("serve = \"{ALIAS}\"\nload = \"{load}\"\n\n[aliases]\n{ALIAS} = {latest}\n")
             }
         };
+        let card = format!("batch_rows_max = {ROWS_MAX}\n{policy}");
         let file = self.model.join("model.toml");
         fs::write(&file, card).map_err(|e| format!("{}: {e}", file.display()))
     }

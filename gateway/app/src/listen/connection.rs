@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use super::reader::Readers;
 use super::socket::{Pulse, Socket};
 use super::timer::ConnectionTimer;
 use super::{Answer, Phase};
@@ -43,8 +44,9 @@ pub(super) async fn serve_connection(
 ) {
     // Answers are written whole; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
+    let readers = Arc::new(Readers::default());
     let service = {
-        let phase = phase.clone();
+        let (phase, readers) = (phase.clone(), readers.clone());
         let caller =
             stream.peer_addr().ok().filter(|_| answer.asks_for_callers()).map(|peer| Caller(peer.ip()));
         service_fn(move |mut request: Request<Incoming>| {
@@ -53,12 +55,15 @@ pub(super) async fn serve_connection(
             }
             let answer = answer.clone();
             let http1 = request.version() < Version::HTTP_2;
-            let phase = phase.clone();
+            let (phase, readers) = (phase.clone(), readers.clone());
             async move {
                 let mut response = answer.answer(request).await;
                 // Looked at last: the way down may have begun while the request was answered.
                 if http1 && *phase.borrow() > Phase::Serving {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                if !http1 {
+                    response = response.map(|body| body.read_by(readers.reader()));
                 }
                 Ok::<_, Infallible>(response)
             }
@@ -73,6 +78,7 @@ pub(super) async fn serve_connection(
         biased;
         _ = connection.as_mut() => return,
         () = time_to_close(phase, &pulse) => {}
+        () = readers.stall(limits.write_timeout) => return,
     }
     if pulse.is_http2() {
         pulse.take_leave();
@@ -115,11 +121,7 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 fn builder(limits: &Connections) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     let window = u32::try_from(limits.stream_window.0).unwrap_or(u32::MAX);
-    builder
-        .http1()
-        .timer(ConnectionTimer::default())
-        .header_read_timeout(limits.header_timeout)
-        .pipeline_flush(true);
+    builder.http1().timer(ConnectionTimer::default()).header_read_timeout(limits.header_timeout);
     builder
         .http2()
         .timer(ConnectionTimer::default())
