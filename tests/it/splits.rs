@@ -271,6 +271,14 @@ fn plans_are_shown_tried_and_rolled_back() {
     assert!(command(&["plan", "apply", "iris", path]).stdout.contains("unchanged"));
     let stale = command(&["plan", "apply", "iris", path, "--if-match", "0"]);
     assert!(stale.code == Some(1) && stale.stderr.contains("412"), "{stale:?}");
+    // A condition that cannot be asked is never left out.
+    for odd in ["a\nb", "", "W/\"a\"", "a, b"] {
+        let refused = command(&["plan", "apply", "iris", path, "--if-match", odd]);
+        assert!(refused.code == Some(1) && refused.stderr.contains("--if-match"), "{refused:?}");
+    }
+    let tag = shown.split_once("tag ").and_then(|(_, tag)| tag.lines().next()).expect("a tag");
+    let quoted = command(&["plan", "apply", "iris", path, "--if-match", &format!("\"{tag}\"")]);
+    assert_eq!(quoted.code, Some(0), "{quoted:?}");
     assert_eq!(command(&["plan", "rollback", "iris"]).code, Some(0));
     assert!(command(&["plan", "show", "iris"]).stdout.contains("weight = \"5%\""));
     let history = command(&["plan", "history", "iris"]).stdout;
