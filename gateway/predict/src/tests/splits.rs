@@ -52,6 +52,7 @@ fn split(rig: &Rig, plan: &str) -> ServedModel {
     let mut served = served(rig.version());
     served.versions.insert(version(3), next);
     served.plan = Plan { split: Some(Arc::new(split)), ..served.plan };
+    rig.predictor.metrics().set_arms(&served.name, served.plan.arms());
     served
 }
 
