@@ -176,6 +176,7 @@ fn rules_and_testers_come_before_the_split() {
     assert_eq!(ask(&gateway, BODY, &[("x-team", "flowers")]).header("pointsman-experiment"), None);
     let no = request("POST", gateway.http, INFER, &[("x-arm", "no")], Some(BODY.as_bytes()));
     assert_eq!((no.status, no.error().1.as_str()), (400, "BAD_REQUEST"));
+    assert!(no.error().0.contains("header 'x-arm' is 'no'"), "{}", no.text());
     // Who names a version gets it.
     let direct = request(
         "POST",
