@@ -350,15 +350,17 @@ fn the_log_says_arm_experiment_and_unit() {
     let config = format!("{CONFIG}[log]\nrequests = true\nformat = \"json\"\n");
     let gateway = Start::over(repository().join("models")).config(&config).start();
     applied(&gateway, &plan("100%"));
-    let answer = ask(&gateway, BODY, &[("x-user-id", "u")]);
-    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
-    let line = wait_for("the line of the request", || {
-        gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
-    });
-    let line: Value = serde_json::from_str(&line).expect("JSON");
-    let of = |key: &str| {
-        line[key].as_str().or_else(|| line["fields"][key].as_str()).unwrap_or_default().to_owned()
-    };
-    let said = ["arm", "way", "experiment", "unit_kind"].map(of);
-    assert_eq!(said, ["next", "experiment", "petals", "header"], "{line:#}");
+    for body in [BODY.to_owned(), BODY.replace("[1,4]", "[2,2]")] {
+        let answer = request("POST", gateway.http, INFER, &[("x-user-id", "u")], Some(body.as_bytes()));
+        let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+        let line = wait_for("the line of the request", || {
+            gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
+        });
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let of = |key: &str| {
+            line[key].as_str().or_else(|| line["fields"][key].as_str()).unwrap_or_default().to_owned()
+        };
+        let said = ["arm", "way", "experiment", "unit_kind"].map(of);
+        assert_eq!(said, ["next", "experiment", "petals", "header"], "{line:#}");
+    }
 }
