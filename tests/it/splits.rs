@@ -267,6 +267,8 @@ fn plans_are_shown_tried_and_rolled_back() {
             && shown.contains("anchor = \"0%\""),
         "{shown}"
     );
+    let models = Pointsman::new(["models", "--admin-url", &admin]).run().stdout;
+    assert!(models.contains("next 7.5% (version 2)"), "{models}");
     // What is shown can be applied again, and changes nothing.
     std::fs::write(&file, &shown).expect("a file");
     assert!(command(&["plan", "apply", "iris", path]).stdout.contains("unchanged"));
