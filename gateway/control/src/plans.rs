@@ -13,8 +13,8 @@ use crate::target::breaks_default;
 
 /// The most earlier plans that are remembered.
 const HISTORY_MAX: usize = 16;
-/// The most salts that the experiments of a model can have used.
-const SALTS_MAX: usize = 4096;
+/// The most arms that are remembered of all experiments that a model has had.
+const ARMS_REMEMBERED_MAX: usize = 4096;
 /// The most lines that are said about one change of plan.
 const CHANGES_MAX: usize = 50;
 
@@ -73,7 +73,7 @@ impl Plans {
     fn with(&self, plan: Settled, by: &str, at_ms: u64) -> Self {
         let mut new = self.clone();
         let revision = self.current.revision + 1;
-        new.salts.extend(plan.salts());
+        plan.use_salts(&mut new.salts);
         let before = std::mem::replace(&mut new.current, PlanRecord { revision, by: by.into(), at_ms, plan });
         new.history.push(before);
         let over = new.history.len().saturating_sub(HISTORY_MAX);
@@ -85,6 +85,7 @@ impl Plans {
     fn back(&self, by: &str, at_ms: u64) -> Option<Self> {
         let mut new = self.clone();
         let plan = new.history.pop()?.plan;
+        plan.use_salts(&mut new.salts);
         new.current = PlanRecord { revision: self.current.revision + 1, by: by.into(), at_ms, plan };
         Some(new)
     }
@@ -157,12 +158,16 @@ pub(crate) fn declare(model: &Model, name: &ModelName, at_ms: u64) -> Option<Res
 }
 
 fn settle(model: &ModelName, document: &Document, plans: &Plans) -> Result<Settled, Refusal> {
-    let settled = Settled::new(model.as_str(), document.clone(), Some(&plans.current.plan), &plans.salts)
+    let settled = Settled::new(model.as_str(), document.clone(), &plans.salts)
         .map_err(|findings| refused(Code::BadRequest, &findings))?;
-    let new = settled.salts().into_keys().filter(|salt| !plans.salts.contains_key(salt)).count();
-    if plans.salts.len() + new > SALTS_MAX {
-        let reason =
-            format!("the experiments of model '{model}' have used {SALTS_MAX} salts, and may use no more");
+    let mut salts = plans.salts.clone();
+    settled.use_salts(&mut salts);
+    let arms: usize = salts.values().map(|used| used.anchors.len()).sum();
+    if salts != plans.salts && arms > ARMS_REMEMBERED_MAX {
+        let reason = format!(
+            "the experiments of model '{model}' have had {ARMS_REMEMBERED_MAX} arms, and may have no more; name them \
+             as earlier ones"
+        );
         return Err(Refusal::new(reason));
     }
     Ok(settled)

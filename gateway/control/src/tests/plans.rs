@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_core::{Code, ModelName};
-use pointsman_route::Document;
+use pointsman_route::{Document, SaltUse, Share};
 
 use super::world::{BAD, Content, GOOD, World, version};
 use crate::committed::Committed;
@@ -181,7 +181,8 @@ fn what_is_kept_of_plans_is_bounded() {
     }
     assert_eq!((plans(&world).history.len(), plans(&world).current.revision), (16, 50));
     assert_eq!(plans(&world).salts.len(), 1);
-    let salts = (0..4095).map(|at| (at.to_string(), "old".to_owned()));
+    let old = SaltUse { experiment: "old".into(), anchors: [("a".into(), Share::NONE)].into() };
+    let salts = (0..4095).map(|at| (at.to_string(), old.clone()));
     let mut full = plans(&world).clone();
     full.salts.extend(salts);
     world.model.committed.plans = Arc::new(full);
@@ -189,5 +190,5 @@ fn what_is_kept_of_plans_is_bounded() {
     let text = document("1%", 2).to_json().replace("petals", "sepals");
     let refusal =
         apply(&mut world, Document::from_json(&text).expect("a document")).expect_err("one too many");
-    assert!(refusal.reason.contains("have used 4096 salts"), "{refusal}");
+    assert!(refusal.reason.contains("have had 4096 arms"), "{refusal}");
 }

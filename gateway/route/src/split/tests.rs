@@ -70,7 +70,7 @@ fn standing(number: VersionNumber) -> Standing {
 
 fn settled(text: &str) -> Settled {
     let document = Document::from_toml(text).unwrap_or_else(|finding| panic!("{finding}"));
-    Settled::new("iris", document, None, &Salts::new()).unwrap_or_else(|findings| panic!("{findings:?}"))
+    Settled::new("iris", document, &Salts::new()).unwrap_or_else(|findings| panic!("{findings:?}"))
 }
 
 /// A plan whose default is version 1.
