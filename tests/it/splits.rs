@@ -325,6 +325,22 @@ fn a_declared_plan_counts_once_its_versions_serve() {
     declare("99.99%");
     assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
     wait_for("the changed plan to count", || (first() == "next").then_some(()));
+    // What is not declared any more takes the declared plan with it, and no operator's word.
+    let withdraw = || {
+        std::fs::write(&file, CONFIG).expect("a configuration");
+        assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
+    };
+    withdraw();
+    wait_for("the plan to be gone", || (first() == "default").then_some(()));
+    declare("1%");
+    assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
+    let revision = || get(gateway.admin, PLAN).json()["revision"].as_u64().expect("a number");
+    wait_for("the plan that is declared again", || (revision() == 5).then_some(()));
+    applied(&gateway, &plan("100%"));
+    withdraw();
+    let said = || get(gateway.admin, "/journal?model=iris").text();
+    wait_for("the journal to say so", || said().contains("no plan is declared any more, and").then_some(()));
+    assert_eq!((first().as_str(), revision()), ("next", 6));
 }
 
 #[test]

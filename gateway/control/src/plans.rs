@@ -7,7 +7,7 @@ use pointsman_core::{Code, ModelName, VersionNumber};
 use pointsman_route::{Document, Finding, Salts, Settled, Split, Standing, Target, Versions, tag};
 use serde::{Deserialize, Serialize};
 
-use crate::grant::Refusal;
+use crate::grant::{FROZEN, Refusal};
 use crate::model::Model;
 use crate::target::breaks_default;
 
@@ -28,8 +28,18 @@ pub struct Plans {
     pub history: Vec<PlanRecord>,
     /// The salts of all experiments there were.
     pub salts: Salts,
-    /// The tag of the declared plan that was taken over last: an operator's word holds until another is declared.
-    pub declared: Option<String>,
+    /// The declared plan that was taken over last: an operator's word holds until another is declared.
+    pub declared: Option<TakenOver>,
+}
+
+/// A declared plan that counts, or did until an operator said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenOver {
+    /// Its tag, as it is declared.
+    pub tag: String,
+    /// The revision that it is.
+    pub revision: u64,
 }
 
 /// A plan with where it came from.
@@ -144,17 +154,30 @@ pub(crate) fn apply(model: &Model, wish: &PlanWish, by: &str) -> Result<Plans, R
 }
 
 /// What would be committed as the configuration declares another plan than it did, or none any more; nothing where it
-/// does not.
+/// does not, or where no default serves against which arms could be held. One that is not declared any more takes no
+/// operator's word with it.
 pub(crate) fn declare(model: &Model, name: &ModelName, at_ms: u64) -> Option<Result<Plans, Refusal>> {
     let plans = &model.committed.plans;
-    let declared = model.declared.plan.as_ref().map(tag);
-    if declared == plans.declared {
+    let tag = model.declared.plan.as_ref().map(tag);
+    if tag.as_ref() == plans.declared.as_ref().map(|declared| &declared.tag) {
         return None;
+    }
+    model.ready(model.committed.default?)?;
+    if model.committed.wishes.frozen {
+        return Some(Err(Refusal::new(FROZEN)));
+    }
+    let counts = plans.declared.as_ref().is_some_and(|declared| declared.revision == plans.current.revision);
+    if tag.is_none() && !counts {
+        return Some(Ok(Plans { declared: None, ..plans.as_ref().clone() }));
     }
     let document = model.declared.plan.clone().unwrap_or_default();
     let wish =
         PlanWish { model: name.clone(), to: PlanTo::Document(Box::new(document)), if_match: None, at_ms };
-    Some(apply(model, &wish, "configuration").map(|new| Plans { declared, ..new }))
+    let new = apply(model, &wish, "configuration").map(|new| {
+        let revision = new.current.revision;
+        Plans { declared: tag.map(|tag| TakenOver { tag, revision }), ..new }
+    });
+    Some(new)
 }
 
 fn settle(model: &ModelName, document: &Document, plans: &Plans) -> Result<Settled, Refusal> {
@@ -213,7 +236,11 @@ pub(crate) fn aliases(model: &Model) -> BTreeMap<Arc<str>, VersionNumber> {
 /// The versions that the plan names, and those that a declared one would: they stay loaded.
 pub(crate) fn named(model: &Model) -> BTreeSet<VersionNumber> {
     let plans = &model.committed.plans;
-    let declared = model.declared.plan.as_ref().filter(|plan| Some(tag(plan)) != plans.declared);
+    let declared = model
+        .declared
+        .plan
+        .as_ref()
+        .filter(|plan| plans.declared.as_ref().is_none_or(|declared| declared.tag != tag(plan)));
     let targets = declared.into_iter().flat_map(Document::targets);
     let targets = plans.current.plan.document().targets().chain(targets);
     targets.filter_map(|target| number(model, target)).collect()
