@@ -42,6 +42,8 @@ async fn answers_come_in_the_order_of_the_requests() {
         let response = answer.infer_response.expect("a response");
         assert_eq!((response.id.parse(), number(&response)), (Ok(expected), expected));
         assert_eq!(text(&response, "triton_final_response"), Some(&ParameterChoice::BoolParam(true)));
+        let arm = ParameterChoice::StringParam("default".into());
+        assert_eq!(text(&response, "pointsman-arm"), Some(&arm));
     }
     assert_eq!(answers.message().await.expect("a clean end"), None);
     assert_eq!(gateway.metric("pointsman_requests_total", "code=\"OK\""), 100.0);

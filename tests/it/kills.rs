@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use pointsman_tests::{Gateway, Start, get, post, wait_for};
+use pointsman_tests::{Gateway, Start, get, post, request, wait_for};
 use serde_json::json;
 
 use crate::swaps::{copy_version, iris};
@@ -24,6 +24,11 @@ impl Random {
     }
 }
 
+/// How often gateways are killed.
+fn kills() -> u64 {
+    std::env::var("POINTSMAN_TEST_KILLS").ok().map_or(200, |kills| kills.parse().expect("a number"))
+}
+
 /// The version that answers.
 fn answering(gateway: &Gateway) -> u64 {
     let answer = post(gateway.http, INFER, BODY);
@@ -41,7 +46,9 @@ fn promote_until_killed(
         let (mut confirmed, mut next) = (None, first);
         loop {
             let body = json!({"version": next}).to_string();
-            let Some(answer) = ask(admin, &body) else { return (confirmed, next) };
+            let Some(answer) = ask(admin, "POST", "/models/iris/promote", &body) else {
+                return (confirmed, next);
+            };
             assert!(answer.contains("\"outcome\""), "{answer}");
             confirmed = Some(next);
             next = next % 3 + 1;
@@ -50,11 +57,11 @@ fn promote_until_killed(
 }
 
 /// The answer's body; nothing where the gateway went away before it was whole.
-fn ask(admin: std::net::SocketAddr, body: &str) -> Option<String> {
+fn ask(admin: std::net::SocketAddr, method: &str, path: &str, body: &str) -> Option<String> {
     use std::io::{Read, Write};
 
     let mut stream = std::net::TcpStream::connect(admin).ok()?;
-    let head = "POST /models/iris/promote HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n";
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n");
     stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
@@ -76,8 +83,7 @@ fn left(state: &Path) -> Vec<String> {
 
 #[test]
 fn a_gateway_that_is_killed_comes_back_as_it_was_committed() {
-    let kills: u64 =
-        std::env::var("POINTSMAN_TEST_KILLS").ok().map_or(200, |kills| kills.parse().expect("a number"));
+    let kills = kills();
     let registry = iris("serve = 1", &[1, 2, 3]);
     let state = tempfile::tempdir().expect("a folder");
     let start = || Start::over(registry.path()).config(CONFIG).argument("--state").argument(state.path());
@@ -143,4 +149,136 @@ fn a_journal_that_cannot_be_written_lets_nothing_be_raised_and_rollbacks_be_done
     wait_for("promotions to be granted again", || (promote(2).status == 200).then_some(()));
     assert_eq!(answering(&gateway), 2);
     copy_version(3, &registry.join("iris/3"));
+}
+
+const PLAN: &str = "/v1/plans/iris";
+
+/// Version 2 has so much of the users.
+fn plan(weight: u64) -> String {
+    json!({"experiment": {
+        "name": "petals",
+        "units": ["header:x-user-id"],
+        "arms": [{"name": "next", "version": 2, "weight": weight}],
+    }})
+    .to_string()
+}
+
+/// How many of a hundred users version 2 has, by what requests see.
+fn share(gateway: &Gateway) -> f64 {
+    let of = |user: usize| {
+        let user = user.to_string();
+        let answer = request("POST", gateway.http, INFER, &[("x-user-id", &user)], Some(BODY.as_bytes()));
+        answer.header("pointsman-arm") == Some("next")
+    };
+    (0..100).filter(|user| of(*user)).count() as f64
+}
+
+/// The weight that the journal holds, while no gateway runs.
+fn journalled(state: &Path) -> Option<u64> {
+    let journal = rusqlite::Connection::open(state.join("journal.sqlite")).expect("opens");
+    let committed = "SELECT committed FROM model WHERE name = 'iris'";
+    let committed: String = journal.query_row(committed, [], |row| row.get(0)).expect("it is there");
+    let committed: serde_json::Value = serde_json::from_str(&committed).expect("JSON");
+    let weight = &committed["plans"]["current"]["plan"]["experiment"]["arms"][0]["weight"];
+    weight.as_str()?.strip_suffix('%')?.parse().ok()
+}
+
+#[test]
+fn a_plan_is_what_the_journal_says_whichever_step_a_kill_comes_at() {
+    let registry = iris("serve = 1\nload = \"all\"", &[1, 2]);
+    // What raises is written first and then counts, what lowers counts first and is written then.
+    let cases = [
+        ("die-before-plan", 20, 60, 20),
+        ("die-after-plan", 20, 60, 60),
+        ("die-before-plan", 60, 20, 60),
+        ("die-after-plan", 60, 20, 20),
+    ];
+    for (fault, before, wished, after) in cases {
+        let state = tempfile::tempdir().expect("a folder");
+        let start = || Start::over(registry.path()).config(CONFIG).argument("--state").argument(state.path());
+        let gateway = start().start();
+        let body = plan(before);
+        assert_eq!(request("PUT", gateway.admin, PLAN, &[], Some(body.as_bytes())).status, 200);
+        assert_eq!(gateway.stop().code, Some(0));
+        let gateway = start().variable("POINTSMAN_FAULT", fault).start();
+        assert!((share(&gateway) - before as f64).abs() < 16.0, "{fault}: {}", share(&gateway));
+        let answer = ask(gateway.admin, "PUT", PLAN, &plan(wished));
+        assert_eq!(answer, None, "{fault}: it ends within");
+        let _ = gateway.wait();
+        assert_eq!(journalled(state.path()), Some(after), "{fault}: {before} to {wished}");
+        let gateway = start().start();
+        assert!((share(&gateway) - after as f64).abs() < 16.0, "{fault}: {}", share(&gateway));
+        assert_eq!(
+            get(gateway.admin, PLAN).json()["plan"]["experiment"]["arms"][0]["weight"],
+            format!("{after}%")
+        );
+    }
+}
+
+#[test]
+fn a_plan_that_raises_waits_for_the_journal_and_one_that_lowers_does_not() {
+    let registry = iris("serve = 1\nload = \"all\"", &[1, 2]);
+    let state = tempfile::tempdir().expect("a folder");
+    let start = || Start::over(registry.path()).config(CONFIG).argument("--state").argument(state.path());
+    let gateway = start().start();
+    let put = |gateway: &Gateway, weight| {
+        request("PUT", gateway.admin, PLAN, &[], Some(plan(weight).as_bytes())).status
+    };
+    assert_eq!(put(&gateway, 50), 200);
+    let before = share(&gateway);
+    let other = rusqlite::Connection::open(state.path().join("journal.sqlite")).expect("opens");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("is held");
+    assert_eq!((put(&gateway, 90), share(&gateway)), (503, before));
+    assert_eq!(put(&gateway, 10), 200);
+    assert!(share(&gateway) < before - 15.0, "{} of {before}", share(&gateway));
+    assert!(gateway.metric("pointsman_journal_owed", "") >= 1.0);
+    // Killed while that is owed: what the journal says is all there is.
+    gateway.signal("KILL");
+    let _ = gateway.wait();
+    other.execute_batch("ROLLBACK").expect("is let go");
+    let gateway = start().start();
+    assert_eq!(share(&gateway), before);
+}
+
+#[test]
+fn a_ramp_that_is_killed_at_any_moment_goes_on_at_the_weight_that_is_journalled() {
+    let kills = kills() / 20;
+    let registry = iris("serve = 1\nload = \"all\"", &[1, 2]);
+    let state = tempfile::tempdir().expect("a folder");
+    let start = || Start::over(registry.path()).config(CONFIG).argument("--state").argument(state.path());
+    let mut random = Random(2);
+    let mut gateway = start().start();
+    let mut last = None;
+    for kill in 0..kills {
+        let admin = gateway.admin;
+        let weights: Vec<u64> = (0..40).map(|_| random.below(101)).collect();
+        let ramp = std::thread::spawn(move || {
+            let mut confirmed = None;
+            for weight in weights {
+                if ask(admin, "PUT", PLAN, &plan(weight)).is_none() {
+                    return (confirmed, Some(weight));
+                }
+                confirmed = Some(weight);
+            }
+            (confirmed, None)
+        });
+        let at = std::time::Instant::now() + std::time::Duration::from_micros(random.below(40_000));
+        wait_for("the moment of the kill", || (std::time::Instant::now() >= at).then_some(()));
+        gateway.signal("KILL");
+        let _ = gateway.wait();
+        let (confirmed, under_way) = ramp.join().expect("every answer is one");
+        let weight = journalled(state.path());
+        let expected = [confirmed.or(last), under_way];
+        assert!(expected.contains(&weight), "kill {kill}: {weight:?} of {expected:?}");
+        last = weight;
+        gateway = start().start();
+        let said = get(gateway.admin, PLAN).json()["plan"]["experiment"]["arms"][0]["weight"].clone();
+        assert_eq!(
+            said.as_str().map(str::to_owned),
+            weight.map(|weight| format!("{weight}%")),
+            "kill {kill}"
+        );
+        let asked = weight.unwrap_or_default() as f64;
+        assert!((share(&gateway) - asked).abs() < 20.0, "kill {kill}: {} of {asked}", share(&gateway));
+    }
 }

@@ -176,6 +176,7 @@ fn rules_and_testers_come_before_the_split() {
     assert_eq!(ask(&gateway, BODY, &[("x-team", "flowers")]).header("pointsman-experiment"), None);
     let no = request("POST", gateway.http, INFER, &[("x-arm", "no")], Some(BODY.as_bytes()));
     assert_eq!((no.status, no.error().1.as_str()), (400, "BAD_REQUEST"));
+    assert!(no.error().0.contains("header 'x-arm' is 'no'"), "{}", no.text());
     // Who names a version gets it.
     let direct = request(
         "POST",
@@ -266,11 +267,21 @@ fn plans_are_shown_tried_and_rolled_back() {
             && shown.contains("anchor = \"0%\""),
         "{shown}"
     );
+    let models = Pointsman::new(["models", "--admin-url", &admin]).run().stdout;
+    assert!(models.contains("next 7.5% (version 2)"), "{models}");
     // What is shown can be applied again, and changes nothing.
     std::fs::write(&file, &shown).expect("a file");
     assert!(command(&["plan", "apply", "iris", path]).stdout.contains("unchanged"));
     let stale = command(&["plan", "apply", "iris", path, "--if-match", "0"]);
     assert!(stale.code == Some(1) && stale.stderr.contains("412"), "{stale:?}");
+    // A condition that cannot be asked is never left out.
+    for odd in ["a\nb", "", "W/\"a\"", "a, b"] {
+        let refused = command(&["plan", "apply", "iris", path, "--if-match", odd]);
+        assert!(refused.code == Some(1) && refused.stderr.contains("--if-match"), "{refused:?}");
+    }
+    let tag = shown.split_once("tag ").and_then(|(_, tag)| tag.lines().next()).expect("a tag");
+    let quoted = command(&["plan", "apply", "iris", path, "--if-match", &format!("\"{tag}\"")]);
+    assert_eq!(quoted.code, Some(0), "{quoted:?}");
     assert_eq!(command(&["plan", "rollback", "iris"]).code, Some(0));
     assert!(command(&["plan", "show", "iris"]).stdout.contains("weight = \"5%\""));
     let history = command(&["plan", "history", "iris"]).stdout;
@@ -314,6 +325,22 @@ fn a_declared_plan_counts_once_its_versions_serve() {
     declare("99.99%");
     assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
     wait_for("the changed plan to count", || (first() == "next").then_some(()));
+    // What is not declared any more takes the declared plan with it, and no operator's word.
+    let withdraw = || {
+        std::fs::write(&file, CONFIG).expect("a configuration");
+        assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
+    };
+    withdraw();
+    wait_for("the plan to be gone", || (first() == "default").then_some(()));
+    declare("1%");
+    assert_eq!(post(gateway.admin, "/config/reload", "").status, 200);
+    let revision = || get(gateway.admin, PLAN).json()["revision"].as_u64().expect("a number");
+    wait_for("the plan that is declared again", || (revision() == 5).then_some(()));
+    applied(&gateway, &plan("100%"));
+    withdraw();
+    let said = || get(gateway.admin, "/journal?model=iris").text();
+    wait_for("the journal to say so", || said().contains("no plan is declared any more, and").then_some(()));
+    assert_eq!((first().as_str(), revision()), ("next", 6));
 }
 
 #[test]
@@ -342,15 +369,17 @@ fn the_log_says_arm_experiment_and_unit() {
     let config = format!("{CONFIG}[log]\nrequests = true\nformat = \"json\"\n");
     let gateway = Start::over(repository().join("models")).config(&config).start();
     applied(&gateway, &plan("100%"));
-    let answer = ask(&gateway, BODY, &[("x-user-id", "u")]);
-    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
-    let line = wait_for("the line of the request", || {
-        gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
-    });
-    let line: Value = serde_json::from_str(&line).expect("JSON");
-    let of = |key: &str| {
-        line[key].as_str().or_else(|| line["fields"][key].as_str()).unwrap_or_default().to_owned()
-    };
-    let said = ["arm", "way", "experiment", "unit_kind"].map(of);
-    assert_eq!(said, ["next", "experiment", "petals", "header"], "{line:#}");
+    for body in [BODY.to_owned(), BODY.replace("[1,4]", "[2,2]")] {
+        let answer = request("POST", gateway.http, INFER, &[("x-user-id", "u")], Some(body.as_bytes()));
+        let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+        let line = wait_for("the line of the request", || {
+            gateway.stderr().lines().find(|line| line.contains(&id)).map(str::to_owned)
+        });
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let of = |key: &str| {
+            line[key].as_str().or_else(|| line["fields"][key].as_str()).unwrap_or_default().to_owned()
+        };
+        let said = ["arm", "way", "experiment", "unit_kind"].map(of);
+        assert_eq!(said, ["next", "experiment", "petals", "header"], "{line:#}");
+    }
 }

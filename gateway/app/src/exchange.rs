@@ -12,7 +12,7 @@ use pointsman_route::Pick;
 
 use crate::facts::RequestFacts;
 use crate::gateway::Gateway;
-use crate::telemetry::RequestSpan;
+use crate::telemetry::{Reached, RequestSpan};
 
 /// The address that a request comes from. It is with the request where callers are limited.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,9 @@ impl Received {
                 model = version.map_or("", |spec| spec.model.as_str()),
                 version = version.map(|spec| spec.number.get()),
                 arm = version.map(|_| self.outcome.arm().name()),
+                way = self.pick.as_ref().map(|pick| pick.way.name()),
                 experiment = experiment(self.pick.as_ref()),
+                unit_kind = unit_kind(self.pick.as_ref()),
                 protocol = self.protocol.name(),
                 code = error.code().name(),
                 decode_us = micros(self.outcome.decode()),
@@ -118,7 +120,8 @@ impl Received {
             );
         }
         if let Some(span) = &mut self.span {
-            let reached = version.map(|version| (version, self.outcome.arm()));
+            let (arm, experiment) = (self.outcome.arm(), experiment(self.pick.as_ref()));
+            let reached = version.map(|version| Reached { version, arm, experiment });
             span.failed(error, reached);
         }
         self.outcome.failed(error.code());
@@ -279,8 +282,8 @@ impl Answered {
             );
         }
         if let Some(span) = &mut request.span {
-            let experiment = experiment(request.pick.as_ref());
-            span.answered((spec, request.outcome.arm()), experiment, times, *encode);
+            let (arm, experiment) = (request.outcome.arm(), experiment(request.pick.as_ref()));
+            span.answered(Reached { version: spec, arm, experiment }, times, *encode);
         }
         request.outcome.ok(times, *encode);
     }

@@ -179,15 +179,21 @@ struct Metadata {
 
 impl Metadata {
     fn write(self, metadata: &mut MetadataMap) {
-        insert(metadata, "pointsman-arm", self.arm.to_string());
-        if let Some(experiment) = self.experiment {
-            insert(metadata, "pointsman-experiment", experiment.to_string());
+        for (name, value) in self.pairs() {
+            insert(metadata, name, value);
         }
-        metadata.insert("pointsman-version", MetadataValue::from(self.version));
-        insert(metadata, REQUEST_ID, self.id);
-        if let Some(trace) = self.trace {
-            insert(metadata, "traceresponse", trace);
-        }
+    }
+
+    /// By name: as metadata of a call, and as parameters of an answer on a stream, which has no metadata of its own.
+    fn pairs(self) -> impl Iterator<Item = (&'static str, String)> {
+        let pairs = [
+            ("pointsman-arm", Some(self.arm.to_string())),
+            ("pointsman-experiment", self.experiment.map(|experiment| experiment.to_string())),
+            ("pointsman-version", Some(self.version.to_string())),
+            (REQUEST_ID, Some(self.id)),
+            ("traceresponse", self.trace),
+        ];
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

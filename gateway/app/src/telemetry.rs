@@ -152,6 +152,15 @@ impl Extractor for Headers<'_> {
     }
 }
 
+/// What a request was for, once that is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Reached<'a> {
+    pub(crate) version: &'a VersionSpec,
+    pub(crate) arm: &'a Arm,
+    /// The experiment in which its unit was drawn.
+    pub(crate) experiment: Option<&'a str>,
+}
+
 /// The span of one request.
 pub(crate) struct RequestSpan {
     span: opentelemetry_sdk::trace::Span,
@@ -174,18 +183,9 @@ impl RequestSpan {
     }
 
     /// Ends the span of a request that was answered, with its stages as events.
-    pub(crate) fn answered(
-        &mut self,
-        reached: (&VersionSpec, &Arm),
-        experiment: Option<&str>,
-        times: &StageTimes,
-        encode: Duration,
-    ) {
+    pub(crate) fn answered(&mut self, reached: Reached<'_>, times: &StageTimes, encode: Duration) {
         if self.span.is_recording() {
             self.reached(reached);
-            if let Some(experiment) = experiment {
-                self.span.set_attribute(KeyValue::new("pointsman.experiment", experiment.to_owned()));
-            }
             self.span
                 .set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
             self.span.set_attribute(KeyValue::new("pointsman.cached", times.cached));
@@ -205,7 +205,7 @@ impl RequestSpan {
     }
 
     /// Ends the span of a request that got no answer, or an error.
-    pub(crate) fn failed(&mut self, error: &PredictError, reached: Option<(&VersionSpec, &Arm)>) {
+    pub(crate) fn failed(&mut self, error: &PredictError, reached: Option<Reached<'_>>) {
         if self.span.is_recording() {
             if let Some(reached) = reached {
                 self.reached(reached);
@@ -216,9 +216,12 @@ impl RequestSpan {
         self.span.end();
     }
 
-    fn reached(&mut self, (version, arm): (&VersionSpec, &Arm)) {
+    fn reached(&mut self, Reached { version, arm, experiment }: Reached<'_>) {
         self.span.set_attribute(KeyValue::new("pointsman.model", version.model.to_string()));
         self.span.set_attribute(KeyValue::new("pointsman.version", version.number.to_string()));
         self.span.set_attribute(KeyValue::new("pointsman.arm", arm.name().to_owned()));
+        if let Some(experiment) = experiment {
+            self.span.set_attribute(KeyValue::new("pointsman.experiment", experiment.to_owned()));
+        }
     }
 }

@@ -6,10 +6,19 @@ use std::time::Duration;
 
 use pointsman_predict::Version;
 
+use crate::journal::What;
+
 /// The variable of the environment that switches one on.
 const VARIABLE: &str = "POINTSMAN_FAULT";
 /// For how long nothing serves at a swap that loses requests.
 pub(crate) const GAP: Duration = Duration::from_millis(5);
+
+/// A side of an entry's writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Before,
+    After,
+}
 
 /// The fault that is switched on, if one is.
 #[derive(Default)]
@@ -17,6 +26,8 @@ pub(crate) struct Fault {
     /// Whether there is a moment at each swap in which nothing serves.
     pub(crate) loses_requests: bool,
     leaks_sessions: bool,
+    /// The side of the writing of a plan at which the process ends.
+    dies: Option<Side>,
     leaked: Vec<Arc<Version>>,
 }
 
@@ -30,7 +41,19 @@ impl Fault {
         Self {
             loses_requests: named == "lose-request",
             leaks_sessions: named == "leak-session",
+            dies: match named.as_str() {
+                "die-before-plan" => Some(Side::Before),
+                "die-after-plan" => Some(Side::After),
+                _ => None,
+            },
             leaked: Vec::new(),
+        }
+    }
+
+    /// Ends the process as `kill -9` would, where that is the fault.
+    pub(crate) fn die(&self, side: Side, what: What) {
+        if what == What::Plan && self.dies == Some(side) {
+            std::process::abort();
         }
     }
 

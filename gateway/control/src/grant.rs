@@ -60,7 +60,7 @@ impl Refusal {
 }
 
 /// Why a model that is frozen does not change.
-const FROZEN: &str = "the model is frozen; `pointsman unfreeze` lets it change again";
+pub(crate) const FROZEN: &str = "the model is frozen; `pointsman unfreeze` lets it change again";
 
 /// A wish applied: what would be committed, and what has to be ready before.
 type Applied = Result<(Committed, BTreeSet<VersionNumber>), Refusal>;

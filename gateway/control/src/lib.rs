@@ -48,7 +48,7 @@ pub use journal::{Entry, Journal, JournalError, JournalReader, Question, What, W
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
-pub use plans::{PlanRecord, PlanTo, PlanWish, Plans};
+pub use plans::{PlanRecord, PlanTo, PlanWish, Plans, TakenOver};
 pub use policy::Policy;
 pub use profiles::Profiles;
 pub use reconciler::{FirstPass, Parts, Reconciler};

@@ -7,14 +7,14 @@ use pointsman_core::{Code, ModelName, VersionNumber};
 use pointsman_route::{Document, Finding, Salts, Settled, Split, Standing, Target, Versions, tag};
 use serde::{Deserialize, Serialize};
 
-use crate::grant::Refusal;
+use crate::grant::{FROZEN, Refusal};
 use crate::model::Model;
 use crate::target::breaks_default;
 
 /// The most earlier plans that are remembered.
 const HISTORY_MAX: usize = 16;
-/// The most salts that the experiments of a model can have used.
-const SALTS_MAX: usize = 4096;
+/// The most arms that are remembered of all experiments that a model has had.
+const ARMS_REMEMBERED_MAX: usize = 4096;
 /// The most lines that are said about one change of plan.
 const CHANGES_MAX: usize = 50;
 
@@ -28,8 +28,18 @@ pub struct Plans {
     pub history: Vec<PlanRecord>,
     /// The salts of all experiments there were.
     pub salts: Salts,
-    /// The tag of the declared plan that was taken over last: an operator's word holds until another is declared.
-    pub declared: Option<String>,
+    /// The declared plan that was taken over last: an operator's word holds until another is declared.
+    pub declared: Option<TakenOver>,
+}
+
+/// A declared plan that counts, or did until an operator said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenOver {
+    /// Its tag, as it is declared.
+    pub tag: String,
+    /// The revision that it is.
+    pub revision: u64,
 }
 
 /// A plan with where it came from.
@@ -73,7 +83,7 @@ impl Plans {
     fn with(&self, plan: Settled, by: &str, at_ms: u64) -> Self {
         let mut new = self.clone();
         let revision = self.current.revision + 1;
-        new.salts.extend(plan.salts());
+        plan.use_salts(&mut new.salts);
         let before = std::mem::replace(&mut new.current, PlanRecord { revision, by: by.into(), at_ms, plan });
         new.history.push(before);
         let over = new.history.len().saturating_sub(HISTORY_MAX);
@@ -85,6 +95,7 @@ impl Plans {
     fn back(&self, by: &str, at_ms: u64) -> Option<Self> {
         let mut new = self.clone();
         let plan = new.history.pop()?.plan;
+        plan.use_salts(&mut new.salts);
         new.current = PlanRecord { revision: self.current.revision + 1, by: by.into(), at_ms, plan };
         Some(new)
     }
@@ -143,26 +154,43 @@ pub(crate) fn apply(model: &Model, wish: &PlanWish, by: &str) -> Result<Plans, R
 }
 
 /// What would be committed as the configuration declares another plan than it did, or none any more; nothing where it
-/// does not.
+/// does not, or where no default serves against which arms could be held. One that is not declared any more takes no
+/// operator's word with it.
 pub(crate) fn declare(model: &Model, name: &ModelName, at_ms: u64) -> Option<Result<Plans, Refusal>> {
     let plans = &model.committed.plans;
-    let declared = model.declared.plan.as_ref().map(tag);
-    if declared == plans.declared {
+    let tag = model.declared.plan.as_ref().map(tag);
+    if tag.as_ref() == plans.declared.as_ref().map(|declared| &declared.tag) {
         return None;
+    }
+    model.ready(model.committed.default?)?;
+    if model.committed.wishes.frozen {
+        return Some(Err(Refusal::new(FROZEN)));
+    }
+    let counts = plans.declared.as_ref().is_some_and(|declared| declared.revision == plans.current.revision);
+    if tag.is_none() && !counts {
+        return Some(Ok(Plans { declared: None, ..plans.as_ref().clone() }));
     }
     let document = model.declared.plan.clone().unwrap_or_default();
     let wish =
         PlanWish { model: name.clone(), to: PlanTo::Document(Box::new(document)), if_match: None, at_ms };
-    Some(apply(model, &wish, "configuration").map(|new| Plans { declared, ..new }))
+    let new = apply(model, &wish, "configuration").map(|new| {
+        let revision = new.current.revision;
+        Plans { declared: tag.map(|tag| TakenOver { tag, revision }), ..new }
+    });
+    Some(new)
 }
 
 fn settle(model: &ModelName, document: &Document, plans: &Plans) -> Result<Settled, Refusal> {
-    let settled = Settled::new(model.as_str(), document.clone(), Some(&plans.current.plan), &plans.salts)
+    let settled = Settled::new(model.as_str(), document.clone(), &plans.salts)
         .map_err(|findings| refused(Code::BadRequest, &findings))?;
-    let new = settled.salts().into_keys().filter(|salt| !plans.salts.contains_key(salt)).count();
-    if plans.salts.len() + new > SALTS_MAX {
-        let reason =
-            format!("the experiments of model '{model}' have used {SALTS_MAX} salts, and may use no more");
+    let mut salts = plans.salts.clone();
+    settled.use_salts(&mut salts);
+    let arms: usize = salts.values().map(|used| used.anchors.len()).sum();
+    if salts != plans.salts && arms > ARMS_REMEMBERED_MAX {
+        let reason = format!(
+            "the experiments of model '{model}' have had {ARMS_REMEMBERED_MAX} arms, and may have no more; name them \
+             as earlier ones"
+        );
         return Err(Refusal::new(reason));
     }
     Ok(settled)
@@ -208,7 +236,11 @@ pub(crate) fn aliases(model: &Model) -> BTreeMap<Arc<str>, VersionNumber> {
 /// The versions that the plan names, and those that a declared one would: they stay loaded.
 pub(crate) fn named(model: &Model) -> BTreeSet<VersionNumber> {
     let plans = &model.committed.plans;
-    let declared = model.declared.plan.as_ref().filter(|plan| Some(tag(plan)) != plans.declared);
+    let declared = model
+        .declared
+        .plan
+        .as_ref()
+        .filter(|plan| plans.declared.as_ref().is_none_or(|declared| declared.tag != tag(plan)));
     let targets = declared.into_iter().flat_map(Document::targets);
     let targets = plans.current.plan.document().targets().chain(targets);
     targets.filter_map(|target| number(model, target)).collect()

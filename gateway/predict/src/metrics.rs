@@ -346,9 +346,14 @@ impl Metrics {
         }
     }
 
-    /// Takes the series of a model's arms away that its plan has no more.
-    pub fn retain_arms(&self, model: &ModelName, keep: impl Fn(&str) -> bool) {
-        self.instruments.arms.retain(model.as_str(), keep);
+    /// Lets these arms of a model be counted from here on: those that it had before lose their series, and do not get
+    /// them again from requests that are under way.
+    pub fn set_arms(&self, model: &ModelName, arms: impl Iterator<Item = Arm>) {
+        let named = arms.filter_map(|arm| match arm {
+            Arm::Named(name) => Some(name),
+            Arm::Default | Arm::Direct => None,
+        });
+        self.instruments.arms.set(model.as_str(), named.collect());
     }
 
     /// Counts a request that got no prediction, at the version that it reached, if it reached one.

@@ -169,8 +169,9 @@ impl ServedModel {
                 PredictError::NotReady { model, version, reason: self.why_not_ready().to_owned() }
             }
             Refusal::UnknownAlias => PredictError::UnknownVersion { model, version },
-            Refusal::UnknownArm => PredictError::BadRequest(format!(
-                "the header that chooses an arm of model '{model}' names none that serves"
+            Refusal::UnknownArm { header, name } => PredictError::BadRequest(format!(
+                "header '{header}' is '{name}', which is no arm of model '{model}' that serves; give an arm of its plan, \
+                 or 'default'"
             )),
         }
     }

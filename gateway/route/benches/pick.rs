@@ -65,7 +65,7 @@ fn main() {
 
 fn compiled() -> Split {
     let document = Document::from_toml(PLAN).expect("a document");
-    let settled = Settled::new("iris", document, None, &Salts::new()).expect("a good plan");
+    let settled = Settled::new("iris", document, &Salts::new()).expect("a good plan");
     let versions = Versions { aliases: &BTreeMap::new(), standing: &|_| Standing::Warm };
     Split::compile(&settled, &versions).expect("versions that serve")
 }

@@ -59,8 +59,7 @@ mod tests {
             );
         }
         text += &format!("[[shadows]]\nname = \"s\"\nversion = 9\nshare = \"{shadow}\"\n");
-        Settled::new("m", Document::from_toml(&text).expect("a document"), None, &Salts::new())
-            .expect("settled")
+        Settled::new("m", Document::from_toml(&text).expect("a document"), &Salts::new()).expect("settled")
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub use finding::Finding;
 pub use hash::{Domain, Salted};
 pub use plan::{Assignment, Pick, Plan, Refusal, Way};
 pub use pointsman_core::Arm;
-pub use settled::{Salts, Settled, tag};
+pub use settled::{SaltUse, Salts, Settled, tag};
 pub use share::Share;
 pub use split::{BUCKETS, Shadow, Split, Standing, Versions};
 pub use target::Target;

@@ -7,7 +7,7 @@ use pointsman_core::{Arm, VersionNumber, VersionSelector};
 
 use crate::facts::Facts;
 use crate::share::Share;
-use crate::split::{Chosen, NoSuchArm, Split};
+use crate::split::{Chosen, Split};
 use crate::unit::UnitKind;
 
 /// Which versions a model's callers reach.
@@ -80,14 +80,19 @@ pub struct Assignment {
 }
 
 /// Why a plan has no version for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The model has no default version.
     NoDefault,
     /// The model has no such alias.
     UnknownAlias,
     /// The header that forces an arm names none that serves.
-    UnknownArm,
+    UnknownArm {
+        /// The header.
+        header: Box<str>,
+        /// What it names, as a message may repeat it.
+        name: String,
+    },
 }
 
 impl Plan {
@@ -107,7 +112,7 @@ impl Plan {
             return Ok(Pick { arm: Arm::Direct, version, way: Way::Direct, assignment: None });
         }
         let chosen = match &self.split {
-            Some(split) => split.choose(facts).map_err(|NoSuchArm| Refusal::UnknownArm)?,
+            Some(split) => split.choose(facts)?,
             None => Chosen { arm: None, way: Way::Default, assignment: None },
         };
         let Chosen { arm, way, assignment } = chosen;

@@ -26,36 +26,37 @@ pub fn tag(document: &Document) -> String {
     format!("{:032x}", xxh3_128(document.to_json().as_bytes()))
 }
 
-/// The salts that experiments have used, each with the name of its experiment.
-pub type Salts = BTreeMap<String, String>;
+/// The salts that experiments have used.
+pub type Salts = BTreeMap<String, SaltUse>;
+
+/// What a salt was used for. Another experiment cannot have it, and an arm that returns to its experiment begins where it
+/// did before: so it gets the same units again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaltUse {
+    /// The name of the experiment.
+    pub experiment: String,
+    /// Where each arm began that it had, by name.
+    pub anchors: BTreeMap<String, Share>,
+}
 
 impl Settled {
-    /// Checks a document, and fixes what it leaves open. Arms that `before` has keep their anchors; `used` are the
-    /// salts of all experiments that the model has ever had.
+    /// Checks a document, and fixes what it leaves open. `used` are the salts of all experiments that the model has ever
+    /// had: arms that were there keep their anchors.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn new(
-        model: &str,
-        document: Document,
-        before: Option<&Self>,
-        used: &Salts,
-    ) -> Result<Self, Vec<Finding>> {
+    pub fn new(model: &str, document: Document, used: &Salts) -> Result<Self, Vec<Finding>> {
         let mut checks = Checks::default();
         checks.document(&document);
         let mut checked = checks.or(document)?;
         fill(model, &mut checked);
         let mut checks = Checks::default();
         checks.salts(&checked, used);
-        let previous = |experiment: &Experiment| {
-            let known = before.into_iter().flat_map(|before| before.0.experiments());
-            let mut same = known.map(|(_, known)| known).filter(|known| known.name == experiment.name);
-            same.find(|known| known.salt == experiment.salt)
-        };
         let keys: Vec<String> = checked.experiments().map(|(key, _)| key).collect();
         for (key, experiment) in keys.iter().zip(experiments_mut(&mut checked)) {
-            let previous = previous(experiment);
-            anchors::settle(key, experiment, previous, &mut checks.findings);
+            let known = experiment.salt.as_ref().and_then(|salt| used.get(salt));
+            anchors::settle(key, experiment, known, &mut checks.findings);
         }
         checks.or(Self(checked))
     }
@@ -72,11 +73,14 @@ impl Settled {
         tag(&self.0)
     }
 
-    /// The salts of its experiments, to be added to those that were used.
-    #[must_use]
-    pub fn salts(&self) -> Salts {
-        let experiments = self.0.experiments();
-        experiments.filter_map(|(_, e)| Some((e.salt.clone()?, e.name.clone()))).collect()
+    /// Adds its experiments and arms to those that have used salts. An arm that moved counts where it is now.
+    pub fn use_salts(&self, used: &mut Salts) {
+        for (_, experiment) in self.0.experiments() {
+            let Some(salt) = &experiment.salt else { continue };
+            let SaltUse { experiment: name, anchors } = used.entry(salt.clone()).or_default();
+            name.clone_from(&experiment.name);
+            anchors.extend(experiment.arms.iter().filter_map(|arm| Some((arm.name.clone(), arm.anchor?))));
+        }
     }
 }
 
@@ -84,7 +88,7 @@ impl<'de> Deserialize<'de> for Settled {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = Document::deserialize(deserializer)?;
         // A settled document names all its salts, so that the model's name adds nothing.
-        Self::new("", document, None, &Salts::new()).map_err(|findings| {
+        Self::new("", document, &Salts::new()).map_err(|findings| {
             let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
             serde::de::Error::custom(findings.join("; "))
         })

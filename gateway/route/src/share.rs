@@ -12,7 +12,7 @@ pub struct Share(u16);
 
 /// What a share is, for those who wrote something else.
 const EXPECTED: &str =
-    "give percent from 0 to 100 with at most two decimals, such as \"2.5%\", or the number 2.5 for the same";
+    "percent from 0 to 100 with at most two decimals, such as \"2.5%\", or the number 2.5 for the same";
 
 impl Share {
     /// Ten-thousandths of a whole.
@@ -100,7 +100,7 @@ struct ShareVisitor;
 
 impl ShareVisitor {
     fn read<E: de::Error>(share: Option<Share>, found: &str) -> Result<Share, E> {
-        share.ok_or_else(|| E::custom(format!("= {}; {EXPECTED}", shown(found))))
+        share.ok_or_else(|| E::custom(format!("= {}; give {EXPECTED}", shown(found))))
     }
 }
 

@@ -4,12 +4,12 @@ mod compile;
 
 use std::sync::Arc;
 
-use pointsman_core::{RequestId, VersionNumber};
+use pointsman_core::{RequestId, VersionNumber, shown};
 
 pub use self::compile::{Standing, Versions};
 use crate::facts::{Facts, Value};
 use crate::hash::Salted;
-use crate::plan::{Assignment, Way};
+use crate::plan::{Assignment, Refusal, Way};
 use crate::share::Share;
 use crate::unit::{UnitKind, UnitSource};
 
@@ -107,10 +107,6 @@ pub(crate) struct Chosen<'a> {
     pub(crate) way: Way,
     pub(crate) assignment: Option<Assignment>,
 }
-
-/// A tester asked for an arm that the split has not, or that does not serve.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoSuchArm;
 
 impl Interval {
     /// From one share to another; nothing where that is empty.
@@ -223,11 +219,15 @@ impl Split {
     }
 
     /// What it says to a request that names no version.
-    pub(crate) fn choose<F: Facts>(&self, facts: &F) -> Result<Chosen<'_>, NoSuchArm> {
+    pub(crate) fn choose<F: Facts>(&self, facts: &F) -> Result<Chosen<'_>, Refusal> {
         if let Some(header) = &self.forced_arm_header
             && let Some(name) = facts.header(header, 0)
         {
-            return self.forced(name);
+            let unknown = || Refusal::UnknownArm {
+                header: header.clone(),
+                name: shown(&String::from_utf8_lossy(name)),
+            };
+            return self.forced(name).ok_or_else(unknown);
         }
         if let Some(rule) = self.rules.iter().find(|rule| rule.matches(facts)) {
             return Ok(self.chosen(rule.arm, Way::Rule, None));
@@ -241,16 +241,14 @@ impl Split {
         Ok(self.chosen(None, Way::Default, None))
     }
 
-    fn forced(&self, name: &[u8]) -> Result<Chosen<'_>, NoSuchArm> {
+    /// The arm that a tester asked for, where the split has it and it serves.
+    fn forced(&self, name: &[u8]) -> Option<Chosen<'_>> {
         if name == pointsman_core::Arm::DEFAULT.as_bytes() {
-            return Ok(self.chosen(None, Way::Forced, None));
+            return Some(self.chosen(None, Way::Forced, None));
         }
-        let arm = self.arms.iter().position(|arm| arm.name.as_bytes() == name).ok_or(NoSuchArm)?;
-        match self.chosen(Some(arm), Way::Forced, None) {
-            // A tester who is given another version than the one asked for is deceived.
-            Chosen { way: Way::Fallback, .. } => Err(NoSuchArm),
-            chosen => Ok(chosen),
-        }
+        let arm = self.arms.iter().position(|arm| arm.name.as_bytes() == name)?;
+        // A tester who is given another version than the one asked for is deceived.
+        Some(self.chosen(Some(arm), Way::Forced, None)).filter(|chosen| chosen.way != Way::Fallback)
     }
 
     /// An arm that does not serve leaves its units to the default, outside of the experiment: they were not drawn for it.

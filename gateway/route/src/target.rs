@@ -16,7 +16,7 @@ pub enum Target {
     Alias(Arc<str>),
 }
 
-const EXPECTED: &str = "give a version's number, such as 3, or an alias, such as \"challenger\"";
+const EXPECTED: &str = "a version's number, such as 3, or an alias, such as \"challenger\"";
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,13 +53,13 @@ impl Visitor<'_> for TargetVisitor {
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Target, E> {
         let number = VersionNumber::new(number);
-        number.map(Target::Number).ok_or_else(|| E::custom(format!("= 0; {EXPECTED}")))
+        number.map(Target::Number).ok_or_else(|| E::custom(format!("= 0; give {EXPECTED}")))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Target, E> {
         match u64::try_from(number) {
             Ok(number) => self.visit_u64(number),
-            Err(_) => Err(E::custom(format!("= {number}; {EXPECTED}"))),
+            Err(_) => Err(E::custom(format!("= {number}; give {EXPECTED}"))),
         }
     }
 
@@ -68,7 +68,7 @@ impl Visitor<'_> for TargetVisitor {
             Ok(VersionSelector::Number(number)) => Ok(Target::Number(number)),
             Ok(VersionSelector::Alias(alias)) => Ok(Target::Alias(alias)),
             Ok(VersionSelector::Default) | Err(_) => {
-                Err(E::custom(format!("= \"{}\"; {EXPECTED}", shown(text))))
+                Err(E::custom(format!("= \"{}\"; give {EXPECTED}", shown(text))))
             }
         }
     }
@@ -86,7 +86,7 @@ mod tests {
         }
         for text in ["0", "-1", "1.5", "\"\"", "\"a b\"", "\"../1\"", "\"007\"", "null", "[]"] {
             let error = read(text).expect_err(text).to_string();
-            assert!(error.contains("give a version's number"), "{text}: {error}");
+            assert!(error.contains("a version's number, such as 3, or an alias"), "{text}: {error}");
         }
     }
 }

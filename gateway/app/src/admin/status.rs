@@ -3,6 +3,7 @@
 use pointsman_control::{ModelStatus, Written};
 use pointsman_core::VersionNumber;
 use pointsman_predict::{ServedModel, Version};
+use pointsman_route::{ArmEntry, ShadowEntry};
 use serde_json::{Value, json};
 
 use crate::control::Control;
@@ -64,9 +65,15 @@ fn model(served: &ServedModel, status: Option<&ModelStatus>) -> Value {
         value["unloaded"] = json!(status.unloaded);
         value["pending"] = json!(status.pending);
         let plan = &status.plan;
+        let current = &plan.plans.current;
+        let document = current.plan.document();
+        let arm = |of: &ArmEntry| json!({"name": of.name, "version": of.version, "weight": of.weight});
+        let shadow = |of: &ShadowEntry| json!({"name": of.name, "version": of.version, "share": of.share});
         value["plan"] = json!({
-            "revision": plan.plans.current.revision,
-            "etag": plan.plans.current.plan.etag(),
+            "revision": current.revision,
+            "etag": current.plan.etag(),
+            "arms": document.arms().map(arm).collect::<Vec<_>>(),
+            "shadows": document.shadows.iter().map(shadow).collect::<Vec<_>>(),
             "lost": plan.lost,
             "undeclared": plan.undeclared,
         });

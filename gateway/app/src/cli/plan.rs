@@ -23,7 +23,7 @@ pub(crate) enum PlanVerb {
     #[command(after_help = "Examples:\n  pointsman plan apply iris plan.toml --dry-run\n  \
         pointsman plan apply iris plan.toml --if-match 1c0f...    only where nobody changed it since")]
     Apply(ApplyPlan),
-    /// Show the plans that there were, the latest last.
+    /// Show the plans that a rollback leads back to, and the one that counts last.
     History(ShowPlan),
     /// Let the plan count again that counted before.
     Rollback(OfModel),

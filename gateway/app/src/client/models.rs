@@ -40,10 +40,26 @@ fn rows(model: &Value) -> Vec<Vec<String>> {
     if let Some(problem) = text("problem") {
         line("PROBLEM", problem);
     }
+    let plan = split(&model["plan"]);
+    if !plan.is_empty() {
+        line("PLAN", plan.join(", "));
+    }
     if model["frozen"] == true {
         line("FROZEN", "nothing changes by itself; `pointsman unfreeze` ends that".into());
     }
     rows
+}
+
+/// How the callers of a model are split, in short.
+fn split(plan: &Value) -> Vec<String> {
+    let said = |of: &Value, share: &str| {
+        format!("{} {} (version {})", cell(&of["name"]), cell(&of[share]), cell(&of["version"]))
+    };
+    let arms = list(&plan["arms"]).iter().map(|arm| said(arm, "weight"));
+    let shadows = list(&plan["shadows"]).iter().map(|shadow| format!("shadow {}", said(shadow, "share")));
+    let lost = list(&plan["lost"]).len();
+    let lost = (lost > 0).then(|| format!("of these {lost} do not serve: `pointsman plan show` says why"));
+    arms.chain(shadows).chain(lost).collect()
 }
 
 /// What is to be known of one version: whose word makes it the default, aliases, reasons.

@@ -2,6 +2,7 @@
 
 use ::http::{HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
+use pointsman_core::shown;
 use pointsman_route::Document;
 use serde_json::Value;
 
@@ -31,12 +32,26 @@ pub(crate) fn plan(verb: &PlanVerb) -> End {
             let is_json = arguments.file.extension().is_some_and(|extension| extension == "json");
             let content_type = if is_json { "application/json" } else { "application/toml" };
             let mut headers = vec![(header::CONTENT_TYPE, content_type.to_owned())];
-            headers.extend(arguments.if_match.iter().map(|tag| (header::IF_MATCH, format!("\"{tag}\""))));
+            if let Some(tag) = &arguments.if_match {
+                let Some(tag) = entity_tag(tag) else {
+                    let line =
+                        format!("--if-match = \"{}\"; give the tag of `pointsman plan show`", shown(tag));
+                    return refused(&line);
+                };
+                headers.push((header::IF_MATCH, tag));
+            }
             let path = format!("/v1/plans/{}", arguments.model);
             let sent = Sent { method: Method::PUT, path, headers, body };
             change("plan", &arguments.model, sent, &arguments.how)
         }
     }
+}
+
+/// A tag as the header has it: in quotes, which people may copy with it or not.
+fn entity_tag(tag: &str) -> Option<String> {
+    let bare = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+    let is_tag = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_tag.then(|| format!("\"{bare}\""))
 }
 
 /// Brings another plan forward and prints what came of it.
@@ -45,10 +60,9 @@ fn change(verb: &str, model: &str, mut sent: Sent, how: &How) -> End {
     if *dry_run {
         sent.path.push_str("?dry_run=true");
     }
-    let operator = operator.clone().or_else(user);
-    sent.headers.extend(operator.map(|name| (HeaderName::from_static(OPERATOR), name)));
     // A name that no header can hold is left out, as elsewhere.
-    sent.headers.retain(|(_, value)| HeaderValue::from_str(value).is_ok());
+    let operator = operator.clone().or_else(user).filter(|name| HeaderValue::from_str(name).is_ok());
+    sent.headers.extend(operator.map(|name| (HeaderName::from_static(OPERATOR), name)));
     match call_with(&client.admin_url, sent) {
         Ok(answer) => print_granted(verb, model, &answer, how),
         Err(error) => failed(&error, client.json),

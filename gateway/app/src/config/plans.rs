@@ -23,7 +23,7 @@ pub(super) fn read(root: &mut Section<'_>) -> BTreeMap<ModelName, Document> {
         root.note_table(&key, &table);
         let document = Document::read(toml::Value::Table(table)).map_err(|finding| vec![finding]);
         let checked = document.and_then(|document| {
-            Settled::new(model.as_str(), document.clone(), None, &Salts::new()).map(|_| document)
+            Settled::new(model.as_str(), document.clone(), &Salts::new()).map(|_| document)
         });
         match checked {
             Ok(document) => {

@@ -45,7 +45,7 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
             match answered {
                 Ok((response, mut answer)) => {
                     answer.answered.written();
-                    Ok(stream_response(response))
+                    Ok(stream_response(response, answer.metadata.pairs()))
                 }
                 Err(error) if errors_end => Err(status(&error)),
                 Err(error) => Ok(stream_error(&error, &id)),

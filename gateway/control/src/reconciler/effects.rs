@@ -11,6 +11,8 @@ use super::{JOURNAL_RETRY, RETIRED_KEPT, Reconciler, Retired, Tracked};
 use crate::action::Action;
 use crate::committed::Committed;
 use crate::event::Load;
+#[cfg(debug_assertions)]
+use crate::fault::Side;
 use crate::grant::Refusal;
 use crate::journal::{Entry, JournalError, What};
 
@@ -201,7 +203,11 @@ impl Reconciler {
     }
 
     fn write(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), Refusal> {
+        #[cfg(debug_assertions)]
+        self.fault.die(Side::Before, entry.what);
         let written = self.journal.commit(committed, entry);
+        #[cfg(debug_assertions)]
+        self.fault.die(Side::After, entry.what);
         // That took its core for some tenths of a millisecond, and requests that came meanwhile wait for it.
         std::thread::yield_now();
         written.map_err(|error| {

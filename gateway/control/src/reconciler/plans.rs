@@ -29,12 +29,6 @@ impl Reconciler {
             return false;
         }
         let Some(tracked) = self.models.get_mut(name).filter(|tracked| tracked.usable) else { return false };
-        let committed = &tracked.model.committed;
-        // What its arms are held against comes first.
-        let serves = committed.default.is_some_and(|default| tracked.model.ready(default).is_some());
-        if committed.wishes.frozen || !serves {
-            return false;
-        }
         let at = SystemTime::now();
         let at_ms = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let declared = plans::declare(&tracked.model, name, u64::try_from(at_ms).unwrap_or(u64::MAX));
@@ -54,13 +48,18 @@ impl Reconciler {
         let lowers = tracked.model.committed.plans.only_lowers(&plans);
         let new = Committed { plans: Arc::new(plans), ..tracked.model.committed.clone() };
         let lines = changes(&tracked.model.committed, &new);
+        let said = match (new.plans.declared.is_some(), lines.is_empty()) {
+            (true, _) => "another plan is declared",
+            (false, false) => "no plan is declared any more",
+            (false, true) => "no plan is declared any more, and the operator's counts",
+        };
         let entry = Entry {
             what: What::Plan,
             model: Some(name.clone()),
             version: None,
             from: None,
             by: "configuration".into(),
-            why: lines.join("; "),
+            why: [&[said.to_owned()], &*lines].concat().join("; "),
             took: None,
             at,
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pointsman_core::{Arm, ModelName, VersionNumber};
+use pointsman_core::{ModelName, VersionNumber};
 use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable};
 use pointsman_route::Plan;
 
@@ -51,7 +51,9 @@ impl Reconciler {
     pub(super) fn publish(&mut self) {
         let published = &mut self.published;
         let before = published.served.len();
-        published.served.retain(|name, _| self.models.contains_key(name));
+        for (name, _) in published.served.extract_if(|name, _| !self.models.contains_key(name)) {
+            self.ground.metrics.set_arms(&name, std::iter::empty());
+        }
         published.statuses.retain(|name, _| self.models.contains_key(name));
         let mut changed = published.served.len() != before;
         for (name, tracked) in &mut self.models {
@@ -61,18 +63,15 @@ impl Reconciler {
             changed = true;
             tracked.compile_plan(name);
             self.metrics.plan_lost(name, tracked.compiled.lost.len());
-            published.served.insert(name.clone(), Arc::new(tracked.served(name)));
+            let served = tracked.served(name);
+            // No request is to be counted under an arm before that is known, nor much later than its plan counts.
+            self.ground.metrics.set_arms(name, served.plan.arms());
+            published.served.insert(name.clone(), Arc::new(served));
             published.statuses.insert(name.clone(), Arc::new(tracked.status(name)));
         }
         if changed {
             published.board.publish(Arc::new(published.statuses.values().cloned().collect()));
             published.generation = published.publisher.publish(published.served.clone());
-            // No new request has an arm any more that is not in the plan.
-            for served in published.served.values() {
-                let arms: BTreeSet<Arm> = served.plan.arms().collect();
-                let keep = |name: &str| arms.iter().any(|arm| arm.name() == name);
-                self.ground.metrics.retain_arms(&served.name, keep);
-            }
         }
     }
 }
@@ -156,7 +155,7 @@ impl Tracked {
         let committed = &self.model.committed;
         let wishes = &committed.wishes;
         let numbers = self.model.found.keys().chain(self.versions.keys()).copied();
-        let numbers: std::collections::BTreeSet<VersionNumber> = numbers.collect();
+        let numbers: BTreeSet<VersionNumber> = numbers.collect();
         ModelStatus {
             name: name.clone(),
             default: committed.default.filter(|version| self.versions.contains_key(version)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_core::{Code, ModelName};
-use pointsman_route::Document;
+use pointsman_route::{Document, SaltUse, Share};
 
 use super::world::{BAD, Content, GOOD, World, version};
 use crate::committed::Committed;
@@ -22,7 +22,7 @@ fn document(weight: &str, number: u64) -> Document {
     Document::from_toml(&text).expect("a document")
 }
 
-fn wish(to: PlanTo, if_match: Option<String>) -> Wish {
+pub(super) fn wish(to: PlanTo, if_match: Option<String>) -> Wish {
     Wish::Plan(PlanWish { model: iris(), to, if_match, at_ms: 7 })
 }
 
@@ -152,14 +152,10 @@ fn a_plan_changes_nothing_else() {
 fn a_declared_plan_counts_until_an_operator_says_otherwise_and_again_when_it_changes() {
     let mut world = two();
     let declare = |world: &mut World, plan: Option<Document>| {
+        let before = plans(world).clone();
         world.model.declared.plan = plan;
         world.settle();
-        match plans::declare(&world.model, &iris(), 9) {
-            Some(Ok(plans)) => world.model.committed.plans = Arc::new(plans),
-            Some(Err(refusal)) => panic!("{refusal}"),
-            None => return false,
-        }
-        true
+        *plans(world) != before
     };
     // The version that it names is loaded for it.
     assert!(declare(&mut world, Some(document("5%", 3))));
@@ -171,6 +167,18 @@ fn a_declared_plan_counts_until_an_operator_says_otherwise_and_again_when_it_cha
     assert!(declare(&mut world, None));
     assert_eq!(plans(&world).current.plan.document(), &Document::default());
     assert!(!declare(&mut world, None));
+    // What is not declared any more takes an operator's word not with it.
+    assert!(declare(&mut world, Some(document("7%", 3))));
+    apply(&mut world, document("1%", 2)).expect("is granted");
+    let before = plans(&world).current.clone();
+    assert!(declare(&mut world, None));
+    assert_eq!(plans(&world).current, before);
+    assert!(!declare(&mut world, None));
+    // A frozen model takes none.
+    world.wish(Wish::Freeze).expect("is granted");
+    assert!(!declare(&mut world, Some(document("8%", 2))));
+    let refused = plans::declare(&world.model, &iris(), 9).expect("it is another");
+    assert!(refused.is_err_and(|refusal| refusal.reason.contains("frozen")));
 }
 
 #[test]
@@ -181,7 +189,8 @@ fn what_is_kept_of_plans_is_bounded() {
     }
     assert_eq!((plans(&world).history.len(), plans(&world).current.revision), (16, 50));
     assert_eq!(plans(&world).salts.len(), 1);
-    let salts = (0..4095).map(|at| (at.to_string(), "old".to_owned()));
+    let old = SaltUse { experiment: "old".into(), anchors: [("a".into(), Share::NONE)].into() };
+    let salts = (0..4095).map(|at| (at.to_string(), old.clone()));
     let mut full = plans(&world).clone();
     full.salts.extend(salts);
     world.model.committed.plans = Arc::new(full);
@@ -189,5 +198,5 @@ fn what_is_kept_of_plans_is_bounded() {
     let text = document("1%", 2).to_json().replace("petals", "sepals");
     let refusal =
         apply(&mut world, Document::from_json(&text).expect("a document")).expect_err("one too many");
-    assert!(refusal.reason.contains("have used 4096 salts"), "{refusal}");
+    assert!(refusal.reason.contains("have had 4096 arms"), "{refusal}");
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Datatype, Dim, Signature, TensorSpec, VersionNumber};
+use pointsman_core::{Datatype, Dim, ModelName, Signature, TensorSpec, VersionNumber};
 use pointsman_registry::{Card, FolderState, Stamp};
 
 use crate::action::{Action, May, next_action};
 use crate::grant::{Grant, Refusal, grant};
 use crate::loader::Gate;
 use crate::model::{Declared, Failure, Found, Model, Ready};
+use crate::plans;
 use crate::target::{Target, target};
 use crate::wish::Wish;
 
@@ -70,7 +71,8 @@ impl World {
 
     pub(super) fn card(&mut self, card: &str) {
         let card = Card::parse("model.toml", card.as_bytes()).expect("a good card");
-        self.model.declared = Declared { card, ..Declared::default() };
+        let plan = self.model.declared.plan.take();
+        self.model.declared = Declared { card, plan, ..Declared::default() };
     }
 
     /// Writes a version's folder.
@@ -106,13 +108,21 @@ impl World {
     /// Takes steps until there is nothing to do but wait.
     pub(super) fn converge(&mut self) {
         for _ in 0..STEPS_MAX {
-            let action = self.next();
-            if matches!(action, Action::Wait(_)) {
-                return;
+            match self.next() {
+                Action::Wait(_) if self.declare() => {}
+                Action::Wait(_) => return,
+                action => self.act(action),
             }
-            self.act(action);
         }
         panic!("it goes round in circles: {:?}", &self.done[self.done.len() - 10..]);
+    }
+
+    /// Takes a declared plan over, where one can be; says whether it was.
+    fn declare(&mut self) -> bool {
+        let model = ModelName::new("iris").expect("a name");
+        let Some(Ok(plans)) = plans::declare(&self.model, &model, 9) else { return false };
+        self.model.committed.plans = Arc::new(plans);
+        true
     }
 
     fn act(&mut self, action: Action) {

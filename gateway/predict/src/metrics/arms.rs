@@ -1,6 +1,6 @@
 //! What is counted of arms. Their names come from plans alone, and their series go when the plan has them no more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -42,8 +42,16 @@ struct ArmLabels {
 #[derive(Debug, Default)]
 pub(super) struct ArmFamily {
     requests: Family<ArmLabels, Counter>,
-    /// Those of named arms.
-    known: Mutex<HashSet<ArmLabels>>,
+    /// Those of named arms, by model.
+    named: Mutex<HashMap<Arc<str>, NamedArms>>,
+}
+
+/// The named arms of a model.
+#[derive(Debug, Default)]
+struct NamedArms {
+    /// Those of its plan: no others get series.
+    arms: BTreeSet<Arc<str>>,
+    series: HashSet<ArmLabels>,
 }
 
 /// Those of the two arms that every version has, looked up once.
@@ -80,16 +88,20 @@ impl ArmFamily {
         ArmCounters { default: of(Arm::DEFAULT), direct: of(Arm::DIRECT) }
     }
 
-    /// Counts a request of a named arm.
+    /// Counts a request of a named arm. One whose arm has left the plan meanwhile would bring its series back, and is not
+    /// counted here any more.
     pub(super) fn count(&self, model: &Arc<str>, version: &Arc<str>, arm: &Arc<str>, result: ArmResult) {
         let labels = labels(model, version, arm, result);
         if let Some(counter) = self.requests.get(&labels) {
             counter.inc();
             return;
         }
-        let mut known = self.known.lock();
-        self.requests.get_or_create(&labels).inc();
-        known.insert(labels);
+        let mut named = self.named.lock();
+        if let Some(NamedArms { series, .. }) = named.get_mut(model).filter(|named| named.arms.contains(arm))
+        {
+            self.requests.get_or_create(&labels).inc();
+            series.insert(labels);
+        }
     }
 
     /// Takes the series of a version away.
@@ -99,16 +111,23 @@ impl ArmFamily {
                 self.requests.remove(&labels(model, version, &arm.into(), result));
             }
         }
-        self.take_out(|labels| labels.model == *model && labels.version == *version);
+        if let Some(named) = self.named.lock().get_mut(model) {
+            self.take_out(&mut named.series, |labels| labels.version == *version);
+        }
     }
 
-    /// Takes the series of a model's named arms away that are not to be kept.
-    pub(super) fn retain(&self, model: &str, keep: impl Fn(&str) -> bool) {
-        self.take_out(|labels| &*labels.model == model && !keep(&labels.arm));
+    /// Lets a model have these named arms from here on, and takes the series of others away.
+    pub(super) fn set(&self, model: &str, arms: BTreeSet<Arc<str>>) {
+        let mut named = self.named.lock();
+        let mut series = named.remove(model).map(|before| before.series).unwrap_or_default();
+        self.take_out(&mut series, |labels| !arms.contains(&labels.arm));
+        if !arms.is_empty() {
+            named.insert(model.into(), NamedArms { arms, series });
+        }
     }
 
-    fn take_out(&self, goes: impl Fn(&ArmLabels) -> bool) {
-        for labels in self.known.lock().extract_if(|labels| goes(labels)) {
+    fn take_out(&self, series: &mut HashSet<ArmLabels>, goes: impl Fn(&ArmLabels) -> bool) {
+        for labels in series.extract_if(|labels| goes(labels)) {
             self.requests.remove(&labels);
         }
     }
@@ -129,12 +148,15 @@ mod tests {
         let [model, other, version]: [Arc<str>; 3] = ["m", "n", "1"].map(Into::into);
         let fixed = family.counters(&model, &version);
         fixed.count(&Arm::Direct, ArmResult::Ok);
-        for arm in 0..100 {
-            let arm: Arc<str> = format!("a{arm}").into();
-            family.count(&model, &version, &arm, ArmResult::Ok);
-            family.count(&model, &version, &arm, ArmResult::Ok);
-            family.count(&other, &version, &arm, ArmResult::Failed);
-            family.retain("m", |name| name == &*arm);
+        let names: Vec<Arc<str>> = (0..100).map(|arm| format!("a{arm}").into()).collect();
+        family.set("n", names.iter().cloned().collect());
+        for arm in &names {
+            family.set("m", [arm.clone()].into());
+            family.count(&model, &version, arm, ArmResult::Ok);
+            family.count(&model, &version, arm, ArmResult::Ok);
+            family.count(&other, &version, arm, ArmResult::Failed);
+            // Requests of arms that left are answered a little later.
+            names.iter().for_each(|arm| family.count(&model, &version, arm, ArmResult::Failed));
         }
         let text = || {
             let mut text = String::new();
@@ -145,11 +167,15 @@ mod tests {
             |of: &str| text().lines().filter(|line| line.contains(of)).map(str::to_owned).collect::<Vec<_>>();
         let arms: Vec<String> =
             series("model=\"m\"").into_iter().filter(|line| line.contains("arm=\"a")).collect();
-        assert_eq!(arms.len(), 1, "{arms:?}");
-        assert!(arms[0].contains("arm=\"a99\",result=\"ok\"") && arms[0].ends_with(" 2"), "{arms:?}");
+        assert_eq!(arms.len(), 2, "{arms:?}");
+        assert!(arms.iter().all(|line| line.contains("arm=\"a99\"")), "{arms:?}");
+        assert!(arms.iter().any(|line| line.contains("result=\"ok\"") && line.ends_with(" 2")), "{arms:?}");
         assert!(series("arm=\"direct\",result=\"ok\"")[0].ends_with(" 1"));
         assert_eq!(series("model=\"n\"").len(), 100);
         family.forget(&model, &version);
         assert!(series("model=\"m\"").is_empty());
+        family.set("n", BTreeSet::new());
+        names.iter().for_each(|arm| family.count(&other, &version, arm, ArmResult::Ok));
+        assert!(series("model=\"n\"").is_empty());
     }
 }

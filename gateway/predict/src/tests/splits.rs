@@ -45,13 +45,14 @@ fn version(number: u64) -> VersionNumber {
 /// Version 2 is the default, and 3 has an arm.
 fn split(rig: &Rig, plan: &str) -> ServedModel {
     let document = Document::from_toml(plan).unwrap();
-    let settled = Settled::new("m", document, None, &Salts::new()).unwrap();
+    let settled = Settled::new("m", document, &Salts::new()).unwrap();
     let versions = Versions { aliases: &BTreeMap::new(), standing: &|_| Standing::Warm };
     let split = Split::compile(&settled, &versions).unwrap();
     let next = start(version(3), &rig.script, 4, 1, rig.predictor.metrics());
     let mut served = served(rig.version());
     served.versions.insert(version(3), next);
     served.plan = Plan { split: Some(Arc::new(split)), ..served.plan };
+    rig.predictor.metrics().set_arms(&served.name, served.plan.arms());
     served
 }
 

@@ -2,28 +2,33 @@
 
 use crate::document::{ArmEntry, Experiment};
 use crate::finding::Findings;
+use crate::settled::SaltUse;
 use crate::share::Share;
 
-/// Gives every arm an anchor, and reports arms that overlap.
+/// Gives every arm an anchor, the one that `known` says or a new one, and reports arms that overlap.
 pub(super) fn settle(
     key: &str,
     experiment: &mut Experiment,
-    before: Option<&Experiment>,
+    known: Option<&SaltUse>,
     findings: &mut Findings,
 ) {
     let arms = &mut experiment.arms;
     for arm in arms.iter_mut().filter(|arm| arm.anchor.is_none()) {
-        let known = before.and_then(|before| before.arms.iter().find(|known| known.name == arm.name));
-        arm.anchor = known.and_then(|known| known.anchor);
+        arm.anchor = known.and_then(|known| known.anchors.get(&arm.name)).copied();
     }
     if arms.iter().all(|arm| arm.anchor.is_none()) {
         spread(arms);
     }
+    let is_away = |name: &String| arms.iter().all(|arm| arm.name != *name);
+    let known = known.iter().flat_map(|known| &known.anchors);
+    let away: Vec<Share> = known.filter(|(name, _)| is_away(name)).map(|(_, anchor)| *anchor).collect();
     for at in 0..arms.len() {
         if arms[at].anchor.is_some() {
             continue;
         }
-        let Some(anchor) = place(arms, arms[at].weight) else {
+        // Room for those that may return, where it can be.
+        let anchor = place(arms, &away, arms[at].weight).or_else(|| place(arms, &[], arms[at].weight));
+        let Some(anchor) = anchor else {
             let what = format!("= {}, and no gap between the other arms is as wide", arms[at].weight);
             findings.report(
                 &format!("{key}.arms[{at}].weight"),
@@ -59,9 +64,10 @@ fn spread(arms: &mut [ArmEntry]) {
 }
 
 /// An anchor for an arm of that weight beside those that have one: the middle of the widest gap, so that the arm before
-/// it can grow as well, or as near to it as the weight allows.
-fn place(arms: &[ArmEntry], weight: Share) -> Option<u16> {
-    let mut taken: Vec<(u16, u16)> = arms.iter().filter_map(interval).collect();
+/// it can grow as well, or as near to it as the weight allows. No gap goes over the anchors of arms that are `away`.
+fn place(arms: &[ArmEntry], away: &[Share], weight: Share) -> Option<u16> {
+    let away = away.iter().map(|anchor| (anchor.ten_thousandths(), anchor.ten_thousandths()));
+    let mut taken: Vec<(u16, u16)> = arms.iter().filter_map(interval).chain(away).collect();
     taken.sort_unstable();
     let mut end = 0;
     let mut widest = (0, 0);
@@ -101,8 +107,8 @@ fn overlaps(key: &str, arms: &[ArmEntry], findings: &mut Findings) {
                 arms[second].name,
                 Share::new(start).unwrap_or_default()
             );
-            let remedy =
-                "lower it: an arm has room up to the next anchor, or give anchors with a new salt_version";
+            let remedy = "lower it: an arm has room up to the next anchor, which an arm keeps also while it is away; or give an \
+                 anchor, which moves units";
             findings.report(&format!("{key}.arms[{first}].weight"), what, remedy);
         }
     }

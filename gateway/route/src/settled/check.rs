@@ -175,7 +175,7 @@ impl Checks {
     /// Of a document in which every salt is said: none serves two experiments, layers or shadows.
     pub(super) fn salts(&mut self, document: &Document, used: &Salts) {
         let mut known: BTreeMap<&str, &str> =
-            used.iter().map(|(salt, name)| (salt.as_str(), name.as_str())).collect();
+            used.iter().map(|(salt, used)| (salt.as_str(), used.experiment.as_str())).collect();
         for (key, experiment) in document.experiments() {
             self.own_salt(&key, experiment.salt.as_deref(), &experiment.name, &mut known);
         }

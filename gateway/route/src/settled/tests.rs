@@ -13,7 +13,7 @@ fn document(text: &str) -> Document {
 }
 
 fn settle(text: &str) -> Result<Settled, Vec<Finding>> {
-    Settled::new("iris", document(text), None, &Salts::new())
+    Settled::new("iris", document(text), &Salts::new())
 }
 
 /// The findings of a document, in lines.
@@ -42,6 +42,13 @@ fn anchors(settled: &Settled) -> Vec<String> {
         .collect()
 }
 
+/// The salts that there were after these.
+fn used(settled: &[&Settled]) -> Salts {
+    let mut used = Salts::new();
+    settled.iter().for_each(|settled| settled.use_salts(&mut used));
+    used
+}
+
 #[test]
 fn a_settled_document_leaves_nothing_to_defaults() {
     let text = experiment(&[("a", "1%", ""), ("b", "3%", "")]) + "units = [\"header:X-User\"]\n";
@@ -65,20 +72,21 @@ weight = "3%"
 anchor = "25%"
 "#;
     assert_eq!(settled.document().to_toml(), expected);
-    let again = Settled::new("other", settled.document().clone(), None, &Salts::new()).expect("good");
+    let again = Settled::new("other", settled.document().clone(), &Salts::new()).expect("good");
     assert_eq!((again.etag(), &again), (settled.etag(), &settled));
     assert_eq!(serde_json::from_str::<Settled>(&settled.document().to_json()).ok(), Some(settled.clone()));
     assert_eq!(settled.etag().len(), 32);
     assert_ne!(settled.etag(), Settled::default().etag());
-    assert_eq!(settled.salts(), [("iris/e/1".to_owned(), "e".to_owned())].into());
+    let anchors = [("a".to_owned(), Share::NONE), ("b".to_owned(), Share::new(2500).expect("25%"))].into();
+    let expected = SaltUse { experiment: "e".into(), anchors };
+    assert_eq!(used(&[&settled]), [("iris/e/1".to_owned(), expected)].into());
 }
 
 #[test]
 fn arms_keep_their_anchors_and_new_ones_come_into_gaps() {
     let first = settle(&experiment(&[("a", "1%", "")])).expect("good");
     assert_eq!(anchors(&first), ["0%"]);
-    let next =
-        |text: &str, before: &Settled| Settled::new("iris", document(text), Some(before), &Salts::new());
+    let next = |text: &str, before: &Settled| Settled::new("iris", document(text), &used(&[before]));
     let ramped = next(&experiment(&[("a", "25%", "")]), &first).expect("good");
     let two = next(&experiment(&[("b", "10%", ""), ("a", "25%", "")]), &ramped).expect("good");
     assert_eq!(anchors(&two), ["62.5%", "0%"]);
@@ -100,6 +108,35 @@ fn arms_keep_their_anchors_and_new_ones_come_into_gaps() {
     assert_eq!(anchors(&settle(&full).expect("good")), ["0%", "60%", "40%"]);
     let past = experiment(&[("a", "40%", "0%"), ("b", "40%", "55%"), ("c", "20%", "")]);
     assert!(refused(&past).contains("key experiment.arms[2].weight = 20%, and no gap"), "{}", refused(&past));
+}
+
+#[test]
+fn an_arm_that_returns_begins_where_it_did() {
+    let both = settle(&experiment(&[("a", "5%", ""), ("b", "5%", "")])).expect("good");
+    assert_eq!(anchors(&both), ["0%", "50%"]);
+    let next = |arms: &[(&str, &str, &str)], before: &[&Settled]| {
+        let settled = Settled::new("iris", document(&experiment(arms)), &used(before));
+        settled.map(|settled| anchors(&settled)).map_err(|findings| findings[0].to_string())
+    };
+    // Over a plan without it, and over an empty one.
+    let alone = settle(&experiment(&[("a", "10%", "0%")])).expect("good");
+    let empty = Settled::default();
+    for between in [&alone, &empty] {
+        let back = next(&[("a", "10%", ""), ("b", "7%", "")], &[&both, between]);
+        assert_eq!(back, Ok(vec!["0%".into(), "50%".into()]));
+    }
+    // What is new leaves it its place where there is another, and else has it: then it is told so.
+    let beside = next(&[("a", "10%", ""), ("c", "10%", "")], &[&both, &alone]);
+    assert_eq!(beside, Ok(vec!["0%".into(), "75%".into()]));
+    let wide = next(&[("a", "10%", ""), ("c", "60%", "")], &[&both, &alone]);
+    assert_eq!(wide, Ok(vec!["0%".into(), "40%".into()]));
+    let over = [("a", "10%", "0%"), ("c", "60%", "40%"), ("b", "5%", "")];
+    let refused = next(&over, &[&both, &alone]).expect_err("its place is taken");
+    assert!(refused.contains("arms[1].weight = 60%, and reaches into arm \"b\""), "{refused}");
+    // One that was moved returns to where it was last.
+    let moved = settle(&experiment(&[("a", "5%", "0%"), ("b", "5%", "80%")])).expect("good");
+    let back = next(&[("a", "5%", ""), ("b", "5%", "")], &[&both, &moved, &alone]);
+    assert_eq!(back, Ok(vec!["0%".into(), "80%".into()]));
 }
 
 proptest! {
@@ -181,15 +218,16 @@ fn salts_of_others_are_refused() {
         ),
         "{text}"
     );
-    let used: Salts = [("iris/e/1".to_owned(), "old".to_owned())].into();
+    let of = |experiment: &str| SaltUse { experiment: experiment.into(), ..SaltUse::default() };
+    let used: Salts = [("iris/e/1".to_owned(), of("old"))].into();
     let plan = experiment(&[("a", "1%", "")]);
-    let findings = Settled::new("iris", document(&plan), None, &used).expect_err("a salt of old");
+    let findings = Settled::new("iris", document(&plan), &used).expect_err("a salt of old");
     assert!(
         findings[0].to_string().contains("\"iris/e/1\", which is or was that of \"old\""),
         "{findings:?}"
     );
-    let own: Salts = [("iris/e/1".to_owned(), "e".to_owned())].into();
-    assert!(Settled::new("iris", document(&plan), None, &own).is_ok());
+    let own: Salts = [("iris/e/1".to_owned(), of("e"))].into();
+    assert!(Settled::new("iris", document(&plan), &own).is_ok());
     let shadow = "{ name = \"NAME\", version = 1, share = 1, salt = \"s\" }";
     let shadows = format!("shadows = [{}, {}]", shadow.replace("NAME", "x"), shadow.replace("NAME", "y"));
     assert!(refused(&shadows).contains("key shadows[1].salt = \"s\""));
@@ -355,7 +393,7 @@ proptest! {
         for document in [Document::from_toml(&text), Document::from_json(&text)].into_iter().flatten() {
             prop_assert_eq!(Document::from_toml(&document.to_toml()), Ok(document.clone()));
             prop_assert_eq!(Document::from_json(&document.to_json()), Ok(document.clone()));
-            let _ = Settled::new("m", document, None, &Salts::new());
+            let _ = Settled::new("m", document, &Salts::new());
         }
     }
 }

@@ -70,7 +70,7 @@ fn standing(number: VersionNumber) -> Standing {
 
 fn settled(text: &str) -> Settled {
     let document = Document::from_toml(text).unwrap_or_else(|finding| panic!("{finding}"));
-    Settled::new("iris", document, None, &Salts::new()).unwrap_or_else(|findings| panic!("{findings:?}"))
+    Settled::new("iris", document, &Salts::new()).unwrap_or_else(|findings| panic!("{findings:?}"))
 }
 
 /// A plan whose default is version 1.
@@ -233,6 +233,10 @@ fn a_split_by_headers_needs_no_body() {
     assert_eq!(request.body_asked.get(), 0);
 }
 
+fn unknown_arm(name: &str) -> Refusal {
+    Refusal::UnknownArm { header: "x-arm".into(), name: name.into() }
+}
+
 #[test]
 fn an_arm_is_forced_only_where_the_plan_allows_it() {
     let forced = |name: &str| Request {
@@ -248,7 +252,7 @@ fn an_arm_is_forced_only_where_the_plan_allows_it() {
         assert_eq!(pick.assignment, None);
     }
     for name in ["", "direct", "Third", "no"] {
-        assert_eq!(open.pick(&VersionSelector::Default, &forced(name)), Err(Refusal::UnknownArm), "{name:?}");
+        assert_eq!(open.pick(&VersionSelector::Default, &forced(name)), Err(unknown_arm(name)));
     }
     assert_eq!(pick(&open, &user("user-1")).way, Way::Experiment);
     // Who names a version gets it, whatever the header says.
@@ -422,7 +426,7 @@ fn an_arm_that_is_gone_cannot_be_forced() {
     let (split, _) = Split::of_what_serves(&settled(text), &versions);
     let plan = Plan { default: Some(version(1)), split: Some(Arc::new(split)), ..Plan::default() };
     let request = Request { headers: vec![("x-arm", "a".into())], ..Request::default() };
-    assert_eq!(plan.pick(&VersionSelector::Default, &request), Err(Refusal::UnknownArm));
+    assert_eq!(plan.pick(&VersionSelector::Default, &request), Err(unknown_arm("a")));
 }
 
 #[test]

@@ -42,9 +42,15 @@ pub fn stream_error(error: &PredictError, id: &str) -> ModelStreamInferResponse 
 }
 
 /// The response that carries an answer on a stream. Every request has exactly one, so it is also
-/// marked as the final one, and `triton_enable_empty_final_response` asks for nothing more.
+/// marked as the final one, and `triton_enable_empty_final_response` asks for nothing more. What a call of its own would
+/// have as `metadata` are its parameters.
 #[must_use]
-pub fn stream_response(response: ModelInferResponse) -> ModelStreamInferResponse {
+pub fn stream_response(
+    mut response: ModelInferResponse,
+    metadata: impl Iterator<Item = (&'static str, String)>,
+) -> ModelStreamInferResponse {
+    let text = |text| InferParameter { parameter_choice: Some(ParameterChoice::StringParam(text)) };
+    response.parameters.extend(metadata.map(|(name, value)| (name.to_owned(), text(value))));
     let infer_response = Some(marked_final(response));
     ModelStreamInferResponse { error_message: String::new(), infer_response }
 }
@@ -101,10 +107,13 @@ mod tests {
         let code = inner.parameters["pointsman-code"].parameter_choice.clone();
         assert_eq!(code, Some(ParameterChoice::StringParam("NOT_FOUND".into())));
 
-        let response = stream_response(ModelInferResponse::default());
+        let metadata = [("pointsman-arm", "next".to_owned())];
+        let response = stream_response(ModelInferResponse::default(), metadata.into_iter());
         assert_eq!(response.error_message, "");
         let parameters = response.infer_response.expect("set").parameters;
         let last = parameters["triton_final_response"].parameter_choice.clone();
         assert_eq!(last, Some(ParameterChoice::BoolParam(true)));
+        let arm = parameters["pointsman-arm"].parameter_choice.clone();
+        assert_eq!(arm, Some(ParameterChoice::StringParam("next".into())));
     }
 }
