@@ -27,11 +27,12 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Libraries that one crate alone may know.
-const KEPT_IN: [(&str, &str); 8] = [
+const KEPT_IN: [(&str, &str); 9] = [
     ("ort", "engine"),
     ("ort-sys", "engine"),
     ("tract-onnx", "engine"),
     ("libloading", "engine"),
+    ("xxhash-rust", "route"),
     ("arc-swap", "predict"),
     ("notify", "registry"),
     ("procfs", "control"),

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use pointsman_core::{PredictError, PredictRequest, Prediction, RequestId, StageTimes, VersionSelector};
 use pointsman_predict::{Driver, Outcome, Permit, Pinned, Protocol};
+use pointsman_route::Pick;
 
+use crate::facts::RequestFacts;
 use crate::gateway::Gateway;
 use crate::telemetry::RequestSpan;
 
@@ -24,6 +26,8 @@ pub(crate) struct Received {
     outcome: Outcome,
     span: Option<RequestSpan>,
     client_id: Option<String>,
+    /// How the version was chosen, once it is.
+    pick: Option<Pick>,
     driver: Driver,
 }
 
@@ -44,7 +48,16 @@ impl Received {
     ) -> Self {
         let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
-        Self { gateway: gateway.clone(), id, protocol, outcome, span, client_id: None, driver: Driver::Task }
+        Self {
+            gateway: gateway.clone(),
+            id,
+            protocol,
+            outcome,
+            span,
+            client_id: None,
+            pick: None,
+            driver: Driver::Task,
+        }
     }
 
     /// The request is one of a stream, which is polled as its client reads.
@@ -95,6 +108,8 @@ impl Received {
                 client_id = self.client_id.as_deref().unwrap_or_default(),
                 model = version.map_or("", |spec| spec.model.as_str()),
                 version = version.map(|spec| spec.number.get()),
+                arm = version.map(|_| self.outcome.arm().name()),
+                experiment = experiment(self.pick.as_ref()),
                 protocol = self.protocol.name(),
                 code = error.code().name(),
                 decode_us = micros(self.outcome.decode()),
@@ -103,7 +118,8 @@ impl Received {
             );
         }
         if let Some(span) = &mut self.span {
-            span.failed(error, version);
+            let reached = version.map(|version| (version, self.outcome.arm()));
+            span.failed(error, reached);
         }
         self.outcome.failed(error.code());
     }
@@ -145,18 +161,30 @@ impl Exchange {
     ///
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::enter`].
-    pub(crate) fn enter(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
-        let Self { request: Received { gateway, outcome, .. }, permit } = self;
-        gateway.predictor.enter(model, version, permit, outcome)
+    pub(crate) fn enter(
+        &mut self,
+        model: &str,
+        version: &VersionSelector,
+        headers: &HeaderMap,
+    ) -> Result<Pinned, PredictError> {
+        let Self { request: Received { gateway, id, outcome, .. }, permit } = self;
+        let facts = RequestFacts { headers, id: *id, request: None };
+        gateway.predictor.enter(model, version, &facts, permit, outcome)
     }
 
     /// Picks the version that the request is for, by which it is decoded and run.
     ///
     /// # Errors
     /// Those of [`pointsman_predict::Predictor::pin`].
-    pub(crate) fn pin(&mut self, model: &str, version: &VersionSelector) -> Result<Pinned, PredictError> {
-        let Received { gateway, outcome, .. } = &mut self.request;
-        gateway.predictor.pin(model, version, outcome)
+    pub(crate) fn pin(
+        &mut self,
+        model: &str,
+        version: &VersionSelector,
+        headers: &HeaderMap,
+    ) -> Result<Pinned, PredictError> {
+        let Received { gateway, id, outcome, .. } = &mut self.request;
+        let facts = RequestFacts { headers, id: *id, request: None };
+        gateway.predictor.pin(model, version, &facts, outcome)
     }
 
     /// Predicts, `decode` being the time that it took to read the request.
@@ -166,10 +194,11 @@ impl Exchange {
     pub(crate) async fn predict(
         &mut self,
         pinned: Pinned,
+        headers: &HeaderMap,
         request: PredictRequest,
         decode: Duration,
     ) -> Result<Prediction, PredictError> {
-        let Received { gateway, outcome, span, client_id, driver, .. } = &mut self.request;
+        let Received { gateway, id, outcome, span, client_id, pick, driver, .. } = &mut self.request;
         outcome.decoded(decode);
         if let Some(span) = span {
             span.decoded(decode);
@@ -177,19 +206,34 @@ impl Exchange {
         if gateway.log_requests {
             client_id.clone_from(&request.client_id);
         }
-        gateway.predictor.predict(pinned, request, *driver, outcome).await
+        let facts = RequestFacts { headers, id: *id, request: Some(&request) };
+        let chosen = gateway.predictor.choose(pinned, &facts, outcome)?;
+        if gateway.log_requests || span.is_some() {
+            *pick = Some(chosen.pick().clone());
+        }
+        gateway.predictor.predict(chosen, request, *driver, outcome).await
     }
 
     /// The answer is encoded; what is left is to write it.
     #[must_use]
     pub(crate) fn answered(self, prediction: &Prediction, encode: Duration) -> Answered {
-        Answered { exchange: self, arm: prediction.arm, times: prediction.times, encode }
+        Answered { exchange: self, times: prediction.times, encode }
     }
 
     /// The answer is an error.
     pub(crate) fn failed(self, error: &PredictError) {
         self.request.failed(error);
     }
+}
+
+/// The experiment in which a request's unit was drawn.
+fn experiment(pick: Option<&Pick>) -> Option<&str> {
+    Some(&*pick?.assignment.as_ref()?.experiment)
+}
+
+/// What its unit is.
+fn unit_kind(pick: Option<&Pick>) -> Option<&'static str> {
+    Some(pick?.assignment.as_ref()?.unit_kind.name())
 }
 
 fn micros(time: Duration) -> u64 {
@@ -200,7 +244,6 @@ fn micros(time: Duration) -> u64 {
 /// connection, and as cancelled where the client goes away before.
 pub(crate) struct Answered {
     exchange: Exchange,
-    arm: &'static str,
     times: StageTimes,
     encode: Duration,
 }
@@ -208,7 +251,7 @@ pub(crate) struct Answered {
 impl Answered {
     /// The last byte is on its way.
     pub(crate) fn written(&mut self) {
-        let Self { exchange: Exchange { request, .. }, arm, times, encode } = self;
+        let Self { exchange: Exchange { request, .. }, times, encode } = self;
         let Some(version) = request.outcome.version().filter(|_| !request.outcome.is_finished()) else {
             return;
         };
@@ -220,7 +263,10 @@ impl Answered {
                 client_id = request.client_id.as_deref().unwrap_or_default(),
                 model = %spec.model,
                 version = spec.number.get(),
-                arm,
+                arm = request.outcome.arm().name(),
+                way = request.pick.as_ref().map(|pick| pick.way.name()),
+                experiment = experiment(request.pick.as_ref()),
+                unit_kind = unit_kind(request.pick.as_ref()),
                 protocol = request.protocol.name(),
                 code = "OK",
                 cached = times.cached,
@@ -233,7 +279,8 @@ impl Answered {
             );
         }
         if let Some(span) = &mut request.span {
-            span.answered(spec, arm, times, *encode);
+            let experiment = experiment(request.pick.as_ref());
+            span.answered((spec, request.outcome.arm()), experiment, times, *encode);
         }
         request.outcome.ok(times, *encode);
     }

@@ -76,7 +76,7 @@ impl Gateway {
     /// [`PredictError`] where the model or version is unknown or does not serve.
     pub(crate) fn model(&self, model: &str, version: &VersionSelector) -> Result<ModelView, PredictError> {
         let snapshot = self.predictor.snapshots().pin();
-        let (_, version) = snapshot.pick(model, version)?;
+        let version = snapshot.find(model, version)?;
         let spec = version.spec();
         let served = snapshot.models.get(model);
         Ok(ModelView {

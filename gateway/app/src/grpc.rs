@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pointsman_control::Wish;
-use pointsman_core::{PredictError, Prediction, RequestId, VersionSelector};
+use pointsman_core::{Arm, PredictError, Prediction, RequestId, VersionSelector};
 use pointsman_wire::grpc::proto::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
@@ -103,14 +103,15 @@ impl Inference {
         &self,
         mut exchange: Exchange,
         message: ModelInferRequest,
-        timeout: Option<Duration>,
+        metadata: &MetadataMap,
     ) -> Result<(ModelInferResponse, Answer), PredictError> {
-        match self.predict(message, &mut exchange, timeout).await {
+        match self.predict(message, &mut exchange, metadata).await {
             Ok((response, prediction, encode)) => {
                 let metadata = Metadata {
                     id: exchange.id().to_string(),
                     version: prediction.version.get(),
-                    arm: prediction.arm,
+                    arm: prediction.arm.clone(),
+                    experiment: prediction.experiment.clone(),
                     trace: exchange.trace_response(),
                 };
                 Ok((response, Answer { metadata, answered: exchange.answered(&prediction, encode) }))
@@ -126,17 +127,17 @@ impl Inference {
         &self,
         message: ModelInferRequest,
         exchange: &mut Exchange,
-        timeout: Option<Duration>,
+        metadata: &MetadataMap,
     ) -> Result<(ModelInferResponse, Prediction, Duration), PredictError> {
         let decode_from = Instant::now();
         exchange.permit().grow(message.encoded_len())?;
         let version = wire::parse_version(&message.model_version)?;
-        let pinned = exchange.enter(&message.model_name, &version)?;
+        let pinned = exchange.enter(&message.model_name, &version, metadata.as_ref())?;
         let InferCall { mut request, form, timeout: asked, .. } =
             wire::decode_infer(message, exchange.id(), &self.gateway.limits)?;
-        let timeout = [timeout, asked].into_iter().flatten().min();
+        let timeout = [timeout(metadata), asked].into_iter().flatten().min();
         request.deadline = timeout.and_then(|timeout| exchange.received_at().checked_add(timeout));
-        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
+        let prediction = exchange.predict(pinned, metadata.as_ref(), request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let response = wire::encode_infer(&prediction, &form)?;
         Ok((response, prediction, encode_from.elapsed()))
@@ -157,8 +158,8 @@ impl Inference {
 }
 
 /// How long the caller waits, by the call's metadata.
-fn timeout<T>(request: &Request<T>) -> Option<Duration> {
-    wire::parse_timeout(request.metadata().get("grpc-timeout")?.to_str().ok()?)
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    wire::parse_timeout(metadata.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// What belongs to an answer beside its message.
@@ -171,13 +172,17 @@ struct Answer {
 struct Metadata {
     id: String,
     version: u64,
-    arm: &'static str,
+    arm: Arm,
+    experiment: Option<Arc<str>>,
     trace: Option<String>,
 }
 
 impl Metadata {
     fn write(self, metadata: &mut MetadataMap) {
-        metadata.insert("pointsman-arm", MetadataValue::from_static(self.arm));
+        insert(metadata, "pointsman-arm", self.arm.to_string());
+        if let Some(experiment) = self.experiment {
+            insert(metadata, "pointsman-experiment", experiment.to_string());
+        }
         metadata.insert("pointsman-version", MetadataValue::from(self.version));
         insert(metadata, REQUEST_ID, self.id);
         if let Some(trace) = self.trace {
@@ -261,14 +266,12 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
-        let timeout = timeout(&request);
-        let admitted = request.extensions().get::<Admitted>().and_then(Admitted::take);
+        let (metadata, extensions, message) = request.into_parts();
+        let admitted = extensions.get::<Admitted>().and_then(Admitted::take);
         // Whoever leads calls here has admitted them.
         let exchange = admitted.ok_or_else(|| wire::status(&PredictError::ShuttingDown))?;
-        let (response, answer) = self
-            .infer(exchange, request.into_inner(), timeout)
-            .await
-            .map_err(|error| wire::status(&error))?;
+        let (response, answer) =
+            self.infer(exchange, message, &metadata).await.map_err(|error| wire::status(&error))?;
         let mut response = Response::new(response);
         answer.metadata.write(response.metadata_mut());
         response.extensions_mut().insert(UnderWay(Arc::new(Mutex::new(Some(answer.answered)))));

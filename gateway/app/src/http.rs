@@ -138,7 +138,7 @@ impl Http {
                 model: target.model.clone(),
                 version: target.version.clone(),
             };
-            let version = model.plan.pick(&target.version).map_err(|_| asked())?.version;
+            let version = model.plan.named(&target.version).map_err(|_| asked())?;
             versions.retain(|entry| entry.version == Some(version));
             if versions.is_empty() {
                 return Err(asked());

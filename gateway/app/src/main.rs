@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod engines;
 mod exchange;
+mod facts;
 mod files;
 mod findings;
 mod gateway;

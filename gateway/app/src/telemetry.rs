@@ -10,7 +10,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::{PredictError, RequestId, StageTimes, shown};
+use pointsman_core::{Arm, PredictError, RequestId, StageTimes, shown};
 use pointsman_predict::VersionSpec;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -176,14 +176,16 @@ impl RequestSpan {
     /// Ends the span of a request that was answered, with its stages as events.
     pub(crate) fn answered(
         &mut self,
-        version: &VersionSpec,
-        arm: &'static str,
+        reached: (&VersionSpec, &Arm),
+        experiment: Option<&str>,
         times: &StageTimes,
         encode: Duration,
     ) {
         if self.span.is_recording() {
-            self.reached(version);
-            self.span.set_attribute(KeyValue::new("pointsman.arm", arm));
+            self.reached(reached);
+            if let Some(experiment) = experiment {
+                self.span.set_attribute(KeyValue::new("pointsman.experiment", experiment.to_owned()));
+            }
             self.span
                 .set_attribute(KeyValue::new("pointsman.batch_requests", i64::from(times.batch_requests)));
             self.span.set_attribute(KeyValue::new("pointsman.cached", times.cached));
@@ -203,10 +205,10 @@ impl RequestSpan {
     }
 
     /// Ends the span of a request that got no answer, or an error.
-    pub(crate) fn failed(&mut self, error: &PredictError, version: Option<&VersionSpec>) {
+    pub(crate) fn failed(&mut self, error: &PredictError, reached: Option<(&VersionSpec, &Arm)>) {
         if self.span.is_recording() {
-            if let Some(version) = version {
-                self.reached(version);
+            if let Some(reached) = reached {
+                self.reached(reached);
             }
             self.span.set_attribute(KeyValue::new("pointsman.code", error.code().name()));
             self.span.set_status(Status::error(error.to_string()));
@@ -214,8 +216,9 @@ impl RequestSpan {
         self.span.end();
     }
 
-    fn reached(&mut self, version: &VersionSpec) {
+    fn reached(&mut self, (version, arm): (&VersionSpec, &Arm)) {
         self.span.set_attribute(KeyValue::new("pointsman.model", version.model.to_string()));
         self.span.set_attribute(KeyValue::new("pointsman.version", version.number.to_string()));
+        self.span.set_attribute(KeyValue::new("pointsman.arm", arm.name().to_owned()));
     }
 }

@@ -164,6 +164,12 @@ impl RequestId {
         Self(Uuid::now_v7())
     }
 
+    /// Its 16 bytes, in the order in which it is written.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
     /// The 36 characters of the hyphenated form, without an allocation.
     #[must_use]
     pub fn encode(self) -> [u8; 36] {

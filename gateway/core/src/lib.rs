@@ -8,10 +8,12 @@
 //! | model | a name under which predictions are asked for | [`ModelName`] |
 //! | version | one trained artefact of a model, a number | [`VersionNumber`] |
 //! | alias | a name that stands for a version | [`VersionSelector::Alias`] |
+//! | arm | the way by which a request came to its version | [`Arm`] |
 //! | signature | the inputs and outputs of a version | [`Signature`] |
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod arm;
 mod byte_size;
 mod choice;
 mod duration;
@@ -27,6 +29,7 @@ mod strings;
 mod tensor;
 mod text;
 
+pub use arm::Arm;
 pub use byte_size::ByteSize;
 pub use choice::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::arm::Arm;
 use crate::id::{ModelName, RequestId, VersionNumber, VersionSelector};
 use crate::tensor::Tensor;
 
@@ -64,7 +65,9 @@ pub struct Prediction {
     /// The version that answered.
     pub version: VersionNumber,
     /// The arm of the traffic split that led to this version.
-    pub arm: &'static str,
+    pub arm: Arm,
+    /// The experiment in which the request's unit was drawn, where it was.
+    pub experiment: Option<Arc<str>>,
     /// The outputs: those asked for in the order asked, else all in the signature's order.
     pub outputs: Vec<OutputTensor>,
     /// How long the stages behind the queue took.

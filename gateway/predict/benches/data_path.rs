@@ -19,7 +19,7 @@ use pointsman_predict::{
     AdmissionLimits, Cores, Driver, Ground, Metrics, Outcome, Predictor, Protocol, RunLimits, ServedModel,
     Sessions, Version, VersionSpec, rows, snapshot_cell,
 };
-use pointsman_route::Plan;
+use pointsman_route::{Bare, Plan};
 use prometheus_client::registry::Registry;
 use tokio::runtime;
 
@@ -113,7 +113,11 @@ fn predictor(models: usize, workers: usize, limits: &RunLimits) -> Predictor {
         let version = Version::start(spec, Box::new(Same(signature())), sessions, Arc::new(()), &ground);
         let served = ServedModel {
             name: name(model),
-            plan: Plan { default: Some(number), aliases: BTreeMap::from([("champion".into(), number)]) },
+            plan: Plan {
+                default: Some(number),
+                aliases: BTreeMap::from([("champion".into(), number)]),
+                ..Plan::default()
+            },
             versions: BTreeMap::from([(number, version.expect("a thread"))]),
             unavailable: BTreeMap::new(),
             retired: BTreeMap::new(),
@@ -134,12 +138,12 @@ fn pick(criterion: &mut Criterion) {
         let snapshots = predictor(models, 0, &RunLimits::default()).snapshots().clone();
         for (what, selector) in [("default", ""), ("number", "1"), ("alias", "champion")] {
             let selector = VersionSelector::parse(selector).expect("a selector");
-            let model = name(models / 2);
+            let (model, bare) = (name(models / 2), Bare(RequestId::generate()));
             group.bench_function(BenchmarkId::new(what, format!("{models} models")), |bencher| {
                 bencher.iter(|| {
                     let snapshot = snapshots.pin();
                     let (pick, version) =
-                        snapshot.pick(black_box(model.as_str()), &selector).expect("it is there");
+                        snapshot.pick(black_box(model.as_str()), &selector, &bare).expect("it is there");
                     (pick, version.clone())
                 });
             });
@@ -209,8 +213,10 @@ async fn ask(predictor: Predictor, tensor: Tensor) {
         deadline: None,
     };
     let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
-    let pinned = predictor.pin(&request.model, &request.version, &mut outcome).expect("it serves");
-    let answer = predictor.predict(pinned, request, Driver::Task, &mut outcome).await.expect("an answer");
+    let pinned =
+        predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).expect("it serves");
+    let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome).expect("it serves");
+    let answer = predictor.predict(chosen, request, Driver::Task, &mut outcome).await.expect("an answer");
     outcome.ok(&answer.times, Duration::ZERO);
     black_box(answer);
 }

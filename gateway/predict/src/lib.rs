@@ -47,7 +47,7 @@ pub use lead::Driver;
 pub use limits::{Priorities, RunLimits, RunTimes};
 pub use metrics::{Metrics, Protocol, Stage};
 pub use outcome::Outcome;
-pub use pipeline::{Pinned, Predictor};
+pub use pipeline::{Chosen, Pinned, Predictor};
 pub use record::Record;
 pub use snapshot::{Publisher, Reader, ServedModel, Snapshot, Standing, Unavailable, snapshot_cell};
 pub use statistics::{CountedTime, Statistics};

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use pointsman_core::{Code, ModelName, VersionNumber};
+use pointsman_core::{Arm, Code, ModelName, VersionNumber};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::arms::{ArmCounters, ArmFamily};
 use crate::record::{Counting, Record};
+
+mod arms;
+
+pub(crate) use self::arms::ArmResult;
 
 /// The protocols by which requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,6 +148,7 @@ struct Instruments {
     runs: Family<VersionLabels, Counter>,
     run_rows: Family<VersionLabels, Counter>,
     cache: CacheFamilies,
+    arms: ArmFamily,
     /// What is counted of each version that serves or has served, until it is forgotten.
     records: Mutex<HashMap<(ModelName, VersionNumber), Arc<Record>>>,
 }
@@ -179,6 +185,7 @@ pub(crate) struct VersionMetrics {
     panics: Counter,
     runs: Counter,
     run_rows: Counter,
+    arms: ArmCounters,
 }
 
 impl Metrics {
@@ -238,6 +245,7 @@ impl Metrics {
             runs,
             run_rows,
             cache,
+            arms: ArmFamily::register(registry),
             records,
         };
         Self { instruments: Arc::new(instruments) }
@@ -269,8 +277,9 @@ impl Metrics {
     }
 
     fn remove(&self, of: &VersionMetrics) {
-        let Instruments { requests, forgotten, stages, panics, runs, run_rows, cache, .. } =
+        let Instruments { requests, forgotten, stages, panics, runs, run_rows, cache, arms, .. } =
             &*self.instruments;
+        arms.forget(&of.model, &of.version);
         let (model, version) = (&of.model, &of.version);
         let codes = || Code::ALL.into_iter().map(Code::name).chain([OK]);
         for (protocol, code) in Protocol::ALL.into_iter().flat_map(|p| codes().map(move |code| (p, code))) {
@@ -302,7 +311,8 @@ impl Metrics {
         let Instruments { panics, runs, run_rows, .. } = &*self.instruments;
         let [panics, runs, run_rows] =
             [panics, runs, run_rows].map(|counters| counters.get_or_create_owned(&labels));
-        VersionMetrics { model, version, ok, stages, panics, runs, run_rows }
+        let arms = self.instruments.arms.counters(&model, &version);
+        VersionMetrics { model, version, ok, stages, panics, runs, run_rows, arms }
     }
 
     /// The instruments of a version's response cache.
@@ -326,6 +336,19 @@ impl Metrics {
 
     pub(crate) fn received(&self, protocol: Protocol) {
         self.instruments.received[protocol as usize].inc();
+    }
+
+    /// Counts a request that reached a version by an arm.
+    pub(crate) fn of_arm(&self, version: &VersionMetrics, arm: &Arm, result: ArmResult) {
+        match arm {
+            Arm::Default | Arm::Direct => version.arms.count(arm, result),
+            Arm::Named(name) => self.instruments.arms.count(&version.model, &version.version, name, result),
+        }
+    }
+
+    /// Takes the series of a model's arms away that its plan has no more.
+    pub fn retain_arms(&self, model: &ModelName, keep: impl Fn(&str) -> bool) {
+        self.instruments.arms.retain(model.as_str(), keep);
     }
 
     /// Counts a request that got no prediction, at the version that it reached, if it reached one.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Code, StageTimes};
+use pointsman_core::{Arm, Code, StageTimes};
 
-use crate::metrics::{Metrics, Protocol, Stage};
+use crate::metrics::{ArmResult, Metrics, Protocol, Stage};
 use crate::version::Version;
 
 /// Counts a request when it is received and, once, how it ended. Dropped without an end it counts
@@ -16,6 +16,7 @@ pub struct Outcome {
     protocol: Protocol,
     received_at: Instant,
     version: Option<Arc<Version>>,
+    arm: Arm,
     rows: u64,
     decode: Duration,
     finished: bool,
@@ -33,6 +34,7 @@ impl Outcome {
             protocol,
             received_at,
             version: None,
+            arm: Arm::Default,
             rows: 0,
             decode: Duration::ZERO,
             finished: false,
@@ -68,8 +70,15 @@ impl Outcome {
         self.finished
     }
 
-    pub(crate) fn reached(&mut self, version: &Arc<Version>) {
+    /// The arm by which it reached the version.
+    #[must_use]
+    pub fn arm(&self) -> &Arm {
+        &self.arm
+    }
+
+    pub(crate) fn reached(&mut self, version: &Arc<Version>, arm: Arm) {
         self.version = Some(version.clone());
+        self.arm = arm;
     }
 
     pub(crate) fn has_rows(&mut self, rows: u64) {
@@ -82,6 +91,7 @@ impl Outcome {
         let record = version.record();
         let metrics = &record.metrics;
         metrics.ok(self.protocol);
+        self.metrics.of_arm(metrics, &self.arm, ArmResult::Ok);
         let total = self.received_at.elapsed();
         record.statistics().answered(times, self.rows, total);
         let stages = [
@@ -108,6 +118,7 @@ impl Outcome {
         self.finished = true;
         if let Some(version) = &self.version {
             version.record().statistics().failed(self.received_at.elapsed());
+            self.metrics.of_arm(&version.record().metrics, &self.arm, ArmResult::Failed);
         }
         self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.record().metrics), code);
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pointsman_core::{
-    DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
+    Arm, DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
     RunOutputs, StageTimes, Tensor, VersionSelector,
 };
-use pointsman_route::Pick;
+use pointsman_route::{Facts, Pick};
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::cache::{Found, ResponseCache};
@@ -17,7 +17,7 @@ use crate::line::JoinError;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::queue::{Reply, Task, Ticket, Unanswered, WorkerGone};
-use crate::snapshot::Reader;
+use crate::snapshot::{Reader, ServedModel};
 use crate::version::Version;
 
 /// The data path's state: what serves, what is in flight, what is counted.
@@ -28,19 +28,43 @@ pub struct Predictor {
     metrics: Metrics,
 }
 
-/// The version that a request is for, picked once: what the request is decoded, checked, run and
+/// The model or version that a request is for, pinned once: what the request is decoded, checked, run and
 /// answered by is of one generation.
 #[derive(Clone, Debug)]
 pub struct Pinned {
+    version: Arc<Version>,
+    choice: Choice,
+}
+
+#[derive(Clone, Debug)]
+enum Choice {
+    /// The version is the one that answers.
+    Made(Pick),
+    /// Its body says which version answers: those of the model at this generation stay until then.
+    Open(Arc<ServedModel>),
+}
+
+/// The version that answers a request.
+#[derive(Clone, Debug)]
+pub struct Chosen {
     pick: Pick,
     version: Arc<Version>,
 }
 
 impl Pinned {
-    /// The version.
+    /// The version that answers, or where the body says which that is, the default one: by its signature the body
+    /// is decoded.
     #[must_use]
     pub fn version(&self) -> &Arc<Version> {
         &self.version
+    }
+}
+
+impl Chosen {
+    /// How the version was reached.
+    #[must_use]
+    pub fn pick(&self) -> &Pick {
+        &self.pick
     }
 }
 
@@ -69,7 +93,8 @@ impl Predictor {
         &self.metrics
     }
 
-    /// Picks the version for a request, and lets the snapshot go.
+    /// Picks the version for a request by its head, and lets the snapshot go. Where the plan needs more than the head,
+    /// [`Predictor::choose`] picks it.
     ///
     /// # Errors
     /// [`PredictError`] where the model or version is unknown or does not serve.
@@ -77,12 +102,41 @@ impl Predictor {
         &self,
         model: &str,
         version: &VersionSelector,
+        facts: &impl Facts,
         outcome: &mut Outcome,
     ) -> Result<Pinned, PredictError> {
         let snapshot = self.snapshots.pin();
-        let (pick, version) = snapshot.pick(model, version)?;
-        outcome.reached(version);
-        Ok(Pinned { pick, version: version.clone() })
+        let served = snapshot.served(model)?;
+        if served.plan.needs_body(version) {
+            let default = served.find(version)?;
+            // Where it fails before the choice, it counts there.
+            outcome.reached(default, Arm::Default);
+            return Ok(Pinned { version: default.clone(), choice: Choice::Open(served.clone()) });
+        }
+        let (pick, version) = served.pick(version, facts)?;
+        outcome.reached(version, pick.arm.clone());
+        Ok(Pinned { version: version.clone(), choice: Choice::Made(pick) })
+    }
+
+    /// Picks the version for a request that is decoded, where that was left open.
+    ///
+    /// # Errors
+    /// [`PredictError`] where the version does not serve.
+    pub fn choose(
+        &self,
+        pinned: Pinned,
+        facts: &impl Facts,
+        outcome: &mut Outcome,
+    ) -> Result<Chosen, PredictError> {
+        let Pinned { version, choice } = pinned;
+        match choice {
+            Choice::Made(pick) => Ok(Chosen { pick, version }),
+            Choice::Open(served) => {
+                let (pick, version) = served.pick(&VersionSelector::Default, facts)?;
+                outcome.reached(version, pick.arm.clone());
+                Ok(Chosen { pick, version: version.clone() })
+            }
+        }
     }
 
     /// Picks the version for a request, looks whether it would be refused, before its body is read, and counts it as
@@ -94,13 +148,15 @@ impl Predictor {
         &self,
         model: &str,
         version: &VersionSelector,
+        facts: &impl Facts,
         permit: &mut Permit,
         outcome: &mut Outcome,
     ) -> Result<Pinned, PredictError> {
-        let pinned = self.pin(model, version, outcome)?;
+        let pinned = self.pin(model, version, facts, outcome)?;
         let version = &pinned.version;
-        // What is kept can be answered however long the queue is.
-        if version.cache().is_none() {
+        // What is kept can be answered however long the queue is, and one that is not known yet has none.
+        let is_made = matches!(pinned.choice, Choice::Made(_));
+        if is_made && version.cache().is_none() {
             version.queue.check().map_err(|error| refused(version, error))?;
         }
         permit.enter(&version.share)?;
@@ -114,12 +170,12 @@ impl Predictor {
     /// [`PredictError`], each with one code.
     pub async fn predict(
         &self,
-        pinned: Pinned,
+        chosen: Chosen,
         request: PredictRequest,
         driver: Driver,
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
-        let asked = check(pinned, request, driver, outcome)?;
+        let asked = check(chosen, request, driver, outcome)?;
         if let Some(cache) = asked.placed.version.cache().cloned() {
             // In a box, so that nobody else carries the room that it takes.
             return Box::pin(asked.find_or_run(cache)).await;
@@ -130,12 +186,12 @@ impl Predictor {
 
 /// Everything before the queue.
 fn check(
-    pinned: Pinned,
+    chosen: Chosen,
     request: PredictRequest,
     driver: Driver,
     outcome: &mut Outcome,
 ) -> Result<Asked, PredictError> {
-    let Pinned { pick, version } = pinned;
+    let Chosen { pick, version } = chosen;
     let mismatch =
         |mismatch| PredictError::InputMismatch { model: version.spec().model.to_string(), mismatch };
     let outputs = version.signature().select_outputs(&request.outputs).map_err(mismatch)?;
@@ -318,7 +374,8 @@ impl Placed {
         Prediction {
             model: spec.model.clone(),
             version: spec.number,
-            arm: self.pick.arm.name(),
+            arm: self.pick.arm.clone(),
+            experiment: self.pick.assignment.as_ref().map(|assignment| assignment.experiment.clone()),
             outputs: named.collect(),
             times,
         }
@@ -343,8 +400,8 @@ fn check_rows(version: &Version, inputs: &[Option<Tensor>], rows: u64) -> Result
 }
 
 /// Compile-time proof that the future can move between threads.
-const _: fn(&Predictor, Pinned, PredictRequest, Driver, &mut Outcome) =
-    |predictor, pinned, request, driver, outcome| {
+const _: fn(&Predictor, Chosen, PredictRequest, Driver, &mut Outcome) =
+    |predictor, chosen, request, driver, outcome| {
         fn movable<F: Future + Send>(_: F) {}
-        movable(predictor.predict(pinned, request, driver, outcome));
+        movable(predictor.predict(chosen, request, driver, outcome));
     };

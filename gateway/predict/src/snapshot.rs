@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, shown};
-use pointsman_route::{Pick, Plan, Refusal};
+use pointsman_route::{Facts, Pick, Plan, Refusal};
 
 use crate::record::Record;
 use crate::version::Version;
@@ -80,43 +80,36 @@ impl Snapshot {
         &self,
         model: &str,
         selector: &VersionSelector,
+        facts: &impl Facts,
     ) -> Result<(Pick, &Arc<Version>), PredictError> {
-        let served =
-            self.models.get(model).ok_or_else(|| PredictError::UnknownModel { model: shown(model) })?;
-        let model = || served.name.to_string();
-        let pick = served.plan.pick(selector).map_err(|refusal| match refusal {
-            Refusal::NoDefault => {
-                let reason = served.why_not_ready().to_owned();
-                PredictError::NotReady { model: model(), version: selector.clone(), reason }
-            }
-            Refusal::UnknownAlias => {
-                PredictError::UnknownVersion { model: model(), version: selector.clone() }
-            }
-        })?;
-        match (served.versions.get(&pick.version), served.unavailable.get(&pick.version)) {
-            (Some(version), _) => Ok((pick, version)),
-            (None, Some(Unavailable { reason, .. })) => Err(PredictError::NotReady {
-                model: model(),
-                version: selector.clone(),
-                reason: reason.clone(),
-            }),
-            (None, None) => Err(PredictError::UnknownVersion { model: model(), version: selector.clone() }),
-        }
+        self.served(model)?.pick(selector, facts)
+    }
+
+    /// Finds the version that a selector stands for, of which the default has no split.
+    ///
+    /// # Errors
+    /// [`PredictError`] where the model or version is unknown or does not serve.
+    pub fn find(&self, model: &str, selector: &VersionSelector) -> Result<&Arc<Version>, PredictError> {
+        self.served(model)?.find(selector)
+    }
+
+    pub(crate) fn served(&self, model: &str) -> Result<&Arc<ServedModel>, PredictError> {
+        self.models.get(model).ok_or_else(|| PredictError::UnknownModel { model: shown(model) })
     }
 
     /// What was counted of the version that a caller names, or, where none is named, of all versions
     /// of the model; also where they have retired.
     ///
     /// # Errors
-    /// Those of [`Snapshot::pick`], where nothing is kept of what it names.
+    /// Those of [`Snapshot::find`], where nothing is kept of what it names.
     pub fn records(&self, model: &str, selector: &VersionSelector) -> Result<Vec<Arc<Record>>, PredictError> {
-        let picked = self.pick(model, selector);
+        let found = self.find(model, selector);
         let mut records = self.models.get(model).map(|served| served.records()).unwrap_or_default();
         if *selector != VersionSelector::Default {
-            let pick = self.models.get(model).and_then(|served| served.plan.pick(selector).ok());
-            records.retain(|record| pick.is_some_and(|pick| pick.version == record.number()));
+            let named = self.models.get(model).and_then(|served| served.plan.named(selector).ok());
+            records.retain(|record| named == Some(record.number()));
         }
-        if records.is_empty() { picked.map(|_| records) } else { Ok(records) }
+        if records.is_empty() { found.map(|_| records) } else { Ok(records) }
     }
 }
 
@@ -134,6 +127,52 @@ impl ServedModel {
         let mut records = self.retired.clone();
         records.extend(serving);
         records.into_values().collect()
+    }
+
+    /// As [`Snapshot::pick`].
+    pub(crate) fn pick(
+        &self,
+        selector: &VersionSelector,
+        facts: &impl Facts,
+    ) -> Result<(Pick, &Arc<Version>), PredictError> {
+        let pick = self.plan.pick(selector, facts).map_err(|refusal| self.refused(selector, refusal))?;
+        let version = self.version(selector, pick.version)?;
+        Ok((pick, version))
+    }
+
+    /// As [`Snapshot::find`].
+    pub(crate) fn find(&self, selector: &VersionSelector) -> Result<&Arc<Version>, PredictError> {
+        let version = self.plan.named(selector).map_err(|refusal| self.refused(selector, refusal))?;
+        self.version(selector, version)
+    }
+
+    /// A version that serves.
+    fn version(
+        &self,
+        selector: &VersionSelector,
+        number: VersionNumber,
+    ) -> Result<&Arc<Version>, PredictError> {
+        let (model, asked) = (|| self.name.to_string(), || selector.clone());
+        match (self.versions.get(&number), self.unavailable.get(&number)) {
+            (Some(version), _) => Ok(version),
+            (None, Some(Unavailable { reason, .. })) => {
+                Err(PredictError::NotReady { model: model(), version: asked(), reason: reason.clone() })
+            }
+            (None, None) => Err(PredictError::UnknownVersion { model: model(), version: asked() }),
+        }
+    }
+
+    fn refused(&self, selector: &VersionSelector, refusal: Refusal) -> PredictError {
+        let (model, version) = (self.name.to_string(), selector.clone());
+        match refusal {
+            Refusal::NoDefault => {
+                PredictError::NotReady { model, version, reason: self.why_not_ready().to_owned() }
+            }
+            Refusal::UnknownAlias => PredictError::UnknownVersion { model, version },
+            Refusal::UnknownArm => PredictError::BadRequest(format!(
+                "the header that chooses an arm of model '{model}' names none that serves"
+            )),
+        }
     }
 
     fn why_not_ready(&self) -> &str {

@@ -5,6 +5,7 @@ mod caching;
 mod plus_one;
 mod retirement;
 mod rig;
+mod splits;
 mod supervision;
 mod swaps;
 
@@ -23,7 +24,7 @@ async fn an_answer_says_which_version_made_it() {
     for (version, arm) in [("", "default"), ("2", "direct"), ("best", "direct")] {
         let asked = PredictRequest { version: VersionSelector::parse(version).unwrap(), ..request(3) };
         let answer = rig.ask(asked).await.unwrap().unwrap();
-        assert_eq!((answer.model.as_str(), answer.version.get(), answer.arm), ("m", 2, arm));
+        assert_eq!((answer.model.as_str(), answer.version.get(), answer.arm.name()), ("m", 2, arm));
         assert_eq!(&*answer.outputs[0].name, "y");
         assert_eq!(answer.outputs[0].tensor.data().as_ref(), [7; 3]);
     }

@@ -13,6 +13,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The header of the gateway's request id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("pointsman-request-id");
 const VERSION: HeaderName = HeaderName::from_static("pointsman-version");
+const EXPERIMENT: HeaderName = HeaderName::from_static("pointsman-experiment");
 const ARM: HeaderName = HeaderName::from_static("pointsman-arm");
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
@@ -65,9 +66,15 @@ pub(crate) fn identify(response: &mut Response<AnswerBody>, id: RequestId, trace
     }
 }
 
-/// Says which version answered, and by which arm.
+/// Says which version answered, by which arm and in which experiment.
 pub(crate) fn attribute(response: &mut Response<AnswerBody>, prediction: &Prediction) {
     let headers = response.headers_mut();
     headers.insert(VERSION, HeaderValue::from(prediction.version.get()));
-    headers.insert(ARM, HeaderValue::from_static(prediction.arm));
+    if let Ok(arm) = HeaderValue::from_str(prediction.arm.name()) {
+        headers.insert(ARM, arm);
+    }
+    let experiment = prediction.experiment.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(experiment)) = experiment {
+        headers.insert(EXPERIMENT, experiment);
+    }
 }

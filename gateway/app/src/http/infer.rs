@@ -28,11 +28,11 @@ const UNPACKED_FACTOR: usize = 32;
 pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
     predict(http, Protocol::V2Rest, target, request, async |exchange, target, headers, body| {
         let decode_from = Instant::now();
-        let pinned = exchange.pin(&target.model, &target.version)?;
+        let pinned = exchange.pin(&target.model, &target.version, headers)?;
         let call = decode_v2(http, target, exchange.id(), headers, body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, call.timeout)?;
-        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
+        let prediction = exchange.predict(pinned, headers, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let (prediction, encoded) = aside(size(&prediction), move || {
             let encoded = wire_v2::encode_infer(&prediction, &call.form);
@@ -54,11 +54,11 @@ pub(super) async fn v2(http: &Http, target: Target, request: Request<Incoming>) 
 pub(super) async fn v1(http: &Http, target: Target, request: Request<Incoming>) -> Response<AnswerBody> {
     predict(http, Protocol::V1Rest, target, request, async |exchange, target, headers, body| {
         let decode_from = Instant::now();
-        let pinned = exchange.pin(&target.model, &target.version)?;
+        let pinned = exchange.pin(&target.model, &target.version, headers)?;
         let call = decode_v1(http, target, exchange.id(), body, &pinned).await?;
         let mut request = call.request;
         request.deadline = deadline(exchange, headers, None)?;
-        let prediction = exchange.predict(pinned, request, decode_from.elapsed()).await?;
+        let prediction = exchange.predict(pinned, headers, request, decode_from.elapsed()).await?;
         let encode_from = Instant::now();
         let (prediction, json) = aside(size(&prediction), move || {
             let json = wire_v1::encode_predict(&prediction, call.form);
@@ -155,7 +155,7 @@ async fn predict(
     };
     let max = http.gateway.limits.body_bytes_max;
     // Which version that is may change until the body is there: it is picked again then.
-    let entered = exchange.enter(&target.model, &target.version);
+    let entered = exchange.enter(&target.model, &target.version, &head.headers);
     let entered = entered.and_then(|_| check_length(declared, max));
     let is_asked_for = entered.is_ok();
     let answered = async {

@@ -90,7 +90,7 @@ impl Tracked {
         let aliases = aliases.into_iter().map(|(alias, version)| (alias.as_str().into(), version)).collect();
         ServedModel {
             name: name.clone(),
-            plan: Plan { default, aliases },
+            plan: Plan { default, aliases, ..Plan::default() },
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),

@@ -11,6 +11,7 @@ use pointsman_core::{
     Datatype, InputTensor, Interrupt, LoadError, LoadedModel, PredictError, PredictRequest, Prediction,
     RunError, RunInputs, RunOutputs, Session, Shape, Signature, Tensor, VersionNumber,
 };
+use pointsman_route::Bare;
 use prometheus_client::registry::Registry;
 
 use super::rig::{request, served, spec};
@@ -164,8 +165,9 @@ pub(super) async fn predict_for(
     request: PredictRequest,
 ) -> Result<Prediction, PredictError> {
     let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
-    let pinned = predictor.pin(&request.model, &request.version, &mut outcome)?;
-    let answer = predictor.predict(pinned, request, driver, &mut outcome).await;
+    let pinned = predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome)?;
+    let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome)?;
+    let answer = predictor.predict(chosen, request, driver, &mut outcome).await;
     if let Ok(prediction) = &answer {
         outcome.ok(&prediction.times, Duration::ZERO);
     }

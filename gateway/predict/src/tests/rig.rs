@@ -11,7 +11,7 @@ use pointsman_core::{
     PredictRequest, Prediction, RequestId, RunError, RunInputs, RunOutputs, Session, Shape, Signature,
     Tensor, TensorSpec, VersionNumber, VersionSelector,
 };
-use pointsman_route::Plan;
+use pointsman_route::{Bare, Plan};
 use prometheus_client::registry::Registry;
 
 use crate::{
@@ -207,7 +207,7 @@ pub(super) fn served(version: Arc<Version>) -> ServedModel {
     let number = version.spec().number;
     ServedModel {
         name: model(),
-        plan: Plan { default: Some(number), aliases: [("best".into(), number)].into() },
+        plan: Plan { default: Some(number), aliases: [("best".into(), number)].into(), ..Plan::default() },
         versions: BTreeMap::from([(number, version)]),
         unavailable: BTreeMap::new(),
         retired: BTreeMap::new(),
@@ -268,8 +268,11 @@ impl Rig {
         let predictor = self.predictor.clone();
         tokio::spawn(async move {
             let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
-            let answer = match predictor.pin(&request.model, &request.version, &mut outcome) {
-                Ok(pinned) => predictor.predict(pinned, request, Driver::Task, &mut outcome).await,
+            let bare = Bare(request.id);
+            let pinned = predictor.pin(&request.model, &request.version, &bare, &mut outcome);
+            let chosen = pinned.and_then(|pinned| predictor.choose(pinned, &bare, &mut outcome));
+            let answer = match chosen {
+                Ok(chosen) => predictor.predict(chosen, request, Driver::Task, &mut outcome).await,
                 Err(error) => Err(error),
             };
             match &answer {

@@ -9,6 +9,7 @@ use pointsman_core::{
     Datatype, Interrupt, LoadError, LoadedModel, RunError, RunInputs, RunOutputs, Session, Shape, Signature,
     Tensor, VersionNumber,
 };
+use pointsman_route::Bare;
 
 use super::rig::{Rig, request, served, spec};
 use super::until;
@@ -88,11 +89,13 @@ async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
     while !stop.load(Ordering::SeqCst) {
         let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
         let request = request(1);
-        let pinned = predictor.pin(&request.model, &request.version, &mut outcome).unwrap();
+        let pinned =
+            predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).unwrap();
         // Others run, and the version may be swapped, between picking it and taking a place there.
         tokio::task::yield_now().await;
         let number = pinned.version().spec().number;
-        let answer = predictor.predict(pinned, request, Driver::Task, &mut outcome).await.unwrap();
+        let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome).unwrap();
+        let answer = predictor.predict(chosen, request, Driver::Task, &mut outcome).await.unwrap();
         outcome.ok(&answer.times, Duration::ZERO);
         assert_eq!(answer.version, number);
         assert_eq!(answer.outputs[0].tensor.data().as_ref(), number.get().to_le_bytes());

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Throughput};
 use pointsman_core::{
-    Datatype, InputTensor, ModelName, OutputTensor, PredictError, Prediction, RequestId, Shape, StageTimes,
-    Tensor, VersionNumber, VersionSelector,
+    Arm, Datatype, InputTensor, ModelName, OutputTensor, PredictError, Prediction, RequestId, Shape,
+    StageTimes, Tensor, VersionNumber, VersionSelector,
 };
 use pointsman_wire::limits::Limits;
 use pointsman_wire::v2::{InferCall, InferHead, Nonfinite, decode_infer};
@@ -41,7 +41,8 @@ pub(crate) fn prediction(size: &Size) -> Prediction {
     Prediction {
         model: ModelName::new("m").expect("a name"),
         version: VersionNumber::new(1).expect("above 0"),
-        arm: "default",
+        arm: Arm::Default,
+        experiment: None,
         outputs: vec![OutputTensor { name: "y".into(), tensor: tensor(size), labels: None }],
         times: StageTimes::default(),
     }

@@ -246,7 +246,7 @@ mod tests {
     use std::sync::Arc;
 
     use pointsman_core::{
-        Datatype, ModelName, Prediction, RequestId, Shape, StageTimes, StringTensorBuilder, Tensor,
+        Arm, Datatype, ModelName, Prediction, RequestId, Shape, StageTimes, StringTensorBuilder, Tensor,
         VersionNumber, VersionSelector,
     };
 
@@ -342,7 +342,8 @@ mod tests {
         let prediction = Prediction {
             model: ModelName::new("m").expect("a name"),
             version: VersionNumber::new(3).expect("above 0"),
-            arm: "",
+            arm: Arm::Default,
+            experiment: None,
             outputs: vec![
                 output("y", Datatype::Fp64, &0.1_f64.to_le_bytes()),
                 output("z", Datatype::Int64, &(-5_i64).to_le_bytes()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pointsman_core::{
-    Datatype, Dim, ModelName, OutputTensor, PredictError, Prediction, RequestId, Shape, Signature,
+    Arm, Datatype, Dim, ModelName, OutputTensor, PredictError, Prediction, RequestId, Shape, Signature,
     StageTimes, StringTensorBuilder, Tensor, TensorSpec, VersionNumber, VersionSelector,
 };
 use pointsman_wire::limits::Limits;
@@ -65,7 +65,8 @@ pub(crate) fn prediction(outputs: &[(&str, &Tensor)]) -> Prediction {
     Prediction {
         model: ModelName::new("m").expect("a name"),
         version: VersionNumber::new(1).expect("above 0"),
-        arm: "default",
+        arm: Arm::Default,
+        experiment: None,
         outputs: outputs.iter().map(output).collect(),
         times: StageTimes::default(),
     }

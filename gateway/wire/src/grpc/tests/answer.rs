@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use pointsman_core::{
-    Code, Datatype, ModelName, OutputTensor, Prediction, Shape, StageTimes, Tensor, VersionNumber,
+    Arm, Code, Datatype, ModelName, OutputTensor, Prediction, Shape, StageTimes, Tensor, VersionNumber,
 };
 
 use crate::grpc::{ResponseForm, encode_infer};
@@ -14,7 +14,8 @@ pub(super) fn prediction(outputs: Vec<(&str, Tensor)>) -> Prediction {
     Prediction {
         model: ModelName::new("add").expect("a name"),
         version: VersionNumber::new(3).expect("above 0"),
-        arm: "main",
+        arm: Arm::Default,
+        experiment: None,
         outputs: outputs.into_iter().map(output).collect(),
         times: StageTimes::default(),
     }
