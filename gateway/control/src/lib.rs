@@ -26,7 +26,6 @@ pub mod memory;
 mod metrics;
 mod model;
 mod policy;
-mod priority;
 mod profiles;
 mod reconciler;
 pub mod signature;

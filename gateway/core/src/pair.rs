@@ -43,6 +43,8 @@ pub enum ShadowDrop {
     Breaker,
     /// It waited for too long.
     Expired,
+    /// A window in which no shadow runs began while it waited.
+    Off,
     /// The shadow ended while it waited.
     Closed,
     /// The shadow failed, panicked or has no session.
@@ -53,12 +55,13 @@ pub enum ShadowDrop {
 
 impl ShadowDrop {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::Bytes,
         Self::Shed,
         Self::Breaker,
         Self::Expired,
+        Self::Off,
         Self::Closed,
         Self::Failed,
         Self::Hung,
@@ -73,6 +76,7 @@ impl ShadowDrop {
             Self::Shed => "shed",
             Self::Breaker => "breaker",
             Self::Expired => "expired",
+            Self::Off => "off",
             Self::Closed => "closed",
             Self::Failed => "failed",
             Self::Hung => "hung",
