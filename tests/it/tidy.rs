@@ -11,13 +11,14 @@ use serde_json::Value;
 const LINES_MAX: usize = 500;
 
 /// Who may import whom among the packages of the workspace, level by level (`gateway/ARCHITECTURE.md`).
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("core", &[]),
     ("stats", &[]),
     ("route", &["core"]),
     ("engine", &["core"]),
     ("registry", &["core"]),
     ("wire", &["core"]),
+    ("observe", &["core", "stats"]),
     ("predict", &["core", "route"]),
     ("control", &["core", "route", "registry", "predict"]),
     ("app", &["core", "route", "engine", "registry", "wire", "predict", "control"]),

@@ -27,7 +27,6 @@ mod metrics;
 mod model;
 mod plans;
 mod policy;
-mod priority;
 mod profiles;
 mod reconciler;
 pub mod signature;

@@ -6,12 +6,11 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pointsman_predict::stand_back;
+use pointsman_predict::{priority, stand_back};
 use pointsman_registry::Stamp;
 
 use crate::event::{Event, Load, Loaded};
 use crate::loader::{LoadFailure, LoadFault, LoadJob, Loader, Warm};
-use crate::priority;
 
 /// A load to be done.
 pub(crate) struct Order {

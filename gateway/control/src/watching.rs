@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use pointsman_predict::priority;
 use pointsman_registry::{Registry, RegistryError, Scan, Settling, Watch};
 
 use crate::event::Event;
-use crate::priority;
 
 /// How long further events are waited for after the first: copies come in bursts.
 const BURST: Duration = Duration::from_millis(50);

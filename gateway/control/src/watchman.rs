@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
-use pointsman_predict::Supervisor;
+use pointsman_predict::{Supervisor, priority};
 
 use crate::engines::Engines;
 use crate::event::{Event, Load};
-use crate::priority;
 
 /// Watches over the workers of one load of a version.
 pub(crate) struct Watchman {

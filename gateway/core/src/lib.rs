@@ -10,6 +10,7 @@
 //! | alias | a name that stands for a version | [`VersionSelector::Alias`] |
 //! | arm | the way by which a request came to its version | [`Arm`] |
 //! | signature | the inputs and outputs of a version | [`Signature`] |
+//! | pair | an exchange, and what a shadow made of the same inputs | [`Pair`] |
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
@@ -22,6 +23,7 @@ mod error;
 mod findings;
 mod id;
 mod mismatch;
+mod pair;
 mod request;
 mod shape;
 mod signature;
@@ -43,6 +45,7 @@ pub use error::{Code, DeadlineStage, PredictError};
 pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
+pub use pair::{LoadTenth, Pair, ShadowDrop, Side};
 pub use request::{
     InputTensor, OutputTensor, ParameterValue, Parameters, PredictRequest, Prediction, StageTimes,
 };

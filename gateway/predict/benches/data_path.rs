@@ -122,6 +122,7 @@ fn predictor(models: usize, workers: usize, limits: &RunLimits) -> Predictor {
             unavailable: BTreeMap::new(),
             retired: BTreeMap::new(),
             held: BTreeMap::new(),
+            tee: None,
             problem: String::new(),
         };
         (name(model), Arc::new(served))

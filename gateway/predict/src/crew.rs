@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use pointsman_core::{LoadedModel, Session};
+use pointsman_core::{Interrupt, LoadedModel, Session};
 
 use crate::cache::ResponseCache;
 use crate::crashes::Crashes;
@@ -15,6 +15,9 @@ use crate::limits::RunTimes;
 use crate::queue::RunSlot;
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;
+
+/// A session, and what interrupts its runs.
+pub(crate) type Spare = (Box<dyn Session>, Arc<dyn Interrupt>);
 
 /// Shared by the workers of a version; dropped by the last one to end.
 pub(crate) struct Crew {
@@ -70,11 +73,21 @@ impl Crew {
     /// # Errors
     /// What the runtime said.
     pub(crate) fn session(&self, slot: &RunSlot) -> Result<Box<dyn Session>, String> {
+        let (session, interrupt) = self.spare()?;
+        slot.renew(interrupt);
+        Ok(session)
+    }
+
+    /// Another session, whose runs its owner interrupts.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(crate) fn spare(&self) -> Result<Spare, String> {
         let another = || {
             let model = self.model.as_ref().ok_or("the model is gone")?;
             let session = model.session().map_err(|error| error.to_string())?;
-            slot.renew(session.interrupt());
-            Ok(session)
+            let interrupt = session.interrupt();
+            Ok((session, interrupt))
         };
         catch_unwind(AssertUnwindSafe(another)).unwrap_or_else(|_| Err("the runtime panicked".into()))
     }

@@ -14,11 +14,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use self::arms::{ArmCounters, ArmFamily};
+use self::shadows::ShadowFamilies;
 use crate::record::{Counting, Record};
 
 mod arms;
+mod shadows;
 
 pub(crate) use self::arms::ArmResult;
+pub(crate) use self::shadows::{Phases, ShadowMetrics};
 
 /// The protocols by which requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +152,7 @@ struct Instruments {
     run_rows: Family<VersionLabels, Counter>,
     cache: CacheFamilies,
     arms: ArmFamily,
+    shadows: ShadowFamilies,
     /// What is counted of each version that serves or has served, until it is forgotten.
     records: Mutex<HashMap<(ModelName, VersionNumber), Arc<Record>>>,
 }
@@ -246,6 +250,7 @@ impl Metrics {
             run_rows,
             cache,
             arms: ArmFamily::register(registry),
+            shadows: ShadowFamilies::register(registry),
             records,
         };
         Self { instruments: Arc::new(instruments) }
@@ -277,9 +282,10 @@ impl Metrics {
     }
 
     fn remove(&self, of: &VersionMetrics) {
-        let Instruments { requests, forgotten, stages, panics, runs, run_rows, cache, arms, .. } =
+        let Instruments { requests, forgotten, stages, panics, runs, run_rows, cache, arms, shadows, .. } =
             &*self.instruments;
         arms.forget(&of.model, &of.version);
+        shadows.forget(&of.model, &of.version);
         let (model, version) = (&of.model, &of.version);
         let codes = || Code::ALL.into_iter().map(Code::name).chain([OK]);
         for (protocol, code) in Protocol::ALL.into_iter().flat_map(|p| codes().map(move |code| (p, code))) {
@@ -321,6 +327,16 @@ impl Metrics {
         let [hits, misses, bypasses, evictions] =
             self.instruments.cache.all().map(|counters| counters.get_or_create_owned(&labels));
         CacheMetrics { hits, misses, bypasses, evictions }
+    }
+
+    /// The instruments of a version as a shadow.
+    pub(crate) fn shadow(&self, model: &ModelName, version: VersionNumber) -> ShadowMetrics {
+        self.instruments.shadows.shadow(&model.as_str().into(), &version.to_string().into())
+    }
+
+    /// Those of a version that has shadows.
+    pub(crate) fn phases(&self, model: &ModelName, version: VersionNumber) -> Phases {
+        self.instruments.shadows.phases(&model.as_str().into(), &version.to_string().into())
     }
 
     /// Worker threads that live: each owns a session, and frees it before it ends.

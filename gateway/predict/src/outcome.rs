@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Arm, Code, StageTimes};
+use pointsman_core::{Arm, Code, PredictError, Prediction, RequestId, StageTimes, Tensor};
 
 use crate::metrics::{ArmResult, Metrics, Protocol, Stage};
+use crate::tee::{Tee, Teed};
 use crate::version::Version;
 
 /// Counts a request when it is received and, once, how it ended. Dropped without an end it counts
@@ -19,6 +20,8 @@ pub struct Outcome {
     arm: Arm,
     rows: u64,
     decode: Duration,
+    /// Where the version has shadows.
+    teed: Option<Box<Teed>>,
     finished: bool,
 }
 
@@ -37,6 +40,7 @@ impl Outcome {
             arm: Arm::Default,
             rows: 0,
             decode: Duration::ZERO,
+            teed: None,
             finished: false,
         }
     }
@@ -76,13 +80,25 @@ impl Outcome {
         &self.arm
     }
 
-    pub(crate) fn reached(&mut self, version: &Arc<Version>, arm: Arm) {
+    pub(crate) fn reached(&mut self, version: &Arc<Version>, arm: Arm, tee: Option<&Arc<Tee>>) {
         self.version = Some(version.clone());
         self.arm = arm;
+        self.teed = tee.and_then(|tee| tee.follow(version));
     }
 
-    pub(crate) fn has_rows(&mut self, rows: u64) {
+    /// The request is checked: what its shadows would see, and how many rows it has.
+    pub(crate) fn checked(&mut self, id: RequestId, inputs: &[Option<Tensor>], rows: u64) {
         self.rows = rows;
+        if let Some(teed) = &mut self.teed {
+            teed.asked(id, inputs);
+        }
+    }
+
+    /// The request is predicted, and its answer still to be written.
+    pub(crate) fn predicted(&mut self, answer: &Result<Prediction, PredictError>) {
+        if let Some(teed) = &mut self.teed {
+            teed.answered(answer);
+        }
     }
 
     /// The answer is given. What comes after the first end of a request counts for nothing.
@@ -108,6 +124,9 @@ impl Outcome {
             metrics.observe(stage, time);
         }
         self.finished = true;
+        if let Some(teed) = self.teed.take() {
+            teed.written(total);
+        }
     }
 
     /// The answer is an error.
@@ -121,6 +140,9 @@ impl Outcome {
             self.metrics.of_arm(&version.record().metrics, &self.arm, ArmResult::Failed);
         }
         self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.record().metrics), code);
+        if let Some(teed) = self.teed.take().filter(|_| code != Code::Cancelled) {
+            teed.failed();
+        }
     }
 }
 

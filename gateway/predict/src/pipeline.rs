@@ -110,11 +110,11 @@ impl Predictor {
         if served.plan.needs_body(version) {
             let default = served.find(version)?;
             // Where it fails before the choice, it counts there.
-            outcome.reached(default, Arm::Default);
+            outcome.reached(default, Arm::Default, served.tee.as_ref());
             return Ok(Pinned { version: default.clone(), choice: Choice::Open(served.clone()) });
         }
         let (pick, version) = served.pick(version, facts)?;
-        outcome.reached(version, pick.arm.clone());
+        outcome.reached(version, pick.arm.clone(), served.tee.as_ref());
         Ok(Pinned { version: version.clone(), choice: Choice::Made(pick) })
     }
 
@@ -133,7 +133,7 @@ impl Predictor {
             Choice::Made(pick) => Ok(Chosen { pick, version }),
             Choice::Open(served) => {
                 let (pick, version) = served.pick(&VersionSelector::Default, facts)?;
-                outcome.reached(version, pick.arm.clone());
+                outcome.reached(version, pick.arm.clone(), served.tee.as_ref());
                 Ok(Chosen { pick, version: version.clone() })
             }
         }
@@ -176,11 +176,13 @@ impl Predictor {
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
         let asked = check(chosen, request, driver, outcome)?;
-        if let Some(cache) = asked.placed.version.cache().cloned() {
+        let answer = match asked.placed.version.cache().cloned() {
             // In a box, so that nobody else carries the room that it takes.
-            return Box::pin(asked.find_or_run(cache)).await;
-        }
-        asked.run().await
+            Some(cache) => Box::pin(asked.find_or_run(cache)).await,
+            None => asked.run().await,
+        };
+        outcome.predicted(&answer);
+        answer
     }
 }
 
@@ -198,7 +200,7 @@ fn check(
     let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
     let rows = rows(&inputs);
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
-    outcome.has_rows(rows);
+    outcome.checked(request.id, &inputs, rows);
     let queued_at = Instant::now();
     let (deadline, priority) = (request.deadline, request.priority);
     if let Some(deadline) = deadline {

@@ -8,6 +8,7 @@ use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, sh
 use pointsman_route::{Facts, Pick, Plan, Refusal};
 
 use crate::record::Record;
+use crate::tee::Tee;
 use crate::version::Version;
 
 /// All models and the versions of them that serve, at one generation.
@@ -35,6 +36,8 @@ pub struct ServedModel {
     /// Versions that serve those who name them, and wait for an operator's word to be more: each with the
     /// reason.
     pub held: BTreeMap<VersionNumber, String>,
+    /// The shadows of one of its versions, where it has any.
+    pub tee: Option<Arc<Tee>>,
     /// What is wrong with the model as a whole (its card, say); empty where nothing is.
     pub problem: String,
 }

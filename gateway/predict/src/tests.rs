@@ -5,6 +5,8 @@ mod caching;
 mod plus_one;
 mod retirement;
 mod rig;
+mod shadow_rig;
+mod shadows;
 mod splits;
 mod supervision;
 mod swaps;

@@ -1,6 +1,6 @@
 //! A version that serves: its signature, its queue and its workers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
@@ -70,6 +70,8 @@ pub struct Version {
     pub(crate) queue: Queue,
     pub(crate) share: Arc<Share>,
     record: Counting,
+    /// Held by the workers.
+    pub(crate) crew: Weak<Crew>,
 }
 
 impl Version {
@@ -100,6 +102,7 @@ impl Version {
         let interrupts = sessions.iter().map(|session| session.interrupt()).collect();
         let queue = Queue::new(spec.queue_max, spec.limits.clone(), interrupts, crew.inline().cloned());
         let (workers, share) = (sessions.len(), cores.share(&spec.model));
+        let held_by_workers = Arc::downgrade(&crew);
         for (index, session) in sessions.into_iter().enumerate() {
             let turns = (share.clone(), spec.limits.run_cores);
             let worker = Worker::new(queue.jobs(), queue.runs().clone(), index, turns, crew.clone());
@@ -113,7 +116,7 @@ impl Version {
                 drop(alive);
             })?;
         }
-        Ok(Arc::new(Self { spec, workers, cache, queue, share, record }))
+        Ok(Arc::new(Self { spec, workers, cache, queue, share, record, crew: held_by_workers }))
     }
 
     /// What it is made of.

@@ -62,6 +62,27 @@ impl Paired {
         Ok(())
     }
 
+    /// The pairs of both (Chan, Golub and LeVeque, 1982, for the sum of squares).
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let count = self.count.saturating_add(other.count);
+        if count == 0 {
+            return Self::default();
+        }
+        let (here, there, all) = (self.count as f64, other.count as f64, count as f64);
+        let apart = other.bias - self.bias;
+        Self {
+            count,
+            bias: self.bias + apart * (there / all),
+            spread: self.spread + other.spread + apart * apart * here * (there / all),
+            aa: self.aa + other.aa,
+            ab: self.ab + other.ab,
+            bb: self.bb + other.bb,
+            max_abs: self.max_abs.max(other.max_abs),
+            max_rel: self.max_rel.max(other.max_rel),
+        }
+    }
+
     /// How many pairs.
     #[must_use]
     pub const fn count(&self) -> u64 {
@@ -155,6 +176,14 @@ mod tests {
             let squares: f64 = pairs.iter().map(|(a, b)| (a - b).powi(2)).sum();
             prop_assert!((found.rmse().expect("pairs") - (squares / n).sqrt()).abs() < 1e-8);
             prop_assert!(found.rmse().expect("pairs") <= found.max_abs() + 1e-9);
+            let (left, right) = pairs.split_at(pairs.len() / 2);
+            let both = paired(left).and(paired(right));
+            prop_assert_eq!((both.count(), both.max_abs(), both.max_rel()), (found.count(), found.max_abs(), found.max_rel()));
+            prop_assert!((both.rmse().expect("pairs") - found.rmse().expect("pairs")).abs() < 1e-8);
+            let limits = |paired: Paired| paired.limits_of_agreement().expect("pairs");
+            prop_assert!((limits(both).upper - limits(found).upper).abs() < 1e-8);
+            prop_assert!((limits(both).bias - limits(found).bias).abs() < 1e-9);
+            prop_assert_eq!(found.and(Paired::default()), found);
             let turned = paired(&pairs.iter().map(|(a, b)| (*b, *a)).collect::<Vec<_>>());
             prop_assert_eq!(found.cosine(), turned.cosine());
             let (here, there) = (found.limits_of_agreement().expect("pairs"), turned.limits_of_agreement().expect("pairs"));

@@ -61,6 +61,14 @@ impl Tally {
         }
     }
 
+    /// Those of both. At the end of their range they stand still.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        let tries = self.tries.saturating_add(other.tries);
+        let hits = self.hits.saturating_add(other.hits);
+        Self { hits: if hits < tries { hits } else { tries }, tries }
+    }
+
     /// Hits over tries; nothing where there are none.
     #[must_use]
     pub fn rate(self) -> Option<f64> {
@@ -98,5 +106,8 @@ mod tests {
         let mut full = Tally::new(5, u64::MAX).expect("a tally");
         full.push(true);
         assert_eq!(full.hits(), 5);
+        let both = Tally::new(1, 2).expect("a tally").and(Tally::new(3, 3).expect("a tally"));
+        assert_eq!((both.hits(), both.tries()), (4, 5));
+        assert_eq!((full.and(full).hits(), full.and(full).tries()), (10, u64::MAX));
     }
 }

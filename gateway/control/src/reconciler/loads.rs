@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{BreakingPolicy, ModelName, VersionNumber};
+use pointsman_predict::priority;
 use pointsman_registry::{FolderState, Stamp};
 
 use super::{Reconciler, Tracked};
@@ -14,7 +15,6 @@ use crate::journal::{Entry, What};
 use crate::loader::{Beside, Gate, LoadFailure, LoadFault, LoadJob, Quarantined, Warm};
 use crate::loading::{Order, UnderWay};
 use crate::model::{Failure, Ready};
-use crate::priority;
 use crate::signature::{Change, compare};
 use crate::watchman::Watchman;
 use crate::wish::Wish;

@@ -102,6 +102,7 @@ impl Tracked {
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
+            tee: None,
             problem: self.problem.clone(),
         }
     }

@@ -212,6 +212,7 @@ pub(super) fn served(version: Arc<Version>) -> ServedModel {
         unavailable: BTreeMap::new(),
         retired: BTreeMap::new(),
         held: BTreeMap::new(),
+        tee: None,
         problem: String::new(),
     }
 }

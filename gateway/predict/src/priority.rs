@@ -13,7 +13,7 @@ use thread_priority::unix::{
 ///
 /// Whoever was woken on this core before the change waits for the next tick of the scheduler all the same (4 ms
 /// at 250 Hz), as a change of class preempts nobody: so the thread also yields.
-pub(crate) fn lower() {
+pub fn lower() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
         tracing::warn!("the priority of a thread in the background cannot be lowered: {error:?}");

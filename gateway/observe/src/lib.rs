@@ -1,0 +1,35 @@
+//! What is done with what was seen: the answers of two versions to the same inputs, compared as they come.
+//!
+//! A [`Comparison`] takes [`Pair`](pointsman_core::Pair)s, one after the other, and holds sums of a fixed size. What it
+//! has found is a [`Report`]: a document that can be read as text, as JSON or as a page with plots.
+//!
+//! Each pair costs in proportion to its elements, and nothing grows with their number. Two comparisons of the same
+//! versions can be [merged](Comparison::merge), and the order of pairs does not matter: also what is kept as a sample
+//! is a function of the ids.
+
+mod classes;
+mod comparison;
+mod confusion;
+mod elements;
+mod examples;
+mod excess;
+mod failures;
+mod latency;
+mod numbers;
+mod outcomes;
+mod output;
+mod quantiles;
+mod report;
+mod sample;
+mod scores;
+mod settings;
+mod sums;
+
+pub use comparison::{Comparison, MergeError, Pairing};
+pub use excess::Excess;
+pub use outcomes::Outcomes;
+pub use report::{
+    ClassReport, ConfusionReport, DropReport, ExampleReport, ExcessReport, FailureReport, HarmReport,
+    LatencyReport, NumberReport, OutputReport, QuantileReport, RankReport, RateReport, Report, SideReport,
+};
+pub use settings::{Kind, Settings, SettingsError};

@@ -1,0 +1,191 @@
+//! Plots of a report: few marks between two axes, as SVG that takes its colours from the page.
+
+use maud::{Markup, html};
+
+use super::text::{number, seconds};
+
+/// The size in which plots are drawn; the page scales them.
+const WIDTH: f64 = 400.0;
+const HEIGHT: f64 = 220.0;
+/// The room left for labels below and at the sides.
+const BELOW: f64 = 34.0;
+const SIDE: f64 = 8.0;
+const ABOVE: f64 = 16.0;
+
+/// Where numbers of a range stand between two places.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    from: f64,
+    to: f64,
+    start: f64,
+    end: f64,
+}
+
+impl Scale {
+    /// A range that holds all numbers, with room around a single one.
+    fn over(numbers: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
+        let numbers = numbers.filter(|number| number.is_finite());
+        let (from, to) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| {
+            (number.min(low), number.max(high))
+        });
+        if from > to {
+            return Self { from: 0.0, to: 1.0, start, end };
+        }
+        // Halves first, as the difference of the largest numbers is none.
+        let room = (to / 2.0 - from / 2.0) * 0.1;
+        let room = if room > 0.0 { room } else { from.abs().max(1e-9) * 0.1 };
+        Self { from: from - room, to: to + room, start, end }
+    }
+
+    fn place(&self, number: f64) -> f64 {
+        let share = (number / 2.0 - self.from / 2.0) / (self.to / 2.0 - self.from / 2.0);
+        self.start + (self.end - self.start) * share.clamp(0.0, 1.0)
+    }
+}
+
+fn plot(title: &str, description: &str, marks: &Markup) -> Markup {
+    let size = format!("0 0 {WIDTH} {HEIGHT}");
+    html! {
+        figure {
+            figcaption { (title) }
+            svg viewBox=(size) role="img" aria-label=(title) {
+                title { (title) }
+                desc { (description) }
+                (marks)
+            }
+            p.note { (description) }
+        }
+    }
+}
+
+fn short(place: f64) -> String {
+    format!("{place:.1}")
+}
+
+fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
+    html! { text x=(short(x)) y=(short(y)) text-anchor=(anchor) { (text) } }
+}
+
+fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
+    html! { line class=(class) x1=(short(from.0)) y1=(short(from.1)) x2=(short(to.0)) y2=(short(to.1)) {} }
+}
+
+/// A bar for each name. Nothing where all counts are 0.
+pub(super) fn bars(title: &str, description: &str, counts: &[(String, u64)]) -> Option<Markup> {
+    let most = counts.iter().map(|(_, count)| *count).max().filter(|most| *most > 0)?;
+    let bottom = HEIGHT - BELOW;
+    let width = (WIDTH - 2.0 * SIDE) / counts.len() as f64;
+    let marks = html! {
+        (line("grid", (SIDE, bottom), (WIDTH - SIDE, bottom)))
+        @for (index, (name, count)) in counts.iter().enumerate() {
+            @let height = (bottom - ABOVE - 14.0) * (*count as f64 / most as f64);
+            @let (left, middle) = (SIDE + index as f64 * width, SIDE + (index as f64 + 0.5) * width);
+            @if *count > 0 {
+                rect.one x=(short(left + 2.0)) y=(short(bottom - height.max(1.0)))
+                    width=(short((width - 4.0).max(1.0))) height=(short(height.max(1.0))) {}
+                (label(middle, bottom - height - 4.0, "middle", &compact(*count)))
+            }
+            // Names of neighbours stand one below the other, as they are longer than bars are wide.
+            (label(middle, bottom + if index % 2 == 0 { 14.0 } else { 29.0 }, "middle", name))
+        }
+    };
+    Some(plot(title, description, &marks))
+}
+
+/// A count in few characters.
+fn compact(count: u64) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{}k", number((count as f64 / 1e3).round())),
+        _ => format!("{}M", number((count as f64 / 1e6).round())),
+    }
+}
+
+/// A point for each pair, and lines at some heights. Nothing where there are no points.
+pub(super) fn scatter(
+    title: &str,
+    description: &str,
+    points: &[(f64, f64)],
+    levels: &[f64],
+) -> Option<Markup> {
+    if points.is_empty() {
+        return None;
+    }
+    let (bottom, left) = (HEIGHT - BELOW, SIDE);
+    let x = Scale::over(points.iter().map(|point| point.0), left, WIDTH - SIDE);
+    let y = Scale::over(points.iter().map(|point| point.1).chain(levels.iter().copied()), bottom, ABOVE);
+    let marks = html! {
+        (line("grid", (left, bottom), (WIDTH - SIDE, bottom)))
+        (line("grid", (left, ABOVE), (left, bottom)))
+        @for level in levels.iter().filter(|level| level.is_finite()) {
+            (line("level", (left, y.place(*level)), (WIDTH - SIDE, y.place(*level))))
+        }
+        @for (a, b) in points { circle.one.dot cx=(short(x.place(*a))) cy=(short(y.place(*b))) r="3.5" {} }
+        (label(left, bottom + 16.0, "start", &number(x.from)))
+        (label(WIDTH - SIDE, bottom + 16.0, "end", &number(x.to)))
+        (label(left + 4.0, bottom - 4.0, "start", &number(y.from)))
+        (label(left + 4.0, ABOVE + 8.0, "start", &number(y.to)))
+    };
+    Some(plot(title, description, &marks))
+}
+
+/// One time with its spread: from the 5th to the 95th percentile, the median and the 99th.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread<'a> {
+    pub(super) name: &'a str,
+    pub(super) class: &'static str,
+    pub(super) low: f64,
+    pub(super) median: f64,
+    pub(super) high: f64,
+    pub(super) far: f64,
+}
+
+/// Times beside each other, on a logarithmic axis. Nothing where there are none.
+pub(super) fn spreads(title: &str, description: &str, spreads: &[Spread<'_>]) -> Option<Markup> {
+    if spreads.is_empty() {
+        return None;
+    }
+    // A time of 0 has no place on the axis: it stands where a nanosecond would.
+    let log = |time: f64| time.max(1e-9).log10();
+    let all = spreads.iter().flat_map(|s| [s.low, s.median, s.high, s.far].map(log));
+    let (bottom, x) = (HEIGHT - BELOW, Scale::over(all, SIDE, WIDTH - SIDE));
+    let step = (bottom - ABOVE) / spreads.len() as f64;
+    let marks = html! {
+        (line("grid", (SIDE, bottom), (WIDTH - SIDE, bottom)))
+        @for (index, spread) in spreads.iter().enumerate() {
+            @let middle = ABOVE + (index as f64 + 0.6) * step;
+            @let [low, median, high, far] =
+                [spread.low, spread.median, spread.high, spread.far].map(|time| x.place(log(time)));
+            (label(SIDE, middle - 14.0, "start", &format!("{}: p50 {}, p99 {}",
+                spread.name, seconds(spread.median), seconds(spread.far))))
+            rect class=(spread.class) x=(short(low)) y=(short(middle - 6.0))
+                width=(short((high - low).max(1.0))) height="12" fill-opacity="0.3" {}
+            (line(spread.class, (median, middle - 9.0), (median, middle + 9.0)))
+            circle class=(spread.class) cx=(short(far)) cy=(short(middle)) r="3.5" {}
+        }
+        (label(SIDE, bottom + 16.0, "start", &seconds(10_f64.powf(x.from))))
+        (label(WIDTH - SIDE, bottom + 16.0, "end", &seconds(10_f64.powf(x.to))))
+    };
+    Some(plot(title, description, &marks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_show_is_no_plot() {
+        assert!(bars("t", "d", &[]).is_none() && bars("t", "d", &[("a".into(), 0)]).is_none());
+        assert!(scatter("t", "d", &[], &[1.0]).is_none() && spreads("t", "d", &[]).is_none());
+    }
+
+    #[test]
+    fn every_mark_stands_within_the_plot() {
+        let far = [(1e308, -1e308), (-1e308, 1e308), (0.0, 0.0)];
+        let drawn = scatter("t", "d", &far, &[f64::NAN, 1e300]).expect("points").into_string();
+        assert!(!drawn.contains("NaN\"") && !drawn.contains("inf"), "{drawn}");
+        let scale = Scale::over([5.0].into_iter(), 0.0, 100.0);
+        assert_eq!((scale.place(5.0), scale.place(-1e9), scale.place(1e9)), (50.0, 0.0, 100.0));
+        assert_eq!([7, 1_234, 12_345_678].map(compact), ["7", "1k", "12M"]);
+    }
+}

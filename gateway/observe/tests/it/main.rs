@@ -1,0 +1,5 @@
+//! Comparisons of whole answers, and what is reported of them.
+
+mod answers;
+mod properties;
+mod reports;
