@@ -29,6 +29,7 @@ mod policy;
 mod priority;
 mod profiles;
 mod reconciler;
+pub mod rollout;
 pub mod signature;
 mod target;
 #[cfg(test)]
