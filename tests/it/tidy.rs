@@ -20,7 +20,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("wire", &["core"]),
     ("observe", &["core", "stats"]),
     ("predict", &["core", "route"]),
-    ("control", &["core", "route", "registry", "predict"]),
+    ("control", &["core", "stats", "route", "registry", "predict"]),
     ("app", &["core", "route", "engine", "registry", "wire", "predict", "control"]),
     // The floor that the gateway is measured against is the engine alone.
     ("loadtest", &["core", "engine", "registry", "wire"]),

@@ -29,6 +29,7 @@ mod plans;
 mod policy;
 mod profiles;
 mod reconciler;
+pub mod rollout;
 pub mod signature;
 mod target;
 #[cfg(test)]

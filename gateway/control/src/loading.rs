@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pointsman_predict::{priority, stand_back};
+use pointsman_predict::priority;
 use pointsman_registry::Stamp;
 
 use crate::event::{Event, Load, Loaded};
@@ -87,7 +87,7 @@ fn bring_up(order: &Order) -> Result<Warm, LoadFailure> {
     if order.loader.session.intra_op_threads == 1 {
         priority::lower();
     } else {
-        stand_back(order.loader.workers.niceness);
+        priority::stand_back(order.loader.workers.niceness);
     }
     let brought_up = catch_unwind(AssertUnwindSafe(|| order.loader.bring_up(&order.job)));
     let brought_up = brought_up.unwrap_or_else(|_| Err(LoadFault::Panicked { engine: "the loader" }.into()));

@@ -10,7 +10,7 @@ use crate::cores::{Cores, Share};
 use crate::crew::Crew;
 use crate::limits::RunLimits;
 use crate::metrics::Metrics;
-use crate::niceness::stand_back;
+use crate::priority::stand_back;
 use crate::queue::Queue;
 use crate::record::{Counting, Record};
 use crate::supervisor::Supervisor;

@@ -7,7 +7,7 @@
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | does the canary err more than a margin allows, while its weight changes? | [`RampTest`]; with one weight, [`canary_errs_more`] |
+//! | does the canary err more than a margin allows, while its weight changes? | [`RampTest`], or for one level [`BoostedRampTest`]; with one weight, [`canary_errs_more`] |
 //! | is it certain that it does not? | [`not_worse`], [`ratio_upper_bound`]; [`rate_below`], [`rate_upper_bound`] |
 //! | how long will that take? | [`until_not_worse`], [`until_below_floor`] |
 //! | how often, and how many times as often? | [`rate_interval`], [`rate_lower_bound`]; [`ratio_interval`] |
@@ -26,6 +26,7 @@ mod asymptotic;
 mod bernoulli;
 mod beta_binomial;
 mod beta_mixture;
+mod boosted_ramp;
 mod cuped;
 mod distribution;
 mod errors;
@@ -62,6 +63,7 @@ mod ulp;
 pub use asymptotic::{AsymptoticTest, Difference, UNITS_BEST};
 pub use bernoulli::{rate_below, rate_interval, rate_lower_bound, rate_upper_bound};
 pub use beta_binomial::BetaBinomial;
+pub use boosted_ramp::BoostedRampTest;
 pub use cuped::{Adjusted, cuped};
 pub use distribution::{Compared, Distribution};
 pub use errors::Errors;

@@ -41,6 +41,15 @@ impl RampTest {
         Self { margin, sums: [0.0; BETS] }
     }
 
+    /// As [`RampTest::new`], with more on some bets than on others: `prior` weighs the logarithm of how many times the
+    /// margin a bet is.
+    pub(crate) fn weighed(margin: Ratio, prior: impl Fn(f64) -> f64) -> Self {
+        let all: f64 = (0..BETS).map(|j| prior(log_ratio(j))).sum();
+        // The mean of these is 1, so that nothing seen is still no evidence.
+        let sums = std::array::from_fn(|j| (prior(log_ratio(j)) / all * BETS as f64).ln());
+        Self { margin, sums }
+    }
+
     /// The ratio that is tolerated.
     #[must_use]
     pub const fn margin(&self) -> Ratio {
@@ -50,14 +59,24 @@ impl RampTest {
     /// Takes in the errors of a step with one weight, and says the e-value of all steps.
     pub fn push(&mut self, weight: Weight, errors: Errors) -> LogE {
         let (canary, all) = (errors.canary as f64, errors.canary as f64 + errors.primary as f64);
-        let odds = weight.odds() * self.margin.get();
-        // Odds may overflow where weight and margin do their utmost: then the canary has every error.
-        let weight = if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 };
+        let share = self.tested(weight);
         for (j, sum) in self.sums.iter_mut().enumerate() {
-            let log_ratio = log_ratio(j);
-            *sum += canary * log_ratio - all * (weight * log_ratio.exp_m1()).ln_1p();
+            *sum += gain(share, j, canary, all);
         }
         self.log_e()
+    }
+
+    /// The e-value of all steps and one more, with so many errors of the canary among all.
+    pub(crate) fn log_e_after(&self, weight: Weight, canary: f64, all: f64) -> LogE {
+        let share = self.tested(weight);
+        LogE::new(log_mean_exp(BETS, |j| self.sums[j] + gain(share, j, canary, all)))
+    }
+
+    /// The probability that an error is the canary's where the ratio is the margin: w'.
+    pub(crate) fn tested(&self, weight: Weight) -> f64 {
+        let odds = weight.odds() * self.margin.get();
+        // Odds may overflow where weight and margin do their utmost: then the canary has every error.
+        if odds.is_finite() { odds / (1.0 + odds) } else { 1.0 }
     }
 
     /// The e-value of all steps. Over time keep it in [`Evidence`](crate::Evidence).
@@ -65,6 +84,12 @@ impl RampTest {
     pub fn log_e(&self) -> LogE {
         LogE::new(log_mean_exp(BETS, |j| self.sums[j]))
     }
+}
+
+/// What a step adds to the sum of a bet, where `share` is w'.
+fn gain(share: f64, bet: usize, canary: f64, all: f64) -> f64 {
+    let log_ratio = log_ratio(bet);
+    canary * log_ratio - all * (share * log_ratio.exp_m1()).ln_1p()
 }
 
 /// The logarithm of the ratio of a bet, over the margin.

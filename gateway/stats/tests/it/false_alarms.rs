@@ -1,7 +1,7 @@
 //! How often a rollout is stopped for nothing, and how soon for something.
 
 use fastrand::Rng;
-use pointsman_stats::{Alpha, Errors, Evidence, RampTest, Ratio, Strata, Weight, not_worse};
+use pointsman_stats::{Alpha, BoostedRampTest, Errors, Evidence, RampTest, Ratio, Strata, Weight, not_worse};
 
 /// Requests between two looks.
 const REQUESTS: u64 = 10_000;
@@ -111,4 +111,40 @@ fn a_canary_at_the_margin_is_hardly_ever_certified() {
         })
         .count();
     assert!(wrong <= most(runs), "{wrong} of {runs} (seed 29)");
+}
+
+/// The look, from 1, at which a test at one level stops a canary.
+fn stopped_at(
+    random: &mut Rng,
+    steps: impl Iterator<Item = (Weight, f64)>,
+    ratio: f64,
+    alpha: f64,
+) -> Option<usize> {
+    let margin = Ratio::new(1.25).expect("a margin");
+    let mut test = BoostedRampTest::new(margin, Alpha::new(alpha).expect("a level"));
+    let mut looks = steps.enumerate();
+    looks.find_map(|(number, (weight, load))| {
+        test.push(weight, look(random, weight, load, ratio));
+        test.rejects().then_some(number + 1)
+    })
+}
+
+#[test]
+fn a_canary_at_the_margin_is_hardly_ever_stopped_by_a_boosted_test() {
+    let mut random = Rng::with_seed(41);
+    let runs = 600;
+    let wrong = (0..runs).filter(|_| stopped_at(&mut random, ramp(), 1.25, 0.05).is_some()).count();
+    assert!(wrong <= most(runs), "{wrong} of {runs} (seed 41)");
+}
+
+#[test]
+fn a_boosted_test_finds_a_doubling_in_two_looks_over_the_default_margin() {
+    /// Two thirds of 5 %, which is what errors have where several things are looked at.
+    const ALPHA: f64 = 0.1 / 3.0;
+    let mut random = Rng::with_seed(43);
+    let steady = || std::iter::repeat_n((weight(0.1), 1.0), 100);
+    let mut looks: Vec<_> =
+        (0..1000).map(|_| stopped_at(&mut random, steady(), 2.0, ALPHA).expect("it is found")).collect();
+    looks.sort_unstable();
+    assert!(looks[500] <= 2, "{} looks (seed 43)", looks[500]);
 }
