@@ -290,7 +290,7 @@ impl ShadowRig {
 
 fn sees_all() -> pointsman_route::Shadow {
     let plan = "[[shadows]]\nname = \"s\"\nversion = 3\nshare = \"100%\"\n";
-    let settled = Settled::new("m", Document::from_toml(plan).unwrap(), None, &Salts::new()).unwrap();
+    let settled = Settled::new("m", Document::from_toml(plan).unwrap(), &Salts::new()).unwrap();
     let versions = Versions { aliases: &Default::default(), standing: &|_| Standing::Warm };
     let split = Split::compile(&settled, &versions).unwrap();
     split.shadows(RequestId::generate()).next().unwrap().clone()
