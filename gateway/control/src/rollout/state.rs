@@ -246,9 +246,8 @@ pub fn transition(rollout: &Rollout, event: &Event, now: Moment) -> Result<Trans
         (Event::Restarted | Event::Looked(_), Phase::Created) => {}
         (_, Phase::Created) => return refuse("the rollout has not begun; start it first"),
         (Event::Looked(looks), _) => {
-            for look in looks.iter().take(STAGES_MAX) {
-                after.evidence.push(&rollout.spec, &rollout.frozen, look, now);
-            }
+            let looks = looks.get(..STAGES_MAX).unwrap_or(looks);
+            after.evidence.push(&rollout.spec, &rollout.frozen, looks, now);
             let decided = decide(&rollout.spec, &rollout.frozen, &rollout.place, &after.evidence, now);
             follow(&mut after, &decided.decision, now);
             verdict = Some(decided);
