@@ -5,7 +5,7 @@ use pointsman_stats::{Errors, Strata, Tally, Weight};
 use serde::{Deserialize, Serialize};
 
 use super::harm::Harm;
-use super::spec::{Exposure, Spec};
+use super::spec::{Exposure, STAGES_MAX, Spec};
 use super::time::Moment;
 
 /// The most classes whose predictions are counted; those beyond count as the last.
@@ -321,9 +321,10 @@ impl Evidence {
         }
     }
 
-    /// Takes in what was seen since the last time; nothing where only time went by. Of a stage that there is not what
+    /// Takes in what was seen since the last time, of [`STAGES_MAX`] looks at most; nothing where only time went by. Of a stage that there is not what
     /// needs no statistics counts, and nothing else.
     pub fn push(&mut self, spec: &Spec, frozen: &Frozen, looks: &[Look], now: Moment) {
+        let looks = looks.get(..STAGES_MAX).unwrap_or(looks);
         if looks.is_empty() {
             return;
         }
