@@ -1,6 +1,7 @@
 //! The journal: what was wished, decided and done, and what is committed, in an embedded SQL database.
 
 mod reader;
+mod rollouts;
 mod schema;
 
 use std::collections::BTreeMap;

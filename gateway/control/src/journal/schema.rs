@@ -25,6 +25,19 @@ pub(super) const MIGRATIONS: &[&str] = &[
     "CREATE TABLE profile (subject TEXT PRIMARY KEY, sizes TEXT NOT NULL);",
     // What is committed of a model holds its plans from here on: earlier releases do not know them.
     "",
+    "CREATE TABLE rollout (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         model TEXT NOT NULL,
+         created TEXT NOT NULL,
+         stands TEXT NOT NULL,
+         is_over INTEGER NOT NULL
+     );
+     CREATE TABLE rollout_record (
+         rollout INTEGER NOT NULL,
+         number INTEGER NOT NULL,
+         record TEXT NOT NULL,
+         PRIMARY KEY (rollout, number)
+     ) WITHOUT ROWID;",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

@@ -5,7 +5,7 @@ use pointsman_stats::{Errors, Strata, Tally, Weight};
 use serde::{Deserialize, Serialize};
 
 use super::harm::Harm;
-use super::spec::{Exposure, Spec};
+use super::spec::{Exposure, STAGES_MAX, Spec};
 use super::time::Moment;
 
 /// The most classes whose predictions are counted; those beyond count as the last.
@@ -321,13 +321,26 @@ impl Evidence {
         }
     }
 
+    /// Takes in what was seen since the last time, of [`STAGES_MAX`] looks at most; nothing where only time went by. Of a stage that there is not what
+    /// needs no statistics counts, and nothing else.
+    pub fn push(&mut self, spec: &Spec, frozen: &Frozen, looks: &[Look], now: Moment) {
+        let looks = looks.get(..STAGES_MAX).unwrap_or(looks);
+        if looks.is_empty() {
+            return;
+        }
+        self.lag_ms = looks.iter().map(|look| look.lag_ms).fold(0, u64::max);
+        self.lost = looks.iter().map(|look| look.lost).fold(0, u64::saturating_add);
+        for look in looks {
+            self.take(spec, frozen, look, now);
+        }
+    }
+
     /// Takes in a look. While the candidate is not warm it is kept aside: whether it is depends on the looks before
-    /// alone, so that nothing is left out for what it says. A look at a stage that there is not changes nothing.
-    pub fn push(&mut self, spec: &Spec, frozen: &Frozen, look: &Look, now: Moment) {
+    /// alone, so that nothing is left out for what it says.
+    fn take(&mut self, spec: &Spec, frozen: &Frozen, look: &Look, now: Moment) {
         let warmed = self.is_warm(spec, now);
-        let Some(step) = self.steps.get_mut(look.stage) else { return };
         self.hard.add(&look.hard);
-        (self.lag_ms, self.lost) = (look.lag_ms, look.lost);
+        let Some(step) = self.steps.get_mut(look.stage) else { return };
         step.looks += 1;
         if self.first.is_none() && look.counts.canary.seen.requests > 0 {
             self.first = Some(now);

@@ -189,9 +189,7 @@ pub fn replay_with(start: &Rollout, records: &[Record], alpha: Alpha) -> Replay 
     let mut replay = Replay { alpha, others: Vec::new() };
     for record in records {
         if let (Event::Looked(looks), Some(verdict)) = (&record.event, &record.verdict) {
-            for look in looks {
-                evidence.push(&spec, &start.frozen, look, record.at);
-            }
+            evidence.push(&spec, &start.frozen, looks, record.at);
             let would_be = decide(&spec, &start.frozen, &place, &evidence, record.at).decision;
             let ends = matches!(would_be, Decision::Rollback(_) | Decision::Promote);
             if would_be != verdict.decision {

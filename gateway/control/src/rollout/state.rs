@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{Answered, Cause, Decision, Place, Verdict, decide};
 use super::evidence::{Evidence, Frozen, Look};
-use super::spec::{Exposure, OnNewVersion, STAGES_MAX, Spec};
+use super::spec::{Exposure, OnNewVersion, Spec};
 use super::time::Moment;
 
 /// How a rollout stands.
@@ -246,9 +246,7 @@ pub fn transition(rollout: &Rollout, event: &Event, now: Moment) -> Result<Trans
         (Event::Restarted | Event::Looked(_), Phase::Created) => {}
         (_, Phase::Created) => return refuse("the rollout has not begun; start it first"),
         (Event::Looked(looks), _) => {
-            for look in looks.iter().take(STAGES_MAX) {
-                after.evidence.push(&rollout.spec, &rollout.frozen, look, now);
-            }
+            after.evidence.push(&rollout.spec, &rollout.frozen, looks, now);
             let decided = decide(&rollout.spec, &rollout.frozen, &rollout.place, &after.evidence, now);
             follow(&mut after, &decided.decision, now);
             verdict = Some(decided);

@@ -167,7 +167,12 @@ fn nothing_is_raised_on_counts_that_lag_or_have_gaps() {
     assert_eq!(decided(spec(None, "50"), good.clone()), Decision::Promote);
     let found = decided(spec(None, "50"), Look { lag_ms: 5001, ..good.clone() });
     assert_eq!(found, Decision::Hold(vec![Why::Lag]));
-    assert_eq!(decided(spec(None, "50"), Look { lost: 1, ..good }), Decision::Hold(vec![Why::Gap]));
+    assert_eq!(decided(spec(None, "50"), Look { lost: 1, ..good.clone() }), Decision::Hold(vec![Why::Gap]));
+    let mut played = Played::started(spec(None, "50"));
+    played.wait(60);
+    let both = Event::Looked(vec![Look { lost: 1, ..Look::default() }, good]);
+    let found = played.play(&both).verdict.expect("a verdict").decision;
+    assert_eq!(found, Decision::Hold(vec![Why::Gap]), "a gap in one of several looks is one");
 }
 
 #[test]

@@ -151,7 +151,7 @@ proptest! {
             let mut evidence = Evidence::new(&spec);
             let mut look = look(0, (seen, errors.min(seen)), (9 * seen, primary));
             (look.counts.pairs, look.counts.disagreed) = (seen, errors.min(seen));
-            evidence.push(&spec, &frozen, &look, now);
+            evidence.push(&spec, &frozen, &[look], now);
             decide(&spec, &frozen, &place, &evidence, now).decision
         };
         let rank = |decision: &Decision| match decision {
