@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
+/// The least time between two looks, however short the limit is.
+const LOOK_MIN: Duration = Duration::from_millis(10);
+
 /// The answers of one connection that are under way: since when each waits for the client, where it does.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
@@ -29,10 +32,11 @@ impl Readers {
         Reader { readers: self.clone(), place }
     }
 
-    /// Waits until the client has taken nothing of some answer for `limit`: for a quarter longer at most.
+    /// Waits until the client has taken nothing of some answer for `limit`: for a quarter longer at most,
+    /// or [`LOOK_MIN`].
     pub(super) async fn stall(&self, limit: Duration) {
         loop {
-            tokio::time::sleep(limit / 4).await;
+            tokio::time::sleep((limit / 4).max(LOOK_MIN)).await;
             let waiting_since = self.waiting_since.lock();
             if waiting_since.iter().any(|(_, since)| since.is_some_and(|since| since.elapsed() >= limit)) {
                 return;
@@ -72,6 +76,13 @@ mod tests {
         let (gone, _reader) = (readers.reader(), readers.reader());
         drop(gone);
         tokio::time::timeout(PATIENCE, readers.stall(LIMIT)).await.expect("it is seen");
+    }
+
+    #[tokio::test]
+    async fn without_any_time_it_looks_now_and_then() {
+        let readers = Readers::default();
+        // A loop that never gave way would not let the time be looked at.
+        assert!(tokio::time::timeout(LIMIT, readers.stall(Duration::ZERO)).await.is_err());
     }
 
     #[tokio::test]
