@@ -95,6 +95,7 @@ impl Crew {
     /// A session panicked in a run.
     pub(crate) fn panicked(&self) {
         self.record.record().metrics.panicked();
+        self.record.record().statistics().panicked();
         self.crashed();
     }
 

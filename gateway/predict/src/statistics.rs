@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use pointsman_core::StageTimes;
 
+use crate::recent::Recent;
+
 /// A count and the time that its events took together.
 #[derive(Debug, Default)]
 pub struct CountedTime {
@@ -45,6 +47,9 @@ pub struct Statistics {
     pub cache_miss: CountedTime,
     /// Runs that succeeded, of one request or several together.
     pub executions: CountedTime,
+    /// The last answers.
+    pub recent: Recent,
+    panics: AtomicU64,
     rows: AtomicU64,
     last_answer_ms: AtomicU64,
 }
@@ -53,6 +58,7 @@ impl Statistics {
     /// Counts one answered request.
     pub(crate) fn answered(&self, times: &StageTimes, rows: u64, total: Duration) {
         self.success.add(total);
+        self.recent.push(total);
         self.queue.add(times.queue);
         if !times.cached {
             self.batch.add(times.batch);
@@ -81,6 +87,17 @@ impl Statistics {
     /// Counts one request that failed.
     pub(crate) fn failed(&self, total: Duration) {
         self.fail.add(total);
+    }
+
+    /// Counts one run that panicked.
+    pub(crate) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs that panicked.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// Rows answered by runs.
