@@ -100,6 +100,8 @@ fn every_metric_is_in_the_readme() {
     let gateway = Start::over(repository().join("models")).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
+    let rollout = r#"{"version": 2, "canary": "10", "guard": ["errors"]}"#;
+    assert_eq!(post(gateway.admin, "/v1/rollouts/iris", rollout).status, 200);
     let exposed = get(gateway.metrics, "/metrics").text();
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;

@@ -2,6 +2,7 @@
 //! takes nothing from web pages of others.
 
 mod plans;
+mod rollouts;
 mod status;
 mod wishes;
 
@@ -56,6 +57,9 @@ impl Admin {
         let method = request.method().clone();
         if let ["v1", "plans", rest @ ..] = segments.as_slice() {
             return self.plans(rest, request).await;
+        }
+        if let ["v1", "rollouts", rest @ ..] = segments.as_slice() {
+            return self.rollouts(rest, request).await;
         }
         let answer = match (&method, segments.as_slice()) {
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),

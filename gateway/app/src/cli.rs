@@ -2,6 +2,7 @@
 
 mod plan;
 mod profile;
+mod rollout;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,9 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
+pub(crate) use self::rollout::{
+    JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
+};
 use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
@@ -100,9 +104,14 @@ pub(crate) enum Command {
     Reset(OfModel),
     /// Show or change how the callers of a model are split who name no version.
     Plan(Plan),
-    /// Show who changed what, when and why.
+    /// Let a version take over in stages, watched, and back by itself where it does harm.
+    Rollout(Rollout),
+    /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
-        after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json"
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json\n  \
+        pointsman journal verify 7                 compute every verdict of rollout 7 again\n  \
+        pointsman journal verify 7 --alpha 0.01    and what another level would have decided"
     )]
     Journal(Journal),
     /// Show the configuration that counts, or let a running gateway read it again.
@@ -340,6 +349,9 @@ pub(crate) struct AdminClient {
 /// `pointsman journal`.
 #[derive(Debug, Args)]
 pub(crate) struct Journal {
+    /// Something else than to list entries.
+    #[command(subcommand)]
+    pub(crate) verb: Option<JournalVerb>,
     /// Entries about this model alone.
     pub(crate) model: Option<String>,
     /// How many of the last entries.

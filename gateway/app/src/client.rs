@@ -7,6 +7,8 @@ mod models;
 mod plan;
 mod predict;
 mod profile;
+mod rollout;
+mod verify;
 mod wish;
 
 pub(crate) use self::config::config;
@@ -15,6 +17,7 @@ pub(crate) use self::models::models;
 pub(crate) use self::plan::plan;
 pub(crate) use self::predict::predict;
 pub(crate) use self::profile::profile;
+pub(crate) use self::rollout::rollout;
 pub(crate) use self::wish::{Wished, wish};
 
 use ::http::Method;

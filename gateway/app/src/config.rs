@@ -24,6 +24,10 @@ use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 
+/// How often a rollout is looked at, at least and at most.
+const LOOK_MIN: Duration = Duration::from_millis(50);
+const LOOK_MAX: Duration = Duration::from_secs(3600);
+
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
@@ -41,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) model: BTreeMap<ModelName, Card>,
     /// How callers of models are split who name no version.
     pub(crate) plan: BTreeMap<ModelName, Document>,
+    /// How versions take over.
+    pub(crate) rollout: Rollout,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
     /// What a version has to pass before it serves.
@@ -118,6 +124,13 @@ pub(crate) struct Registry {
     pub(crate) load_timeout: Duration,
     /// Failed tries in a row after which a version is left alone.
     pub(crate) attempts_max: u32,
+}
+
+/// How versions take over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rollout {
+    /// How often what was seen is looked at.
+    pub(crate) look: Duration,
 }
 
 /// The trial of versions in a process of their own.
@@ -212,6 +225,7 @@ impl Default for Config {
             },
             model: BTreeMap::new(),
             plan: BTreeMap::new(),
+            rollout: Rollout { look: Duration::from_secs(10) },
             onnxruntime_library: None,
             gates: Gates::default(),
             trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
@@ -265,6 +279,12 @@ impl Config {
         root.section("registry", |s| config.registry.read(s));
         config.model = read_models(&mut root);
         config.plan = plans::read(&mut root);
+        root.section("rollout", |s| {
+            s.set("look", &mut config.rollout.look);
+            if !(LOOK_MIN..=LOOK_MAX).contains(&config.rollout.look) {
+                s.problem("look", "give a time from 50ms to 1h".into());
+            }
+        });
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
         root.section("trial", |s| {
@@ -456,6 +476,7 @@ mod tests {
             "listen",
             "serving",
             "registry",
+            "rollout",
             "onnxruntime",
             "gates",
             "trial",

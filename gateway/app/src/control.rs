@@ -49,9 +49,20 @@ impl Control {
     /// # Errors
     /// [`PredictError::Control`] where it cannot be read.
     pub(crate) async fn journal(&self, question: Question) -> Result<Vec<Written>, PredictError> {
+        self.read(move |handle| handle.entries(&question)).await
+    }
+
+    /// Reads something of the journal, one question after the other.
+    ///
+    /// # Errors
+    /// [`PredictError::Control`] where it cannot be read.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Handle) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, PredictError> {
         let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
         let handle = self.handle.clone();
-        let read = tokio::task::spawn_blocking(move || handle.entries(&question)).await;
+        let read = tokio::task::spawn_blocking(move || read(&handle)).await;
         // A task that was thrown away says that the runtime is going down.
         read.map_err(|_| PredictError::ShuttingDown)?.map_err(refused)
     }

@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         Command::Unfreeze(arguments) => client::wish(Wished::of_model("unfreeze", &arguments)),
         Command::Reset(arguments) => client::wish(Wished::of_model("reset", &arguments)),
         Command::Plan(arguments) => client::plan(&arguments.verb),
+        Command::Rollout(arguments) => client::rollout(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -16,7 +16,7 @@ use crate::control::Control;
 use crate::telemetry::LogLevel;
 
 /// Sections whose keys count from the moment they are read again; the others are read at a start alone.
-const LIVE: [&str; 5] = ["registry.", "gates.", "trial.", "model.", "plan."];
+const LIVE: [&str; 6] = ["registry.", "gates.", "trial.", "model.", "plan.", "rollout."];
 /// Single keys that do, too. Of `serving` they count for versions that are loaded from then on.
 const LIVE_KEYS: [&str; 9] = [
     "log.level",

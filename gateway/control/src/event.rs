@@ -10,7 +10,7 @@ use pointsman_registry::{RegistryError, Scan, Stamp};
 
 use crate::board::Reader;
 use crate::grant::Refusal;
-use crate::journal::{JournalReader, Question, Written};
+use crate::journal::{JournalReader, Listed, Question, Told, Written};
 use crate::loader::{LoadFailure, Warm};
 use crate::policy::Policy;
 use crate::wish::Wish;
@@ -38,6 +38,8 @@ pub(crate) enum Event {
     Configured(Box<Policy>),
     /// The last worker of a version has ended, and its memory is free.
     Gone(Load),
+    /// A rollout may not wait for its next look.
+    Alarmed(ModelName),
     /// The sessions of a version keep panicking.
     Crashing { load: Load, crashes: u32 },
     /// The gateway is asked to stop, and still answers.
@@ -156,6 +158,22 @@ impl Handle {
     /// Why it cannot be read.
     pub fn entries(&self, question: &Question) -> Result<Vec<Written>, Refusal> {
         Ok(self.journal.entries(question)?)
+    }
+
+    /// A rollout with everything that happened to it; nothing where there is none of that number. Blocks while it is read.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn rollout(&self, id: u64) -> Result<Option<Told>, Refusal> {
+        Ok(self.journal.rollout(id)?)
+    }
+
+    /// The last rollouts, of one model or of all, the latest last. Blocks while they are read.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn rollouts(&self, model: Option<&ModelName>, limit: u32) -> Result<Vec<Listed>, Refusal> {
+        Ok(self.journal.rollouts(model, limit)?)
     }
 
     /// Lets a configuration that was read again count.

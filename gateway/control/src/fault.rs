@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pointsman_predict::Version;
 
-use crate::journal::What;
+use crate::journal::{Entry, What};
 
 /// The variable of the environment that switches one on.
 const VARIABLE: &str = "POINTSMAN_FAULT";
@@ -26,8 +26,8 @@ pub(crate) struct Fault {
     /// Whether there is a moment at each swap in which nothing serves.
     pub(crate) loses_requests: bool,
     leaks_sessions: bool,
-    /// The side of the writing of a plan at which the process ends.
-    dies: Option<Side>,
+    /// The entry at the writing of which the process ends, and the side of it.
+    dies: Option<(What, Side)>,
     leaked: Vec<Arc<Version>>,
 }
 
@@ -42,8 +42,10 @@ impl Fault {
             loses_requests: named == "lose-request",
             leaks_sessions: named == "leak-session",
             dies: match named.as_str() {
-                "die-before-plan" => Some(Side::Before),
-                "die-after-plan" => Some(Side::After),
+                "die-before-plan" => Some((What::Plan, Side::Before)),
+                "die-after-plan" => Some((What::Plan, Side::After)),
+                "die-before-rollout" => Some((What::Rollout, Side::Before)),
+                "die-after-rollout" => Some((What::Rollout, Side::After)),
                 _ => None,
             },
             leaked: Vec::new(),
@@ -51,8 +53,9 @@ impl Fault {
     }
 
     /// Ends the process as `kill -9` would, where that is the fault.
-    pub(crate) fn die(&self, side: Side, what: What) {
-        if what == What::Plan && self.dies == Some(side) {
+    pub(crate) fn die(&self, side: Side, entry: Option<&Entry>) {
+        let what = entry.map(|entry| entry.what);
+        if self.dies.is_some_and(|(dies_of, at)| at == side && what == Some(dies_of)) {
             std::process::abort();
         }
     }

@@ -1,5 +1,7 @@
 //! Whether a wish can be granted, and what it makes of what is committed.
 
+mod takeover;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub enum Grant {
     },
     /// This is to be committed.
     Now(Box<Committed>),
+    /// A rollout can begin, or be told something.
+    Rollout,
 }
 
 /// Why a wish is not granted.
@@ -68,6 +72,9 @@ type Applied = Result<(Committed, BTreeSet<VersionNumber>), Refusal>;
 /// What comes of a wish of `by`, as things stand.
 #[must_use]
 pub fn grant(model: &Model, wish: &Wish, by: &str) -> Grant {
+    if let Wish::Rollout(wish) = wish {
+        return takeover::grant(model, wish);
+    }
     let (mut new, mut needs) = match apply(model, wish, by) {
         Ok(applied) => applied,
         Err(refusal) => return Grant::Refused(refusal),
@@ -115,6 +122,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
     if frozen && !wish.lowers() && !is_plan && *wish != Wish::Unfreeze {
         return Err(Refusal::new(FROZEN));
     }
+    takeover::check(model, wish)?;
     let mut new = model.committed.clone();
     match wish {
         Wish::Promote { version, allow_breaking } => promote(model, *version, *allow_breaking, by),
@@ -173,6 +181,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
             Ok((new, BTreeSet::new()))
         }
         Wish::Plan(wish) => plan(model, wish, by, frozen),
+        Wish::Rollout(_) => Ok((new, BTreeSet::new())),
         Wish::Reset => {
             new.wishes = Wishes::default();
             Ok((new, BTreeSet::new()))
@@ -183,6 +192,7 @@ fn apply(model: &Model, wish: &Wish, by: &str) -> Applied {
 /// A frozen model can be given a plan that only takes back, and no other.
 fn plan(model: &Model, wish: &PlanWish, by: &str, frozen: bool) -> Applied {
     let plans = plans::apply(model, wish, by)?;
+    takeover::check_plan(model, wish.model.as_str(), &plans)?;
     if frozen && !model.committed.plans.only_lowers(&plans) {
         return Err(Refusal::new(FROZEN));
     }
@@ -369,7 +379,7 @@ fn remove_alias(model: &Model, alias: &str, by: &str) -> Applied {
 }
 
 /// A mark on what the version is now.
-fn mark(model: &Model, version: VersionNumber, kind: MarkKind, reason: String) -> Mark {
+pub(crate) fn mark(model: &Model, version: VersionNumber, kind: MarkKind, reason: String) -> Mark {
     let ready = model.ready(version);
     let found = model.found.get(&version).filter(|found| found.folder != FolderState::Tombstone);
     Mark {

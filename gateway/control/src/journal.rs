@@ -16,6 +16,7 @@ use crate::committed::Committed;
 use crate::profiles::PROFILES_MAX;
 
 pub use reader::JournalReader;
+pub use rollouts::{Listed, Resumed, Step, Told};
 
 /// The database's file in the state directory.
 const FILE: &str = "journal.sqlite";
@@ -83,12 +84,14 @@ pub enum What {
     Unload,
     /// Callers that name no version are split another way.
     Plan,
+    /// A rollout began, moved on or ended.
+    Rollout,
     /// The gateway started or its configuration was read again.
     Gateway,
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Wish,
         Self::WishRefused,
         Self::Ready,
@@ -98,6 +101,7 @@ impl What {
         Self::Alias,
         Self::Unload,
         Self::Plan,
+        Self::Rollout,
         Self::Gateway,
     ];
 
@@ -114,6 +118,7 @@ impl What {
             Self::Alias => "alias",
             Self::Unload => "unload",
             Self::Plan => "plan",
+            Self::Rollout => "rollout",
             Self::Gateway => "gateway",
         }
     }
@@ -122,7 +127,7 @@ impl What {
     /// Anything else may be lost with the machine's power, and not with the process.
     fn decides(self) -> bool {
         match self {
-            Self::Wish | Self::Swap | Self::Rollback | Self::Alias | Self::Plan => true,
+            Self::Wish | Self::Swap | Self::Rollback | Self::Alias | Self::Plan | Self::Rollout => true,
             Self::WishRefused | Self::Ready | Self::Refused | Self::Unload | Self::Gateway => false,
         }
     }
@@ -229,17 +234,14 @@ impl Journal {
         let synchronous = if entry.what.decides() { "FULL" } else { "NORMAL" };
         self.connection.pragma_update(None, "synchronous", synchronous)?;
         let transaction = self.connection.transaction()?;
-        if let (Some(model), Some(committed)) = (&entry.model, committed) {
-            let text = serde_json::to_string(committed)
-                .map_err(|e| JournalError::Record { model: model.to_string(), reason: e.to_string() })?;
-            let mut statement = transaction.prepare_cached(
-                "INSERT INTO model (name, committed) VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET committed = excluded.committed",
-            )?;
-            statement.execute(params![model.as_str(), text])?;
-        }
-        insert(&transaction, entry)?;
+        write(&transaction, committed, entry)?;
         transaction.commit()?;
+        self.grew();
+        Ok(())
+    }
+
+    /// Gives space back once in a while.
+    fn grew(&mut self) {
         self.since_compaction += 1;
         if self.since_compaction > COMPACT_EVERY {
             self.since_compaction = 0;
@@ -248,7 +250,6 @@ impl Journal {
                 tracing::warn!("the journal cannot be made smaller: {error}");
             }
         }
-        Ok(())
     }
 
     /// How long runs took, by what was run and where.
@@ -307,6 +308,25 @@ impl Journal {
 fn in_memory() -> PathBuf {
     static OPENED: AtomicU64 = AtomicU64::new(0);
     format!("file:/journal-{}?vfs=memdb", OPENED.fetch_add(1, Ordering::Relaxed)).into()
+}
+
+/// Writes an entry, and what is committed of its model.
+fn write(
+    transaction: &Transaction<'_>,
+    committed: Option<&Committed>,
+    entry: &Entry,
+) -> Result<(), JournalError> {
+    if let (Some(model), Some(committed)) = (&entry.model, committed) {
+        let text = serde_json::to_string(committed)
+            .map_err(|e| JournalError::Record { model: model.to_string(), reason: e.to_string() })?;
+        let mut statement = transaction.prepare_cached(
+            "INSERT INTO model (name, committed) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET committed = excluded.committed",
+        )?;
+        statement.execute(params![model.as_str(), text])?;
+    }
+    insert(transaction, entry)?;
+    Ok(())
 }
 
 fn insert(transaction: &Transaction<'_>, entry: &Entry) -> Result<(), rusqlite::Error> {

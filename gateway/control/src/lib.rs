@@ -44,14 +44,16 @@ pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
 pub use event::{Granted, Handle, Outcome, Reply};
 pub use grant::{Grant, Refusal, grant};
-pub use journal::{Entry, Journal, JournalError, JournalReader, Question, What, Written};
+pub use journal::{
+    Entry, Journal, JournalError, JournalReader, Listed, Question, Resumed, Step, Told, What, Written,
+};
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
 pub use plans::{PlanRecord, PlanTo, PlanWish, Plans, TakenOver};
 pub use policy::Policy;
 pub use profiles::Profiles;
-pub use reconciler::{FirstPass, Parts, Reconciler};
+pub use reconciler::{FirstPass, Notify, Parts, Reconciler};
 pub use target::{Target, target};
 pub use watching::WatchPolicy;
-pub use wish::Wish;
+pub use wish::{RolloutWish, Wish};

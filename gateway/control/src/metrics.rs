@@ -1,5 +1,7 @@
 //! The instruments of the control path.
 
+mod rollouts;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::rollouts::RolloutMetrics;
 use crate::journal::What;
 use crate::loader::Gate;
 
@@ -56,6 +59,7 @@ pub struct Metrics {
     gone: Counter,
     panics: Counter,
     plan_lost: Family<ModelLabels, Gauge>,
+    rollouts: RolloutMetrics,
 }
 
 impl Metrics {
@@ -74,6 +78,7 @@ impl Metrics {
             gone: Counter::default(),
             panics: Counter::default(),
             plan_lost: Family::default(),
+            rollouts: RolloutMetrics::register(registry),
         };
         let m = metrics.clone();
         registry.register(
@@ -140,6 +145,7 @@ impl Metrics {
     pub(crate) fn forget(&self, model: &ModelName) {
         let model: Arc<str> = model.as_str().into();
         self.plan_lost.remove(&ModelLabels { model: model.clone() });
+        self.rollouts.forget(&model);
         for result in std::iter::once("passed").chain(Gate::ALL.iter().map(|gate| gate.name())) {
             self.loads.remove(&LoadLabels { model: model.clone(), result });
         }
@@ -152,6 +158,11 @@ impl Metrics {
     pub(crate) fn plan_lost(&self, model: &ModelName, lost: usize) {
         let labels = ModelLabels { model: model.as_str().into() };
         self.plan_lost.get_or_create(&labels).set(i64::try_from(lost).unwrap_or(i64::MAX));
+    }
+
+    /// How rollouts stand.
+    pub(crate) fn rollouts(&self) -> &RolloutMetrics {
+        &self.rollouts
     }
 
     pub(crate) fn wished(&self, wish: &'static str, outcome: &'static str) {

@@ -11,6 +11,7 @@ use pointsman_route::Document;
 use crate::committed::{Committed, Mark, Override, Served};
 use crate::loader::Gate;
 use crate::plans;
+use crate::rollout::Standing;
 
 /// One model.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Model {
     pub committed: Committed,
     /// Versions that are or were loaded, or were tried.
     pub versions: BTreeMap<VersionNumber, VersionState>,
+    /// The rollout that is under way.
+    pub rollout: Option<Standing>,
 }
 
 /// What the owners of a model and of the gateway say about it.
@@ -236,11 +239,13 @@ impl Model {
         self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen
     }
 
-    /// Whether callers were told that the version is there: it is the default, or an alias or the plan names it.
+    /// Whether callers were told that the version is there: it is the default, an alias or the plan names it, or
+    /// it takes over.
     #[must_use]
     pub fn is_reached(&self, version: VersionNumber) -> bool {
         self.committed.default == Some(version)
             || self.committed.aliases.values().any(|v| *v == version)
             || plans::names(self, version)
+            || self.rollout.as_ref().is_some_and(|standing| standing.candidate == version)
     }
 }

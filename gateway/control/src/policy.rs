@@ -22,6 +22,8 @@ pub struct Policy {
     pub previous_kept: Duration,
     /// How long a load may take before it counts as failed.
     pub load_timeout: Duration,
+    /// How often a rollout is looked at.
+    pub rollout_look: Duration,
     /// Failed tries after which a version is left alone until it is asked for by name or changes.
     pub attempts_max: u32,
     /// What the configuration declares in place of cards.

@@ -6,6 +6,7 @@ mod listing;
 mod loads;
 mod plans;
 mod publishing;
+mod rollouts;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,17 +25,21 @@ use crate::board;
 use crate::committed::Committed;
 use crate::event::{Event, Handle, Load};
 use crate::grant::Refusal;
-use crate::journal::{Entry, Journal, What};
+use crate::journal::{Entry, Journal, JournalError, Resumed, What};
 use crate::loading::Loading;
 use crate::metrics::Metrics;
 use crate::model::{Declared, Model};
 use crate::policy::Policy;
 use crate::profiles::Profiles;
+use crate::rollout::ShadowEvidence;
 use crate::target::{Target, target};
 use crate::watching::Watching;
 
+use self::effects::Owed;
 use self::plans::Compiled;
 use self::publishing::Published;
+pub use self::rollouts::Notify;
+use self::rollouts::UnderWay;
 use self::wishes::Pending;
 
 /// How long statistics and series of a version that left stay readable: clients take differences.
@@ -62,6 +67,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Where snapshots go.
     pub publisher: Publisher,
+    /// What shadows answer, as rollouts look at it.
+    pub shadowed: Arc<dyn ShadowEvidence>,
+    /// Whom transitions of rollouts are told.
+    pub notify: Notify,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -82,7 +91,7 @@ pub struct Reconciler {
     unseen: BTreeMap<ModelName, Committed>,
     models: BTreeMap<ModelName, Tracked>,
     /// What took effect and is not written yet; nothing is raised meanwhile.
-    owed: VecDeque<Entry>,
+    owed: VecDeque<Owed>,
     journal_rests_until: Option<Instant>,
     /// The look at the registry up to which all that were asked for are answered.
     looks_answered: u64,
@@ -90,6 +99,10 @@ pub struct Reconciler {
     no_models: Vec<Problem>,
     incarnations: u64,
     profiles: Profiles,
+    /// Rollouts that were under way when the gateway went down, and whose models were not seen yet.
+    resumable: BTreeMap<ModelName, Resumed>,
+    shadowed: Arc<dyn ShadowEvidence>,
+    notify: Notify,
     /// The gateway is asked to stop: nothing new is begun.
     draining: bool,
     /// Set once everything is withdrawn.
@@ -121,6 +134,10 @@ struct Tracked {
     retired: BTreeMap<VersionNumber, Retired>,
     pending: Vec<Pending>,
     target: Target,
+    /// The rollout that is under way.
+    rollout: Option<UnderWay>,
+    /// Something of it does not wait for the next look.
+    alarmed: bool,
     /// The plan as requests see it.
     compiled: Compiled,
     /// Whether the snapshot may differ from this.
@@ -147,6 +164,7 @@ impl Reconciler {
         let board = board::Reader::default();
         let profiles = Profiles::of(parts.journal.profiles().map_err(|e| e.to_string())?);
         let journal = parts.journal.reader().map_err(|e| e.to_string())?;
+        let resumable = resumable(&parts.journal).map_err(|e| e.to_string())?;
         let waiting = Arc::new(AtomicUsize::new(0));
         let handle = Handle { sender: sender.clone(), board: board.clone(), journal, waiting };
         let reconciler = Self {
@@ -168,6 +186,9 @@ impl Reconciler {
             no_models: Vec::new(),
             incarnations: 0,
             profiles,
+            resumable,
+            shadowed: parts.shadowed,
+            notify: parts.notify,
             draining: false,
             stopping: Arc::default(),
             started_at: Instant::now(),
@@ -228,6 +249,7 @@ impl Reconciler {
             Event::Configured(policy) => self.configured(*policy),
             Event::Gone(load) => self.gone(&load),
             Event::Crashing { load, crashes } => self.crashing(&load, crashes),
+            Event::Alarmed(name) => self.alarmed(&name),
             Event::Draining => self.drain(),
             Event::Stop => {}
         }
@@ -239,6 +261,7 @@ impl Reconciler {
         self.forget_retired(now);
         self.give_up_late(now);
         let mut wake = None;
+        self.resume_rollouts();
         for _ in 0..STEPS_MAX {
             let mut acted = false;
             wake = self.journal_rests_until;
@@ -246,6 +269,7 @@ impl Reconciler {
             for name in names {
                 acted |= self.settle_wishes(&name, now);
                 acted |= self.declare_plan(&name, now);
+                acted |= self.look_at_rollout(&name, now);
                 match self.decide(&name, now) {
                     Action::Wait(at) => wake = earlier(wake, at),
                     action => acted |= self.perform(&name, action, now),
@@ -260,6 +284,7 @@ impl Reconciler {
         wake = earlier(wake, self.end_first_pass(now));
         wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));
         wake = earlier(wake, self.look_at_cards(now));
+        wake = earlier(wake, self.next_look());
         let retired = self.models.values().flat_map(|tracked| tracked.retired.values());
         let retired = retired.map(|retired| retired.until).min();
         earlier(wake, retired)
@@ -356,6 +381,13 @@ impl Reconciler {
             event.refuse();
         }
     }
+}
+
+/// The rollouts that go on, by model. There is one at most of each.
+fn resumable(journal: &Journal) -> Result<BTreeMap<ModelName, Resumed>, JournalError> {
+    let under_way = journal.rollouts_under_way()?.into_iter();
+    let named = under_way.filter_map(|it| Some((ModelName::new(&it.rollout.spec.model).ok()?, it)));
+    Ok(named.collect())
 }
 
 fn until(at: Instant) -> Duration {

@@ -13,6 +13,7 @@
 //! hold, and say what is needed.
 
 mod certificate;
+mod classes;
 mod decide;
 mod evidence;
 mod flags;
@@ -21,14 +22,19 @@ mod harm;
 mod needs;
 mod planner;
 mod record;
+mod recorder;
 mod report;
+mod shadowed;
 mod spec;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
 mod time;
+mod units;
 
 pub use certificate::Certificate;
+pub(crate) use classes::Classes;
 pub use decide::{Answered, Cause, Decision, Finding, Place, Verdict, Why, decide};
 pub use evidence::{
     Arm, Assigned, CLASSES_MAX, Counted, Counts, Evidence, Frozen, Hard, Hits, Independent, Look, SLOW, Step,
@@ -40,7 +46,10 @@ pub use harm::Harm;
 pub use needs::{Needs, needs};
 pub use planner::{Limit, Plan, StagePlan, Traffic, plan};
 pub use record::{Discrepancy, Record, Replay, WouldBe, replay_with, verify};
+pub(crate) use recorder::{Recorder, Seen};
 pub use report::{RatioReport, Report, StageReport};
+pub use shadowed::{ShadowEvidence, ShadowTotals};
 pub use spec::{Deadline, Exposure, Limits, OnNewVersion, Outcome, STAGES_MAX, Spec, Stage, WarmUp, Wrong};
+pub use standing::Standing;
 pub use state::{Change, Event, Notice, Phase, Refused, Rollout, Transition, transition};
 pub use time::Moment;

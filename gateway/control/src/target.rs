@@ -8,6 +8,7 @@ use pointsman_registry::{Card, FolderState, OnNew, Serve, VersionPolicy, serving
 use crate::committed::{Mark, Override, Served};
 use crate::model::Model;
 use crate::plans;
+use crate::rollout::Standing;
 use crate::signature::{Change, compare};
 
 /// What should serve of one model.
@@ -64,7 +65,18 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
     }
     let candidates: Vec<VersionNumber> =
         there.iter().copied().filter(|version| is_candidate(model, *version, &mut target)).collect();
-    let (default, why) = default(model, &there, &candidates, &mut target);
+    let (default, why) = match taking_over(model, &there) {
+        Some((current, standing)) => {
+            if let Some(version) = arrivals(model, standing, &candidates) {
+                let reason = format!("it waits for rollout {}", standing.id);
+                target.hold_loaded(version, reason);
+            }
+            target.load.insert(standing.candidate);
+            let why = format!("rollout {} of version {} is under way", standing.id, standing.candidate);
+            (Some(current), why)
+        }
+        None => default(model, &there, &candidates, &mut target),
+    };
     (target.default, target.why) = (default, why);
     target.aliases = aliases(model, &there, &mut target);
 
@@ -89,6 +101,26 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
     let waiting = target.default.is_none_or(|version| model.ready(version).is_none());
     target.load.extend(reached.filter(|version| waiting && there.contains(version)));
     target
+}
+
+/// The version that serves while another one takes over, and how that stands.
+fn taking_over<'m>(
+    model: &'m Model,
+    there: &BTreeSet<VersionNumber>,
+) -> Option<(VersionNumber, &'m Standing)> {
+    let standing = model.rollout.as_ref()?;
+    let current = model.committed.default.filter(|version| there.contains(version))?;
+    Some((current, standing))
+}
+
+/// The newest version that came since a rollout began, where new versions come by themselves.
+pub(crate) fn arrivals(
+    model: &Model,
+    standing: &Standing,
+    candidates: &[VersionNumber],
+) -> Option<VersionNumber> {
+    let newest = candidates.iter().copied().max().filter(|version| *version > standing.newest);
+    newest.filter(|_| follows_latest(model))
 }
 
 /// The versions that can be loaded or are: complete, or in the snapshot, or asked for.

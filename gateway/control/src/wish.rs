@@ -5,9 +5,10 @@ use std::fmt;
 use pointsman_core::VersionNumber;
 
 use crate::plans::{PlanTo, PlanWish};
+use crate::rollout::{Event, Spec};
 
 /// One wish about one model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
     /// This version answers callers that name none, whatever the declarations say.
     Promote {
@@ -52,8 +53,56 @@ pub enum Wish {
     Unfreeze,
     /// Callers that name no version are split by another plan.
     Plan(PlanWish),
+    /// A version takes over in stages, or what somebody says to one that does.
+    Rollout(RolloutWish),
     /// All wishes are forgotten: card and configuration alone say what serves.
     Reset,
+}
+
+/// A wish about a rollout.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RolloutWish {
+    /// It begins.
+    Start(Box<Spec>),
+    /// Somebody holds it.
+    Pause,
+    /// Somebody lets it go on.
+    Resume,
+    /// Somebody wants the next stage, whatever is known.
+    Advance,
+    /// Somebody approves of what follows this stage.
+    Approve,
+    /// Somebody wants the candidate to answer everybody, whatever is known.
+    Promote,
+    /// Somebody ends it.
+    Abort,
+}
+
+impl RolloutWish {
+    /// What it is to the rollout.
+    pub(crate) fn event(&self) -> Event {
+        match self {
+            Self::Start(_) => Event::Start,
+            Self::Pause => Event::Pause,
+            Self::Resume => Event::Resume,
+            Self::Advance => Event::Advance,
+            Self::Approve => Event::Approve,
+            Self::Promote => Event::Promote,
+            Self::Abort => Event::Abort,
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "rollout start",
+            Self::Pause => "rollout pause",
+            Self::Resume => "rollout resume",
+            Self::Advance => "rollout advance",
+            Self::Approve => "rollout approve",
+            Self::Promote => "rollout promote",
+            Self::Abort => "rollout abort",
+        }
+    }
 }
 
 /// What a wish is about. Of two wishes about the same, the later one counts.
@@ -71,6 +120,8 @@ pub(crate) enum Subject<'w> {
     Freeze,
     /// How callers are split.
     Plan,
+    /// How a version takes over.
+    Rollout,
 }
 
 impl Wish {
@@ -89,6 +140,7 @@ impl Wish {
             Self::Unfreeze => "unfreeze",
             Self::Plan(PlanWish { to: PlanTo::Previous, .. }) => "plan rollback",
             Self::Plan(_) => "plan",
+            Self::Rollout(wish) => wish.verb(),
             Self::Reset => "reset",
         }
     }
@@ -102,9 +154,14 @@ impl Wish {
             | Self::Unload { version }
             | Self::Alias { version, .. }
             | Self::Pin { version } => *version,
-            Self::Rollback | Self::Unpin | Self::Freeze | Self::Unfreeze | Self::Plan(_) | Self::Reset => {
-                None
-            }
+            Self::Rollout(RolloutWish::Start(spec)) => Some(spec.candidate),
+            Self::Rollback
+            | Self::Unpin
+            | Self::Freeze
+            | Self::Unfreeze
+            | Self::Plan(_)
+            | Self::Rollout(_)
+            | Self::Reset => None,
         }
     }
 
@@ -112,7 +169,11 @@ impl Wish {
     /// journalled next; every other one is journalled first.
     #[must_use]
     pub fn lowers(&self) -> bool {
-        matches!(self, Self::Rollback | Self::Unload { .. } | Self::Freeze)
+        match self {
+            Self::Rollback | Self::Unload { .. } | Self::Freeze => true,
+            Self::Rollout(wish) => matches!(wish, RolloutWish::Pause | RolloutWish::Abort),
+            _ => false,
+        }
     }
 
     /// Whether it says that callers of what serves may break on this version.
@@ -134,6 +195,7 @@ impl Wish {
             Self::Alias { alias, .. } => Subject::Alias(alias),
             Self::Freeze | Self::Unfreeze => Subject::Freeze,
             Self::Plan(_) => Subject::Plan,
+            Self::Rollout(_) => Subject::Rollout,
         }
     }
 

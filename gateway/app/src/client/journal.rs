@@ -10,6 +10,9 @@ use crate::table::lay_out;
 
 /// `pointsman journal`.
 pub(crate) fn journal(arguments: &cli::Journal) -> End {
+    if let Some(cli::JournalVerb::Verify(arguments)) = &arguments.verb {
+        return super::verify::verify(arguments);
+    }
     let mut path = format!("/journal?limit={}", arguments.limit);
     if let Some(model) = &arguments.model {
         path.push_str(&format!("&model={model}"));

@@ -35,6 +35,7 @@ pub(super) fn policy(config: &Config, registry: &Arc<dyn Registry>, engines: &En
         previous_kept: config.registry.previous_kept,
         load_timeout: config.registry.load_timeout,
         attempts_max: config.registry.attempts_max,
+        rollout_look: config.rollout.look,
         models: config.model.clone(),
         plans: config.plan.clone(),
     }
@@ -58,6 +59,8 @@ impl Control {
             ground: data_path.ground,
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
+            shadowed: Arc::new(()),
+            notify: Arc::new(|_, _| {}),
         };
         // Nobody is told where the gateway was asked to stop meanwhile.
         let end = move |passed| drop(ended.send(passed));

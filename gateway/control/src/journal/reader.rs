@@ -1,7 +1,7 @@
 //! Reading the journal beside the thread that writes it: a question of thousands of entries holds up no rollback.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use pointsman_core::{ModelName, VersionNumber};
@@ -27,12 +27,16 @@ impl JournalReader {
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
 
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The last entries that are asked for, the oldest first.
     ///
     /// # Errors
     /// [`JournalError`].
     pub fn entries(&self, question: &Question) -> Result<Vec<Written>, JournalError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connection();
         let mut statement = connection.prepare_cached(
             "SELECT id, strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch'), at_ms, what, model, version,
                     from_version, by_whom, why, took_us

@@ -38,6 +38,12 @@ pub(super) const MIGRATIONS: &[&str] = &[
          record TEXT NOT NULL,
          PRIMARY KEY (rollout, number)
      ) WITHOUT ROWID;",
+    "CREATE TABLE rollout_units (
+         rollout INTEGER NOT NULL,
+         number INTEGER NOT NULL,
+         units BLOB NOT NULL,
+         PRIMARY KEY (rollout, number)
+     ) WITHOUT ROWID;",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

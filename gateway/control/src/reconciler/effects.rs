@@ -14,7 +14,7 @@ use crate::event::Load;
 #[cfg(debug_assertions)]
 use crate::fault::Side;
 use crate::grant::Refusal;
-use crate::journal::{Entry, JournalError, What};
+use crate::journal::{Entry, JournalError, Step, What};
 
 /// The most entries that are owed; past it one gives way to a later one, and what is committed is kept.
 const OWED_MAX: usize = 1000;
@@ -109,7 +109,7 @@ impl Reconciler {
     }
 
     /// Lets `new` count in memory.
-    fn apply(&mut self, name: &ModelName, new: Committed, now: Instant) {
+    pub(super) fn apply(&mut self, name: &ModelName, new: Committed, now: Instant) {
         let previous_kept = self.policy.previous_kept;
         let Some(tracked) = self.models.get_mut(name) else { return };
         let old = std::mem::replace(&mut tracked.model.committed, new);
@@ -167,26 +167,57 @@ impl Reconciler {
 
     /// Writes what is to be raised. Nothing may follow from it where this fails.
     pub(super) fn raise(&mut self, committed: &Committed, entry: &Entry) -> Result<(), Refusal> {
-        if !self.owed.is_empty() || self.journal_rests_until.is_some() {
-            let reason = "the journal could not be written a moment ago; nothing is raised before it can";
-            return Err(Refusal { code: Code::NotJournalled, reason: reason.into() });
+        self.may_raise()?;
+        self.write(Some(committed), Some(entry), None)
+    }
+
+    fn may_raise(&self) -> Result<(), Refusal> {
+        if self.owed.is_empty() && self.journal_rests_until.is_none() {
+            return Ok(());
         }
-        self.write(Some(committed), entry)
+        let reason = "the journal could not be written a moment ago; nothing is raised before it can";
+        Err(Refusal { code: Code::NotJournalled, reason: reason.into() })
     }
 
     /// Writes what has taken effect, now or as soon as it can be.
     pub(super) fn lowered(&mut self, entry: Entry) {
-        let committed = entry.model.as_ref().and_then(|name| self.committed(name));
-        if !self.owed.is_empty() || self.write(committed.as_ref(), &entry).is_err() {
-            // Past the limit entries are lost, and never the last of a model: it brings what is committed.
+        self.lowered_with(Owed { entry: Some(entry), step: None });
+    }
+
+    /// As [`Reconciler::lowered`], of a rollout.
+    pub(super) fn lowered_step(&mut self, step: Step, entry: Option<Entry>) {
+        self.lowered_with(Owed { entry, step: Some(step) });
+    }
+
+    fn lowered_with(&mut self, owed: Owed) {
+        if !self.owed.is_empty() || self.write_one(&owed).is_err() {
+            // Past the limit entries are lost, and never the last of a model: it brings what is committed. Of a rollout
+            // there is one at most.
+            let is_of_same = |other: &Owed| other.step.is_none() && other.model() == owed.model();
             if self.owed.len() >= OWED_MAX
-                && let Some(same) = self.owed.iter().position(|owed| owed.model == entry.model)
+                && let Some(same) = self.owed.iter().position(is_of_same)
             {
                 self.owed.remove(same);
             }
-            self.owed.push_back(entry);
+            self.owed.push_back(owed);
             self.metrics.owed(self.owed.len());
         }
+    }
+
+    /// Writes what is to be raised by a rollout, or comes of one. Nothing may follow from it where this fails.
+    pub(super) fn raise_step(
+        &mut self,
+        step: &Step,
+        committed: Option<&Committed>,
+        entry: Option<&Entry>,
+    ) -> Result<(), Refusal> {
+        self.may_raise()?;
+        self.write(committed, entry, Some(step))
+    }
+
+    fn write_one(&mut self, owed: &Owed) -> Result<(), Refusal> {
+        let committed = owed.model().and_then(|name| self.committed(name));
+        self.write(committed.as_ref(), owed.entry.as_ref(), owed.step.as_ref())
     }
 
     /// What is committed of a model, whether the registry shows it or not.
@@ -198,16 +229,25 @@ impl Reconciler {
     /// Writes what is only to be known; it is lost where the journal cannot be written.
     pub(super) fn note(&mut self, entry: Entry) {
         if self.journal_rests_until.is_none() {
-            let _ = self.write(None, &entry);
+            let _ = self.write(None, Some(&entry), None);
         }
     }
 
-    fn write(&mut self, committed: Option<&Committed>, entry: &Entry) -> Result<(), Refusal> {
+    fn write(
+        &mut self,
+        committed: Option<&Committed>,
+        entry: Option<&Entry>,
+        step: Option<&Step>,
+    ) -> Result<(), Refusal> {
         #[cfg(debug_assertions)]
-        self.fault.die(Side::Before, entry.what);
-        let written = self.journal.commit(committed, entry);
+        self.fault.die(Side::Before, entry);
+        let written = match (step, entry) {
+            (Some(step), entry) => self.journal.commit_rollout(step, committed, entry),
+            (None, Some(entry)) => self.journal.commit(committed, entry),
+            (None, None) => Ok(()),
+        };
         #[cfg(debug_assertions)]
-        self.fault.die(Side::After, entry.what);
+        self.fault.die(Side::After, entry);
         // That took its core for some tenths of a millisecond, and requests that came meanwhile wait for it.
         std::thread::yield_now();
         written.map_err(|error| {
@@ -234,14 +274,26 @@ impl Reconciler {
             return;
         }
         self.journal_rests_until = None;
-        while let Some(entry) = self.owed.pop_front() {
-            let committed = entry.model.as_ref().and_then(|name| self.committed(name));
-            if self.write(committed.as_ref(), &entry).is_err() {
-                self.owed.push_front(entry);
+        while let Some(owed) = self.owed.pop_front() {
+            if self.write_one(&owed).is_err() {
+                self.owed.push_front(owed);
                 break;
             }
         }
         self.metrics.owed(self.owed.len());
+    }
+}
+
+/// What took effect and is not written yet.
+pub(super) struct Owed {
+    entry: Option<Entry>,
+    /// Where it came of a rollout.
+    step: Option<Step>,
+}
+
+impl Owed {
+    fn model(&self) -> Option<&ModelName> {
+        self.entry.as_ref()?.model.as_ref()
     }
 }
 

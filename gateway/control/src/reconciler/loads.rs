@@ -15,6 +15,7 @@ use crate::journal::{Entry, What};
 use crate::loader::{Beside, Gate, LoadFailure, LoadFault, LoadJob, Quarantined, Warm};
 use crate::loading::{Order, UnderWay};
 use crate::model::{Failure, Ready};
+use crate::rollout::Event;
 use crate::signature::{Change, compare};
 use crate::watchman::Watchman;
 use crate::wish::Wish;
@@ -305,6 +306,9 @@ impl Reconciler {
             tracked.model.ready(load.number).is_some_and(|ready| ready.incarnation == load.incarnation);
         if is_current && tracked.model.committed.default == Some(load.number) {
             let by = format!("the gateway, as it crashed {crashes} times");
+            if tracked.rollout.is_some() {
+                let _ = self.turn(&load.model, &Event::Abort, &by, Instant::now());
+            }
             self.wish_of_the_gateway(&load.model, Wish::Rollback, by);
         }
     }

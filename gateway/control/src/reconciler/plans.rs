@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_route::{Document, Split, Standing, Versions};
+use pointsman_route::{Document, Settled, Split, Standing, Versions};
 
 use super::{Reconciler, Tracked};
 use crate::committed::Committed;
@@ -68,9 +68,22 @@ impl Reconciler {
 }
 
 impl Tracked {
+    /// The plan with the rollout in it that is under way.
+    fn effective_plan(&self, name: &ModelName) -> Settled {
+        let plans = &self.model.committed.plans;
+        let plan = &plans.current.plan;
+        let Some(standing) = &self.model.rollout else { return plan.clone() };
+        let document = standing.in_plan(plan.document());
+        Settled::new(name.as_str(), document, &plans.salts).unwrap_or_else(|findings| {
+            // Both were held against each other before either counted.
+            tracing::error!(model = %name, "a rollout does not go together with the plan: {findings:?}");
+            plan.clone()
+        })
+    }
+
     /// Compiles the plan against what serves. Units of arms that do not serve go to the default, and that is said.
     pub(super) fn compile_plan(&mut self, name: &ModelName) {
-        let plan = &self.model.committed.plans.current.plan;
+        let plan = &self.effective_plan(name);
         if *plan.document() == Document::default() {
             self.compiled.split = None;
             self.compiled.lost.clear();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable, Witnesses};
+use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable, Witness, Witnesses};
 use pointsman_route::Plan;
 
 use super::{Reconciler, Tracked};
@@ -103,9 +103,18 @@ impl Tracked {
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
             tee: None,
-            witnesses: Witnesses::default(),
+            witnesses: self.witnesses(),
             problem: self.problem.clone(),
         }
+    }
+
+    /// Who is told how requests of its experiments ended.
+    fn witnesses(&self) -> Witnesses {
+        let mut all: Vec<Arc<dyn Witness>> = Vec::new();
+        if let Some(under_way) = &self.rollout {
+            all.push(under_way.recorder.clone());
+        }
+        Witnesses::new(all)
     }
 
     /// Versions that are loaded and wait.

@@ -11,8 +11,9 @@ use crate::committed::Committed;
 use crate::event::{Granted, Outcome, Reply, Wished};
 use crate::grant::{Grant, Refusal, changes, grant};
 use crate::journal::{Entry, What};
+use crate::rollout::Event;
 use crate::target::stand_in;
-use crate::wish::Wish;
+use crate::wish::{RolloutWish, Wish};
 
 /// A wish that waits.
 pub(super) struct Pending {
@@ -61,6 +62,7 @@ impl Reconciler {
     pub(super) fn wished(&mut self, wished: Wished) {
         let Wished { model: name, wish, by, dry_run, reply } = wished;
         let now = Instant::now();
+        let wish = self.led_back(&name, wish);
         if self.draining && !dry_run && !wish.lowers() {
             return reply(Err(Refusal::stopping()));
         }
@@ -68,7 +70,10 @@ impl Reconciler {
         let looks = !dry_run
             && matches!(
                 wish,
-                Wish::Load { .. } | Wish::Promote { .. } | Wish::Alias { version: Some(_), .. }
+                Wish::Load { .. }
+                    | Wish::Promote { .. }
+                    | Wish::Alias { version: Some(_), .. }
+                    | Wish::Rollout(RolloutWish::Start(_))
             );
         if !looks && !self.models.contains_key(&name) && self.looks_answered_once() {
             return reply(Err(unknown(&name)));
@@ -170,6 +175,10 @@ impl Reconciler {
                     }
                     acted = true;
                 }
+                Grant::Rollout => {
+                    self.grant_rollout(name, pending, now);
+                    acted = true;
+                }
                 // Nothing is loaded any more.
                 Grant::Needs { .. } if self.draining => {
                     self.refuse(name, pending, &Refusal::stopping());
@@ -193,6 +202,24 @@ impl Reconciler {
             self.models.remove(name);
         }
         acted
+    }
+
+    /// Whoever wants callers led back while a version takes over means that one.
+    fn led_back(&self, name: &ModelName, wish: Wish) -> Wish {
+        let is_under_way = || self.models.get(name).is_some_and(|tracked| tracked.rollout.is_some());
+        match wish {
+            Wish::Rollback if is_under_way() => Wish::Rollout(RolloutWish::Abort),
+            wish => wish,
+        }
+    }
+
+    /// Lets what somebody says to a rollout count.
+    fn grant_rollout(&mut self, name: &ModelName, pending: Pending, now: Instant) {
+        let Wish::Rollout(wish) = &pending.wish else { return };
+        match self.wish_of_rollout(name, wish, &pending.by, now) {
+            Ok(lines) => self.answer(pending, Outcome::Done, lines),
+            Err(refusal) => self.refuse(name, pending, &refusal),
+        }
     }
 
     fn keep(&mut self, name: &ModelName, pending: Pending) {
@@ -262,6 +289,10 @@ impl Reconciler {
             changed = self.change(name, fallback, entry, true, now);
         }
         let granted = changed.is_ok();
+        if granted && pending.wish == Wish::Freeze {
+            // Nothing moves by itself any more; what does harm is led back all the same.
+            let _ = self.turn(name, &Event::Pause, &pending.by, now);
+        }
         match changed {
             Ok(()) => self.answer(pending, Outcome::Done, lines),
             Err(refusal) => self.refuse(name, pending, &refusal),
@@ -320,6 +351,7 @@ impl Reconciler {
         match grant(&tracked.model, wish, by) {
             Grant::Refused(refusal) => return Err(refusal),
             Grant::Unchanged => {}
+            Grant::Rollout => lines.push(format!("{wish}")),
             Grant::Now(new) => lines.extend(changes(&tracked.model.committed, &new)),
             Grant::Needs { versions, then } => {
                 for version in versions {

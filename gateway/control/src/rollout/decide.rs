@@ -75,6 +75,25 @@ pub enum Why {
     Deadline,
 }
 
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Time => f.write_str("the stage has not lasted as long as it should"),
+            Self::Count => f.write_str("the candidate has not seen as much as it should"),
+            Self::InsufficientEvidence(question) => {
+                write!(f, "insufficient evidence: {} are not certain either way", question.name())
+            }
+            Self::Misassigned => {
+                f.write_str("arms do not get the units that they should: nothing is concluded")
+            }
+            Self::Lag => f.write_str("what is counted is too far behind"),
+            Self::Gap => f.write_str("requests were not counted"),
+            Self::Approval => f.write_str("somebody has to approve (`pointsman rollout approve`)"),
+            Self::Deadline => f.write_str("the time is up, and it was said to hold then"),
+        }
+    }
+}
+
 /// Why the candidate leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! What was seen of both versions, stage by stage: whole numbers, from which everything is computed.
 
+use pointsman_core::VersionNumber;
 use pointsman_route::UnitKind;
 use pointsman_stats::{Errors, Strata, Tally, Weight};
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,12 @@ impl From<UnitKind> for Counted {
 pub struct Hits {
     /// With so many requests.
     pub requests: u64,
-    /// With so many units for the first time in the rollout.
+    /// With so many units for the first time in the rollout, whichever version it was with. Once a unit has erred with
+    /// one version, its errors with the other say nothing new of it: so what moves to the candidate on a ramp, and
+    /// erred before, does not count against it.
     pub units: u64,
+    /// With so many units for the first time with this version.
+    pub own_units: u64,
 }
 
 impl Hits {
@@ -48,13 +53,23 @@ impl Hits {
         Self {
             requests: self.requests.saturating_add(other.requests),
             units: self.units.saturating_add(other.units),
+            own_units: self.own_units.saturating_add(other.own_units),
         }
     }
 
-    fn by(self, counted: Counted) -> u64 {
+    /// What is compared with the other version.
+    fn compared(self, counted: Counted) -> u64 {
         match counted {
             Counted::Requests => self.requests,
             Counted::Units => self.units,
+        }
+    }
+
+    /// What says something of this version alone.
+    fn own(self, counted: Counted) -> u64 {
+        match counted {
+            Counted::Requests => self.requests,
+            Counted::Units => self.own_units,
         }
     }
 }
@@ -165,15 +180,15 @@ impl Counts {
 
     /// How often something happened in both arms.
     pub(crate) fn independent(&self, counted: Counted, of: impl Fn(&Arm) -> Hits) -> Independent {
-        let count = |arm| of(arm).by(counted);
+        let count = |arm| of(arm).compared(counted);
         Independent(Errors { canary: count(&self.canary), primary: count(&self.primary) })
     }
 
     /// How often something happened among all that the candidate saw. What happened with more than it saw, as counts
     /// were taken at different moments, happened with all.
     pub(crate) fn of_canary(&self, counted: Counted, of: impl Fn(&Arm) -> Hits) -> Tally {
-        let tries = self.canary.seen.by(counted);
-        Tally::new(of(&self.canary).by(counted).min(tries), tries).unwrap_or_default()
+        let tries = self.canary.seen.own(counted);
+        Tally::new(of(&self.canary).own(counted).min(tries), tries).unwrap_or_default()
     }
 
     /// Disagreements among pairs.
@@ -253,13 +268,15 @@ pub struct Frozen {
     pub slow_us: [u64; SLOW],
     /// How many classes are predicted; 0 where the model has none.
     pub classes: usize,
+    /// The newest version that there was: what is above it has come since.
+    pub newest: VersionNumber,
 }
 
 /// The thresholds of latencies: the larger of the objective and 1.25 times the primary's quantile, each in
 /// microseconds.
 #[must_use]
-pub fn thresholds(objective_us: Option<u64>, quantiles_us: [u64; SLOW]) -> [u64; SLOW] {
-    quantiles_us.map(|quantile| quantile.saturating_add(quantile.div_ceil(4)).max(objective_us.unwrap_or(0)))
+pub fn thresholds(objective_us: u64, quantiles_us: [u64; SLOW]) -> [u64; SLOW] {
+    quantiles_us.map(|quantile| quantile.saturating_add(quantile.div_ceil(4)).max(objective_us))
 }
 
 /// One stage with what was seen at it.
@@ -383,13 +400,13 @@ mod tests {
     use super::*;
 
     fn hits(requests: u64, units: u64) -> Hits {
-        Hits { requests, units }
+        Hits { requests, units, own_units: units }
     }
 
     #[test]
     fn the_larger_of_objective_and_quantile_counts() {
-        assert_eq!(thresholds(Some(1000), [100, 800, 4001]), [1000, 1000, 5002]);
-        assert_eq!(thresholds(None, [100, 801, u64::MAX]), [125, 1002, u64::MAX]);
+        assert_eq!(thresholds(1000, [100, 800, 4001]), [1000, 1000, 5002]);
+        assert_eq!(thresholds(0, [100, 801, u64::MAX]), [125, 1002, u64::MAX]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_route::Share;
+use pointsman_route::{Share, UnitSource};
 use pointsman_stats::{Alpha, Proportion, Ratio};
+use serde::{Deserialize, Serialize};
 
 use super::guard::{Guard, Question};
 use super::spec::{Deadline, Exposure, OnNewVersion, Outcome, STAGES_MAX, Spec, Stage, Wrong};
@@ -13,7 +14,8 @@ use super::spec::{Deadline, Exposure, OnNewVersion, Outcome, STAGES_MAX, Spec, S
 const GUARDS_MAX: usize = 32;
 
 /// What was said on the command line, word by word.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Flags {
     /// How long the candidate shadows first, such as `10m`, or `10m:20%` for a part of the requests.
     pub shadow: Option<String>,
@@ -31,6 +33,12 @@ pub struct Flags {
     pub deadline: Option<String>,
     /// The shares after which somebody has to approve, such as `1,50`; `shadow` for the shadow.
     pub approve: Option<String>,
+    /// Where a request says its unit, such as `header:x-user-id`; several in their order.
+    pub unit: Vec<String>,
+    /// Whether a second copy of the version that serves runs beside the shadow.
+    pub floor: bool,
+    /// How long an answer may take in any case, such as `50ms`.
+    pub latency_objective: Option<String>,
     /// `supersede` or `queue`.
     pub on_new: Option<String>,
     /// Whom every transition is told.
@@ -61,6 +69,14 @@ impl Flags {
             let policy = OnNewVersion::ALL.into_iter().find(|(name, _)| name == text);
             let remedy = "give supersede or queue";
             spec.on_new = policy.ok_or_else(|| Wrong::new("--on-new", text, remedy))?.1;
+        }
+        for text in &self.unit {
+            let remedy = "give header:NAME, cookie:NAME, parameter:NAME, tensor:NAME[INDEX] or request_id";
+            spec.units.push(UnitSource::parse(text).ok_or_else(|| Wrong::new("--unit", text, remedy))?);
+        }
+        spec.floor = self.floor;
+        if let Some(text) = &self.latency_objective {
+            spec.latency_objective = Some(time("--latency-objective", text)?);
         }
         spec.webhook.clone_from(&self.webhook);
         spec.check()?;

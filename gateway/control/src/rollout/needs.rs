@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Frozen, Step};
 use super::guard::{Guard, Question};
 use super::harm::counted_hits;
 use super::spec::Spec;
-use super::time::{Moment, millis, shown};
+use super::time::{Moment, optional_millis, shown};
 
 /// What is missing, in half of all cases, if the candidate is as good as what was seen says.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,29 +24,8 @@ pub struct Needs {
     /// So many errors among them.
     pub errors: u64,
     /// So much time, at the traffic of this stage so far; nothing where there was none.
-    #[serde(with = "optional")]
+    #[serde(with = "optional_millis")]
     pub time: Option<Duration>,
-}
-
-mod optional {
-    use super::{Duration, millis};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Millis(#[serde(with = "millis")] Duration);
-
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time.map(Millis).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<Millis>::deserialize(deserializer)?.map(|Millis(time)| time))
-    }
 }
 
 impl std::fmt::Display for Needs {

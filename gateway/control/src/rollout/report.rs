@@ -113,22 +113,25 @@ fn ratios(rollout: &Rollout) -> Vec<RatioReport> {
     spec.guards.iter().filter_map(report).collect()
 }
 
-/// Why the candidate left, in words.
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Guard(Question::Errors) => "it failed more often than the version that serves",
-        Cause::Guard(Question::Invalid) => "its outputs were invalid more often",
-        Cause::Guard(Question::Latency) => "it was slower",
-        Cause::Guard(Question::Disagreement) => {
-            "it answered otherwise than the version that serves too often"
+impl Cause {
+    /// Why the candidate left, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Cause::Guard(Question::Errors) => "it failed more often than the version that serves",
+            Cause::Guard(Question::Invalid) => "its outputs were invalid more often",
+            Cause::Guard(Question::Latency) => "it was slower",
+            Cause::Guard(Question::Disagreement) => {
+                "it answered otherwise than the version that serves too often"
+            }
+            Cause::Guard(Question::Distribution) => "it predicted other classes than the version that serves",
+            Cause::Guard(Question::Labels) => "labels proved it wrong more often",
+            Cause::CannotLoad => "it could not be loaded",
+            Cause::Panic => "it panicked",
+            Cause::ErrorsInARow => "it failed again and again",
+            Cause::NotFinite => "its outputs were not finite",
+            Cause::Deadline => "it was not decided in time",
         }
-        Cause::Guard(Question::Distribution) => "it predicted other classes than the version that serves",
-        Cause::Guard(Question::Labels) => "labels proved it wrong more often",
-        Cause::CannotLoad => "it could not be loaded",
-        Cause::Panic => "it panicked",
-        Cause::ErrorsInARow => "it failed again and again",
-        Cause::NotFinite => "its outputs were not finite",
-        Cause::Deadline => "it was not decided in time",
     }
 }
 
@@ -141,7 +144,7 @@ impl fmt::Display for Report {
             Phase::Paused => "is held by somebody".to_owned(),
             Phase::Asking => "is past its deadline, and waits for somebody to say what to do".to_owned(),
             Phase::Promoted => "answers everybody".to_owned(),
-            Phase::RolledBack(why) => format!("was rolled back: {}", cause(why)),
+            Phase::RolledBack(why) => format!("was rolled back: {}", why.words()),
             Phase::Aborted => "was aborted".to_owned(),
             Phase::Superseded(by) => format!("gave way to version {by}"),
         };

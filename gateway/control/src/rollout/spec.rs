@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use pointsman_core::{ModelName, VersionNumber, shown};
-use pointsman_route::Share;
+use pointsman_route::limits::UNITS_MAX;
+use pointsman_route::{Share, UnitSource};
 use pointsman_stats::Alpha;
 use serde::{Deserialize, Serialize};
 
 use super::guard::{Guard, PART_MAX};
-use super::time::millis;
+use super::time::{millis, optional_millis};
 
 /// The most stages.
 pub const STAGES_MAX: usize = 32;
@@ -147,6 +148,17 @@ pub struct Spec {
     pub model: String,
     /// The version.
     pub candidate: VersionNumber,
+    /// Where a request says its unit, which stays with its version: the first that it has counts. Each request is a unit
+    /// of its own where none is named, or where it has none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitSource>,
+    /// Whether a second copy of the version that serves runs beside a shadow, to show how far it is from itself.
+    #[serde(default)]
+    pub floor: bool,
+    /// How long an answer may take in any case, be it slower than the primary's; [`Spec::LATENCY_OBJECTIVE`] where nothing
+    /// is said.
+    #[serde(default, with = "optional_millis")]
+    pub latency_objective: Option<Duration>,
     /// The stages in their order, with less exposure before more. After the last the candidate answers everybody.
     pub stages: Vec<Stage>,
     /// The guards, each question once.
@@ -187,12 +199,26 @@ impl Wrong {
 }
 
 impl Spec {
+    /// How long an answer may take in any case, unless somebody says otherwise: a version that gets a hundredth of the
+    /// requests has colder caches than the one that gets the rest, and some tenths of a millisecond matter to nobody.
+    pub const LATENCY_OBJECTIVE: Duration = Duration::from_millis(5);
+
+    /// The same in microseconds.
+    #[must_use]
+    pub fn latency_objective_us(&self) -> u64 {
+        let objective = self.latency_objective.unwrap_or(Self::LATENCY_OBJECTIVE);
+        u64::try_from(objective.as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// A rollout with what is said nowhere else: the default guards, 5 %, and nothing but the canary's shares.
     #[must_use]
     pub fn new(model: &ModelName, candidate: VersionNumber, stages: Vec<Stage>) -> Self {
         Self {
             model: model.to_string(),
             candidate,
+            units: Vec::new(),
+            floor: false,
+            latency_objective: None,
             stages,
             guards: Guard::default_set(),
             alpha: Alpha::new(0.05).unwrap_or_else(|_| unreachable!("0.05 is a level")),
@@ -221,6 +247,9 @@ impl Spec {
             return wrong("model", self.model.clone(), "give the name of a model".into());
         }
         self.check_stages()?;
+        if self.units.len() > UNITS_MAX {
+            return wrong("units", self.units.len().to_string(), format!("give at most {UNITS_MAX}"));
+        }
         if self.guards.is_empty() {
             return wrong("guards", String::new(), "give at least one, or \"default\"".into());
         }

@@ -31,6 +31,25 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The words of all.
+    pub const WORDS: [&str; 8] =
+        ["created", "running", "paused", "asking", "promoted", "rolled_back", "aborted", "superseded"];
+
+    /// The word in metrics and answers.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Asking => "asking",
+            Self::Promoted => "promoted",
+            Self::RolledBack(_) => "rolled_back",
+            Self::Aborted => "aborted",
+            Self::Superseded(_) => "superseded",
+        }
+    }
+
     /// Whether nothing more happens.
     #[must_use]
     pub fn is_over(self) -> bool {

@@ -36,6 +36,7 @@ fn frozen(counted: Counted) -> Frozen {
         salt: "iris/rollout/1".into(),
         slow_us: [1, 2, 3],
         classes: 3,
+        newest: version(3),
     }
 }
 
@@ -45,7 +46,7 @@ fn percent(percent: u16) -> Share {
 
 /// So many requests, each its own unit.
 fn hits(count: u64) -> Hits {
-    Hits { requests: count, units: count }
+    Hits { requests: count, units: count, own_units: count }
 }
 
 fn arm(seen: u64, errors: u64) -> Arm {

@@ -219,6 +219,7 @@ impl World {
     pub(super) fn wish(&mut self, wish: Wish) -> Result<(), Refusal> {
         for _ in 0..STEPS_MAX {
             match grant(&self.model, &wish, "ada") {
+                Grant::Rollout => unreachable!("no rollout is wished for here"),
                 Grant::Refused(refusal) => {
                     self.asked.clear();
                     self.settle();

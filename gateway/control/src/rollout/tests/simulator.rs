@@ -196,8 +196,8 @@ fn sticky(random: &mut Rng, counted: Counted) -> bool {
     for number in 0..20 {
         let (mut canary, mut primary) = (arm(0, 0), arm(0, 0));
         let first = u64::from(number == 0);
-        canary.seen = Hits { requests: 5000, units: 200 * first };
-        primary.seen = Hits { requests: 45_000, units: 1800 * first };
+        canary.seen = Hits { requests: 5000, units: 200 * first, own_units: 200 * first };
+        primary.seen = Hits { requests: 45_000, units: 1800 * first, own_units: 1800 * first };
         for (is_canary, erred) in &mut units {
             let errors = (0..25).filter(|_| random.bool()).count() as u64;
             let of = if *is_canary { &mut canary } else { &mut primary };

@@ -1,0 +1,112 @@
+//! Which class an answer predicts.
+
+use std::sync::Arc;
+
+use pointsman_core::{Datatype, Dim, Elements, OutputTensor, Signature, TensorSpec};
+
+use super::evidence::CLASSES_MAX;
+
+/// How far the scores of a row may sum from 1 to be those of classes.
+const SUM_TOLERANCE: f64 = 1e-3;
+
+/// The output that says which class is predicted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Classes {
+    output: Arc<str>,
+    labels: Option<Arc<[String]>>,
+    count: usize,
+}
+
+impl Classes {
+    /// That of a model whose card names its classes, or one of whose outputs has a score for each: nothing for others.
+    pub(crate) fn of(signature: &Signature) -> Option<Self> {
+        let is_float = |spec: &&TensorSpec| {
+            matches!(spec.datatype, Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Fp64)
+        };
+        let outputs = &signature.outputs;
+        if let Some(spec) = outputs.iter().find(|spec| spec.labels.is_some()) {
+            let labels = spec.labels.clone();
+            let count = labels.as_ref().map_or(0, |labels| labels.len());
+            return Some(Self { output: spec.name.clone(), labels, count: count.min(CLASSES_MAX) });
+        }
+        outputs.iter().filter(is_float).find_map(|spec| {
+            let Some(Dim::Fixed(last)) = spec.shape.as_ref()?.last() else { return None };
+            let count = usize::try_from(*last).ok().filter(|count| (2..=CLASSES_MAX).contains(count))?;
+            Some(Self { output: spec.name.clone(), labels: None, count })
+        })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The class of an answer's first row; nothing where it says none.
+    pub(crate) fn predicted(&self, outputs: &[OutputTensor]) -> Option<usize> {
+        let tensor = &outputs.iter().find(|output| output.name == self.output)?.tensor;
+        if let Some(mut strings) = tensor.strings() {
+            let first = strings.next()?;
+            return self.labels.as_ref()?.iter().position(|label| label.as_bytes() == first);
+        }
+        let elements = Elements::of(tensor)?;
+        if let Some(class) = elements.whole(0) {
+            return usize::try_from(class).ok();
+        }
+        let row: Vec<f64> = (0..self.count.min(tensor.elements())).map(|index| elements.get(index)).collect();
+        let sum: f64 = row.iter().sum();
+        // A distribution where nobody says so; scores of any kind where the card names the classes.
+        let are_scores = self.labels.is_some()
+            || ((sum - 1.0).abs() <= SUM_TOLERANCE && row.iter().all(|score| *score >= 0.0));
+        let largest = row.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        largest.map(|(class, _)| class).filter(|_| are_scores && !sum.is_nan())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pointsman_core::{Shape, StringTensorBuilder, Tensor};
+
+    use super::*;
+
+    fn spec(datatype: Datatype, last: u64, labels: Option<&[&str]>) -> Signature {
+        let labels = labels.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect());
+        let shape = Some(vec![Dim::Dynamic(None), Dim::Fixed(last)]);
+        let output = TensorSpec { name: "y".into(), datatype, shape, optional: false, labels };
+        Signature { inputs: Vec::new(), outputs: vec![output] }
+    }
+
+    fn answer(tensor: Tensor) -> Vec<OutputTensor> {
+        vec![OutputTensor { name: "y".into(), tensor, labels: None }]
+    }
+
+    fn floats(values: &[f32]) -> Vec<OutputTensor> {
+        let shape = Shape::new(&[1, values.len() as u64]).expect("small");
+        answer(Tensor::from_vec(Datatype::Fp32, shape, values.to_vec()).expect("fits"))
+    }
+
+    #[test]
+    fn scores_numbers_and_names_are_classes() {
+        let scores = Classes::of(&spec(Datatype::Fp32, 3, None)).expect("three scores");
+        assert_eq!((scores.count(), scores.predicted(&floats(&[0.1, 0.7, 0.2]))), (3, Some(1)));
+        for none in [[1.0, 2.0, 3.0], [0.6, -0.1, 0.5], [f32::NAN; 3]] {
+            assert_eq!(scores.predicted(&floats(&none)), None);
+        }
+        let named = Classes::of(&spec(Datatype::Fp32, 2, Some(&["no", "yes"]))).expect("two names");
+        assert_eq!((named.count(), named.predicted(&floats(&[-3.0, 4.0]))), (2, Some(1)), "logits");
+        let whole = Tensor::from_vec(Datatype::Int64, Shape::new(&[1]).expect("small"), vec![1_i64]);
+        assert_eq!(named.predicted(&answer(whole.expect("fits"))), Some(1));
+        let mut text = StringTensorBuilder::default();
+        text.push(b"yes").expect("short");
+        let text = Tensor::new(Datatype::Bytes, Shape::new(&[1]).expect("small"), text.finish());
+        assert_eq!(named.predicted(&answer(text.expect("fits"))), Some(1));
+    }
+
+    #[test]
+    fn models_without_classes_have_none() {
+        assert_eq!(Classes::of(&spec(Datatype::Fp32, 1, None)), None);
+        assert_eq!(Classes::of(&spec(Datatype::Fp32, 1 << 40, None)), None);
+        assert_eq!(Classes::of(&spec(Datatype::Int64, 3, None)), None);
+        let scores = Classes::of(&spec(Datatype::Fp32, 3, None)).expect("three scores");
+        assert_eq!(scores.predicted(&[]), None);
+    }
+}

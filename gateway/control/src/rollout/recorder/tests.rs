@@ -1,0 +1,249 @@
+//! Requests as they end, and what they come to in looks.
+
+use std::time::Duration;
+
+use pointsman_core::{Datatype, Dim, ModelName, Shape, Tensor, TensorSpec, VersionNumber};
+use pointsman_route::Assignment;
+
+use super::super::{Counted, Flags};
+use super::*;
+
+const CANARY: [&str; 2] = ["10%", "50%"];
+
+struct Rig(Recorder, Arc<AtomicU64>);
+
+/// A request and how it ended.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    unit: Option<u64>,
+    candidate: bool,
+    share: &'a str,
+    outputs: Result<&'a [OutputTensor], Code>,
+    micros: u64,
+}
+
+impl Rig {
+    fn new(units: &[u8]) -> Self {
+        let flags = Flags { shadow: Some("1m".into()), canary: Some("10,50".into()), ..Flags::default() };
+        let version = VersionNumber::new(3).expect("a version");
+        let spec = flags.spec(&ModelName::new("iris").expect("a name"), version).expect("a spec");
+        let (unit, salt) = ("header:u".into(), Standing::salt("iris", 7));
+        let frozen = Frozen {
+            counted: Counted::Units,
+            unit,
+            salt,
+            slow_us: [100, 200, 300],
+            classes: 2,
+            newest: version,
+        };
+        let shape = Some(vec![Dim::Dynamic(None), Dim::Fixed(2)]);
+        let (datatype, optional, labels) = (Datatype::Fp32, false, None);
+        let output = TensorSpec { name: "y".into(), datatype, shape, optional, labels };
+        let signature = Signature { inputs: Vec::new(), outputs: vec![output] };
+        let alarms = Arc::new(AtomicU64::new(0));
+        let counted = alarms.clone();
+        let alarm = Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let recorder = Recorder::new(7, &spec, &frozen, Arc::new(signature), units, alarm);
+        Self(recorder, alarms)
+    }
+
+    fn ended(&self, asked: Asked<'_>) {
+        self.ended_of("rollout-7", asked);
+    }
+
+    fn ended_of(&self, experiment: &str, asked: Asked<'_>) {
+        let share = Share::parse(asked.share).expect("a share");
+        let assignment = Assignment {
+            experiment: experiment.into(),
+            unit_kind: if asked.unit.is_some() { UnitKind::Header } else { UnitKind::RequestId },
+            weight: if asked.candidate { share } else { share.rest() },
+            unit: asked.unit.unwrap_or_default(),
+        };
+        let arm = if asked.candidate { Drawn::Named(Standing::ARM.into()) } else { Drawn::Default };
+        self.0.ended(&Ended {
+            assignment: &assignment,
+            arm: &arm,
+            version: VersionNumber::new(if asked.candidate { 3 } else { 2 }).expect("a version"),
+            outputs: asked.outputs,
+            total: Duration::from_micros(asked.micros),
+        });
+    }
+
+    /// The only look there is.
+    fn look(&self) -> Look {
+        let mut seen = self.0.take();
+        assert_eq!(seen.looks.len(), 1, "{seen:?}");
+        seen.looks.remove(0)
+    }
+}
+
+fn answer(values: [f32; 2]) -> Vec<OutputTensor> {
+    let tensor = Tensor::from_vec(Datatype::Fp32, Shape::new(&[1, 2]).expect("small"), values.to_vec());
+    vec![OutputTensor { name: "y".into(), tensor: tensor.expect("fits"), labels: None }]
+}
+
+fn asked(unit: Option<u64>, candidate: bool, outputs: Result<&[OutputTensor], Code>) -> Asked<'_> {
+    Asked { unit, candidate, share: CANARY[0], outputs, micros: 50 }
+}
+
+fn hits(requests: u64, units: u64, own_units: u64) -> Hits {
+    Hits { requests, units, own_units }
+}
+
+#[test]
+fn a_request_counts_where_its_weight_assigned_it_and_once() {
+    let (rig, good) = (Rig::new(&[]), answer([0.2, 0.8]));
+    rig.ended(asked(Some(1), true, Ok(&good)));
+    rig.ended(Asked { share: CANARY[1], ..asked(Some(2), false, Ok(&good)) });
+    rig.ended(Asked { share: "7%", ..asked(Some(3), true, Ok(&good)) });
+    rig.ended_of("another", asked(Some(4), true, Ok(&good)));
+    let seen = rig.0.take();
+    let stages: Vec<usize> = seen.looks.iter().map(|look| look.stage).collect();
+    assert_eq!(stages, [1, 2], "the shadow is stage 0");
+    assert_eq!(seen.looks[0].counts.canary.seen, hits(1, 1, 1));
+    assert_eq!(seen.looks[0].counts.canary.classes, [hits(0, 0, 0), hits(1, 1, 1)]);
+    assert_eq!(seen.looks[1].counts.primary.seen, hits(1, 1, 1));
+    assert!(rig.0.take().looks.is_empty());
+}
+
+#[test]
+fn a_unit_counts_once_by_whether_it_ever_erred() {
+    let (rig, good) = (Rig::new(&[]), answer([0.2, 0.8]));
+    for _ in 0..3 {
+        rig.ended(asked(Some(1), true, Err(Code::SessionFailed)));
+        rig.ended(asked(Some(1), true, Ok(&good)));
+    }
+    let look = rig.look();
+    let canary = &look.counts.canary;
+    assert_eq!((canary.seen, canary.errors), (hits(6, 1, 1), hits(3, 1, 1)));
+    assert_eq!(canary.slow, [hits(3, 1, 1); SLOW], "what never came is over every threshold");
+    assert_eq!((look.counts.assigned.canary, look.hard.errors_in_a_row), (1, 1));
+    rig.ended(asked(Some(1), true, Err(Code::SessionFailed)));
+    let look = rig.look();
+    assert_eq!(look.counts.canary.errors, hits(1, 0, 0), "it is no news");
+    assert_eq!(look.counts.assigned.canary, 0);
+}
+
+#[test]
+fn a_unit_that_erred_before_it_came_to_the_candidate_says_something_of_it_alone() {
+    let rig = Rig::new(&[]);
+    rig.ended(asked(Some(1), false, Err(Code::SessionFailed)));
+    assert_eq!(rig.look().counts.primary.errors, hits(1, 1, 1));
+    rig.ended(Asked { share: CANARY[1], ..asked(Some(1), true, Err(Code::SessionFailed)) });
+    let look = rig.look();
+    assert_eq!((look.counts.canary.errors, look.counts.canary.seen), (hits(1, 0, 1), hits(1, 0, 1)));
+    assert_eq!(look.counts.assigned.canary, 1, "once in each stage");
+}
+
+#[test]
+fn requests_without_a_unit_are_units_of_their_own() {
+    let rig = Rig::new(&[]);
+    for _ in 0..4 {
+        rig.ended(asked(None, false, Err(Code::QueueFull)));
+    }
+    let look = rig.look();
+    assert_eq!((look.counts.primary.errors, look.counts.assigned.primary), (hits(4, 4, 4), 4));
+    assert_eq!(look.hard.errors_in_a_row, 0, "of the candidate alone");
+}
+
+#[test]
+fn what_is_the_callers_doing_is_assigned_and_not_seen() {
+    let rig = Rig::new(&[]);
+    let counted = |code| {
+        rig.ended(Asked { micros: 250, ..asked(None, true, Err(code)) });
+        let Arm { seen, errors, slow, .. } = rig.look().counts.canary;
+        (seen.requests, errors.requests, slow.map(|hits| hits.requests))
+    };
+    for code in Code::ALL {
+        let expected = match code {
+            Code::InputRejected
+            | Code::NotRepresentable
+            | Code::NotReady
+            | Code::QueueFull
+            | Code::DeadlineExceeded
+            | Code::SessionFailed => (1, 1, [1, 1, 1]),
+            // Who went away after a while may have done so for that.
+            Code::Cancelled => (1, 0, [1, 1, 0]),
+            _ => (0, 0, [0, 0, 0]),
+        };
+        assert_eq!(counted(code), expected, "{code:?}");
+    }
+}
+
+#[test]
+fn outputs_that_are_not_what_they_should_be_are_invalid() {
+    let rig = Rig::new(&[]);
+    let mut other = answer([0.5, 0.5]);
+    other[0].name = "z".into();
+    let shape = Shape::new(&[1]).expect("small");
+    let whole = Tensor::from_vec(Datatype::Int64, shape, vec![1_i64]).expect("fits");
+    let whole = vec![OutputTensor { name: "y".into(), tensor: whole, labels: None }];
+    for bad in [answer([f32::NAN, 0.0]), answer([f32::INFINITY, 0.0]), other, whole] {
+        rig.ended(asked(None, true, Ok(&bad)));
+        let look = rig.look();
+        assert_eq!((look.counts.canary.invalid, look.hard.invalid), (hits(1, 1, 1), 1), "{bad:?}");
+        rig.ended(asked(None, false, Ok(&bad)));
+        assert_eq!(rig.look().hard.primary_invalid, 1);
+    }
+    rig.ended(asked(None, true, Ok(&answer([0.5, 0.5]))));
+    assert_eq!(rig.look().hard, Hard::default());
+}
+
+#[test]
+fn a_row_of_errors_goes_on_over_looks() {
+    let (rig, good) = (Rig::new(&[]), answer([0.2, 0.8]));
+    let fail = |times| (0..times).for_each(|_| rig.ended(asked(None, true, Err(Code::SessionFailed))));
+    fail(4);
+    assert_eq!(rig.look().hard.errors_in_a_row, 4);
+    fail(3);
+    assert_eq!(rig.look().hard.errors_in_a_row, 7);
+    rig.ended(asked(None, true, Ok(&good)));
+    fail(2);
+    // The row of before was still the longest since the last look.
+    assert_eq!(rig.look().hard.errors_in_a_row, 7);
+    rig.ended(asked(None, true, Ok(&good)));
+    assert_eq!(rig.look().hard.errors_in_a_row, 2);
+    rig.ended(asked(None, true, Ok(&good)));
+    assert_eq!(rig.look().hard.errors_in_a_row, 0);
+}
+
+#[test]
+fn units_are_known_again_after_a_restart() {
+    let rig = Rig::new(&[]);
+    for unit in [1, u64::MAX, 1 << 61] {
+        rig.ended(asked(Some(unit), true, Err(Code::SessionFailed)));
+    }
+    let units = rig.0.take().units;
+    let again = Rig::new(&units);
+    for unit in [1, u64::MAX, 1 << 61, 9] {
+        again.ended(asked(Some(unit), true, Err(Code::SessionFailed)));
+    }
+    let look = again.look();
+    assert_eq!((look.counts.canary.errors, look.counts.assigned.canary), (hits(4, 1, 1), 1));
+}
+
+#[test]
+fn what_may_not_wait_gives_an_alarm_until_somebody_looks() {
+    let (rig, good, bad) = (Rig::new(&[]), answer([0.2, 0.8]), answer([f32::NAN, 0.0]));
+    let alarms = || rig.1.load(Ordering::Relaxed);
+    let limits = Limits { panics: 1, errors_in_a_row: 10, invalid: 1 };
+    (0..9).for_each(|_| rig.ended(asked(None, true, Err(Code::QueueFull))));
+    assert_eq!((alarms(), rig.0.is_past(&limits)), (0, false));
+    rig.ended(asked(None, true, Err(Code::QueueFull)));
+    rig.ended(asked(None, true, Err(Code::QueueFull)));
+    assert_eq!((alarms(), rig.0.is_past(&limits)), (1, true));
+    rig.ended(asked(None, true, Ok(&good)));
+    rig.0.take();
+    rig.0.take();
+    assert!(!rig.0.is_past(&limits));
+    rig.ended(asked(None, true, Ok(&bad)));
+    assert_eq!((alarms(), rig.0.is_past(&limits)), (2, true));
+    // Where the version that serves gives such outputs as well, how often is what counts.
+    rig.ended(asked(None, false, Ok(&bad)));
+    assert!(!rig.0.is_past(&limits));
+    // A failed session may have panicked: the control path looks.
+    rig.ended(asked(None, true, Err(Code::SessionFailed)));
+    assert_eq!((alarms(), rig.0.is_past(&limits)), (3, false));
+}
