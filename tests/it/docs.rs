@@ -96,11 +96,14 @@ fn every_key_of_a_card_is_in_the_readme() {
 fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n";
+    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
+                  [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = 1 }]\n";
     let gateway = Start::over(repository().join("models")).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
-    let exposed = get(gateway.metrics, "/metrics").text();
+    let exposed = wait_for("the declared shadow to run", || {
+        Some(get(gateway.metrics, "/metrics").text()).filter(|text| text.contains("pointsman_shadow_offered"))
+    });
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         // A counter's samples have this ending, its type has not.

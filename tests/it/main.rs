@@ -29,6 +29,7 @@ mod models_bad;
 mod models_bad_kinds;
 mod overload;
 mod passthrough;
+mod shadows;
 mod slow_readers;
 mod smoke;
 mod splits;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compare;
 mod plan;
 mod profile;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 use crate::config::{Config, Effective, Origin, not_loopback};
@@ -100,6 +102,19 @@ pub(crate) enum Command {
     Reset(OfModel),
     /// Show or change how the callers of a model are split who name no version.
     Plan(Plan),
+    /// Show how the answers of a model's shadows differ from those of the version that serves.
+    #[command(
+        after_help = "Examples:\n  pointsman compare iris\n  pointsman compare iris --shadow 3 --alpha 0.01\n  \
+        pointsman compare iris --html iris.html\n\n\
+        A shadow is a line of the model's plan: `[[shadows]]` with name, version and share (pointsman plan apply)."
+    )]
+    Compare(Compare),
+    /// Run an example of a comparison again, with the versions that are named.
+    #[command(
+        after_help = "Examples:\n  pointsman replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n\n\
+        The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
+    )]
+    Replay(Replay),
     /// Show who changed what, when and why.
     #[command(
         after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json"

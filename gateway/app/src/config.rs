@@ -6,6 +6,7 @@
 mod plans;
 mod reader;
 mod setting;
+mod shadows;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use pointsman_control::Gates;
 use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
+use pointsman_observe::Settings;
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
 use pointsman_route::Document;
@@ -23,6 +25,7 @@ pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
+pub(crate) use self::shadows::Shadow;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) model: BTreeMap<ModelName, Card>,
     /// How callers of models are split who name no version.
     pub(crate) plan: BTreeMap<ModelName, Document>,
+    /// How shadows run.
+    pub(crate) shadow: Shadow,
+    /// What the answers of shadows are held to.
+    pub(crate) compare: BTreeMap<ModelName, Settings>,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
     /// What a version has to pass before it serves.
@@ -212,6 +219,8 @@ impl Default for Config {
             },
             model: BTreeMap::new(),
             plan: BTreeMap::new(),
+            shadow: Shadow::default(),
+            compare: BTreeMap::new(),
             onnxruntime_library: None,
             gates: Gates::default(),
             trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
@@ -265,6 +274,8 @@ impl Config {
         root.section("registry", |s| config.registry.read(s));
         config.model = read_models(&mut root);
         config.plan = plans::read(&mut root);
+        root.section("shadow", |s| config.shadow.read(s));
+        config.compare = shadows::read_compare(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
         root.section("trial", |s| {
@@ -456,6 +467,7 @@ mod tests {
             "listen",
             "serving",
             "registry",
+            "shadow",
             "onnxruntime",
             "gates",
             "trial",

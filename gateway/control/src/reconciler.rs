@@ -6,6 +6,7 @@ mod listing;
 mod loads;
 mod plans;
 mod publishing;
+mod shadowing;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,6 +36,8 @@ use crate::watching::Watching;
 
 use self::plans::Compiled;
 use self::publishing::Published;
+use self::shadowing::Shadows;
+pub use self::shadowing::{Observers, Shadowing};
 use self::wishes::Pending;
 
 /// How long statistics and series of a version that left stay readable: clients take differences.
@@ -62,6 +65,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Where snapshots go.
     pub publisher: Publisher,
+    /// What shadows are started with.
+    pub shadowing: Shadowing,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -78,6 +83,7 @@ pub struct Reconciler {
     metrics: Metrics,
     ground: Ground,
     published: Published,
+    shadowing: Shadowing,
     /// What is committed of models that the registry has not shown yet.
     unseen: BTreeMap<ModelName, Committed>,
     models: BTreeMap<ModelName, Tracked>,
@@ -123,6 +129,8 @@ struct Tracked {
     target: Target,
     /// The plan as requests see it.
     compiled: Compiled,
+    /// The shadows of that plan.
+    shadows: Shadows,
     /// Whether the snapshot may differ from this.
     changed: bool,
 }
@@ -159,6 +167,7 @@ impl Reconciler {
             metrics: parts.metrics,
             ground: parts.ground,
             published: Published::new(parts.publisher, board),
+            shadowing: parts.shadowing,
             unseen,
             models: BTreeMap::new(),
             owed: VecDeque::new(),
@@ -255,7 +264,9 @@ impl Reconciler {
                 break;
             }
         }
+        self.retry_shadows(now);
         self.publish();
+        wake = earlier(wake, self.retry_shadows(now));
         wake = earlier(wake, self.journal_rests_until);
         wake = earlier(wake, self.end_first_pass(now));
         wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));

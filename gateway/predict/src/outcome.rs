@@ -22,6 +22,8 @@ pub struct Outcome {
     decode: Duration,
     /// Where the version has shadows.
     teed: Option<Box<Teed>>,
+    /// No shadow is shown it.
+    apart: bool,
     finished: bool,
 }
 
@@ -41,8 +43,14 @@ impl Outcome {
             rows: 0,
             decode: Duration::ZERO,
             teed: None,
+            apart: false,
             finished: false,
         }
+    }
+
+    /// The request is a trial, which no shadow is shown and which says nothing of what shadows cost.
+    pub fn apart(&mut self) {
+        self.apart = true;
     }
 
     /// When the headers came.
@@ -83,7 +91,7 @@ impl Outcome {
     pub(crate) fn reached(&mut self, version: &Arc<Version>, arm: Arm, tee: Option<&Arc<Tee>>) {
         self.version = Some(version.clone());
         self.arm = arm;
-        self.teed = tee.and_then(|tee| tee.follow(version));
+        self.teed = tee.filter(|_| !self.apart).and_then(|tee| tee.follow(version));
     }
 
     /// The request is checked: what its shadows would see, and how many rows it has.

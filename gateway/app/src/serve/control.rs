@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use pointsman_control::{Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, WatchPolicy};
+use pointsman_control::{
+    Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, Shadowing, WatchPolicy,
+};
 use pointsman_predict::{Ground, Publisher};
 use pointsman_registry::{Problem, Registry};
 use prometheus_client::registry::Registry as Instruments;
@@ -25,6 +27,7 @@ pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 pub(super) struct DataPath {
     pub(super) ground: Ground,
     pub(super) publisher: Publisher,
+    pub(super) shadowing: Shadowing,
 }
 
 /// What a configuration says to the control path.
@@ -58,6 +61,7 @@ impl Control {
             ground: data_path.ground,
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
+            shadowing: data_path.shadowing,
         };
         // Nobody is told where the gateway was asked to stop meanwhile.
         let end = move |passed| drop(ended.send(passed));

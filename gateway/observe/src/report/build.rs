@@ -55,6 +55,7 @@ impl Comparison {
                 })
                 .collect(),
             mispaired: self.mispaired,
+            run: None,
         }
     }
 }
@@ -116,6 +117,7 @@ fn examples(examples: &Examples) -> Vec<ExampleReport> {
         disagrees: example.disagrees,
         differing: example.differing,
         max_abs: example.max_abs,
+        is_replayable: examples.inputs(example.id).is_some(),
     };
     examples.iter().map(report).collect()
 }
