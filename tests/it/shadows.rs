@@ -121,7 +121,9 @@ fn flights() -> Vec<String> {
 
 #[test]
 fn the_bad_model_disagrees_clearly_and_the_challenger_less() {
-    let gateway = Start::over(repository().join("models")).config(CONFIG).start();
+    // One flight in five is late: who is warned of it is not decided at one half.
+    let config = format!("{CONFIG}[compare.flights]\nthreshold = 0.25\n");
+    let gateway = Start::over(repository().join("models")).config(&config).start();
     assert_eq!(wish(&gateway, "/models/flights/load", json!({"version": 3})).0, 200);
     applied("flights", &gateway, &(shadow(2, "") + &shadow(3, "")));
     let bodies = flights();
@@ -140,6 +142,9 @@ fn the_bad_model_disagrees_clearly_and_the_challenger_less() {
         (scores.classes.expect("classes"), scores.numbers.expect("numbers"))
     };
     let (challenger, bad) = (of(2), of(3));
+    let agreed = |classes: &ClassReport| classes.agreement.rate.expect("rows");
+    let (bad_agreed, agreed) = (agreed(&bad.0), agreed(&challenger.0));
+    assert!(bad_agreed + 0.15 < agreed, "{bad_agreed} and {agreed}");
     let js = |classes: &ClassReport| classes.js.expect("distributions").0;
     let (bad_js, js) = (js(&bad.0), js(&challenger.0));
     assert!(bad_js > 1.5 * js && bad_js > 0.01, "{bad_js} and {js}");
@@ -232,6 +237,28 @@ fn a_shadow_that_hangs_changes_no_answer_and_is_accounted_for() {
     assert_eq!(gateway.metric("pointsman_shadow_broken", "version=\"2\""), 1.0);
     let text = command(&gateway, &["compare", "m"]).stdout;
     assert!(text.contains("broken: it kept failing") && text.contains("hung"), "{text}");
+}
+
+#[test]
+fn a_shadow_that_hangs_holds_up_neither_the_end_of_its_plan_nor_of_the_gateway() {
+    let one = well_behaved(Datatype::Int64, &["trips"], "counted");
+    let (_registry, gateway) = pair_of(one, test_model("loop"), "", CONFIG);
+    let hang = |offered: u64| {
+        ask(&gateway, M, &numbers("INT64", &[("trips", json!(FOREVER))]));
+        gateway.wait_for_metric("pointsman_shadow_offered_total", "", |found| found == offered as f64);
+        gateway.wait_for_metric("pointsman_shadow_waiting", "", |waiting| waiting == 1.0);
+    };
+    hang(1);
+    // Its deadline is far away.
+    applied("m", &gateway, "");
+    gateway.wait_for_metric("pointsman_shadow_waiting", "", |waiting| waiting == 0.0);
+    let report = report(&gateway, "m");
+    let run = report.run.as_ref().expect("a word on how it runs");
+    assert!(!run.is_running && report.text().contains("it has ended"), "{run:?}");
+    applied("m", &gateway, &shadow(2, ""));
+    hang(2);
+    let stopped = gateway.stop();
+    assert!(stopped.code == Some(0) && stopped.stderr.contains("stopped"), "{stopped:?}");
 }
 
 #[test]

@@ -222,6 +222,8 @@ impl Shadow {
 impl Drop for Shadow {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
+        // What runs would hold its session, and with it the way down of the gateway, until its deadline.
+        self.shared.watch.try_close();
         self.runner.unpark();
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn compare(arguments: &Compare) -> End {
     };
     match html {
         None => {
-            let texts: Vec<String> = reports.iter().map(Report::text).collect();
+            let texts: Vec<String> =
+                reports.iter().map(|report| report.text() + &replay_hint(report)).collect();
             print!("{}", texts.join("\n"));
             End::Done
         }
@@ -44,4 +45,13 @@ pub(crate) fn compare(arguments: &Compare) -> End {
             End::Done
         }
     }
+}
+
+/// How the worst example can be run again, where it can.
+fn replay_hint(report: &Report) -> String {
+    let Report { primary, shadow, against, .. } = report;
+    let example = against.worst.iter().chain(&against.failed).find(|example| example.is_replayable);
+    example.map_or_else(String::new, |example| {
+        format!("Run one of the pairs again: pointsman replay {} --versions {primary},{shadow}\n", example.id)
+    })
 }

@@ -80,7 +80,8 @@ fn shown(answer: &Value) -> String {
         text += &format!("version {} {agrees} with version {}", difference["version"], difference["against"]);
         let apart = list(&difference["outputs"]).iter().filter_map(|output| {
             let max = output["numbers"]["max_abs"].as_f64().filter(|max| *max > 0.0)?;
-            Some(format!("{} by at most {max}", cell(&output["name"])))
+            // As many digits as most outputs have.
+            Some(format!("{} by at most {}", cell(&output["name"]), max as f32))
         });
         let apart: Vec<String> = apart.collect();
         text += &if apart.is_empty() { String::from("\n") } else { format!(": {}\n", apart.join(", ")) };

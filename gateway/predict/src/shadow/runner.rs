@@ -118,6 +118,10 @@ impl Runner {
                 return None;
             }
             Err(Unable::Failed(reason)) => (ShadowDrop::Failed, reason.as_str()),
+            // It was ended with the shadow.
+            Err(Unable::Hung) if self.shared.closed.load(Ordering::Acquire) => {
+                return Some(ShadowDrop::Closed);
+            }
             Err(Unable::Hung) => (ShadowDrop::Hung, "its run was past its deadline"),
             Err(Unable::Gone) => return Some(ShadowDrop::Closed),
         };
