@@ -58,14 +58,17 @@ fn grpc_name(code: tonic::Code) -> String {
 
 #[test]
 fn every_limit_is_in_the_readme_with_its_default() {
-    let rows = table(&read(README), "### Limits");
-    let said: BTreeSet<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    let reference = read("deploy/pointsman.toml");
-    let (_, section) = reference.split_once("\n[limits]\n").expect("limits");
-    let section = section.split("\n[").next().expect("a section");
-    let is: BTreeSet<_> = section.lines().filter_map(limit).collect();
-    assert!(is.len() > 5, "{is:?}");
-    assert_eq!(said, is);
+    for (heading, section) in [("### Limits", "limits"), ("### Shadows", "shadow")] {
+        let rows = table(&read(README), heading);
+        let said: BTreeSet<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+        let reference = read("deploy/pointsman.toml");
+        let (_, keys) = reference.split_once(&format!("\n[{section}]\n")).expect("a section");
+        // Up to the next section, be it that it stands behind a comment.
+        let keys = keys.lines().take_while(|line| !line.trim_start_matches("#: ").starts_with('['));
+        let is: BTreeSet<_> = keys.filter_map(limit).collect();
+        assert!(is.len() > 5, "{is:?}");
+        assert_eq!(said, is);
+    }
 }
 
 /// A key of the reference configuration and its default, which a commented key does not have.

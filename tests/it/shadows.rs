@@ -182,6 +182,33 @@ fn two_releases_of_a_model_are_judged_different() {
     assert!(report.text().contains("Furthest apart"));
 }
 
+#[test]
+fn a_shadow_runs_again_after_a_crash() {
+    let (registry, state) = (iris(CARD, &[2, 3]), tempfile::tempdir().expect("a folder"));
+    let start =
+        || Start::over(registry.path()).config(CONFIG).argument("--state").argument(state.path()).start();
+    let gateway = start();
+    applied("iris", &gateway, &shadow(2, ""));
+    drop(gateway);
+    let gateway = start();
+    ask(&gateway, INFER, &flower(0));
+    wait_for_rest(&gateway, 2, 1);
+    assert_eq!(report(&gateway, "iris").against.outcomes.ok_ok, 1);
+    // Its version leaves, and with it the shadow; it comes back, and so does the shadow.
+    assert_eq!(wish(&gateway, "/models/iris/unload", json!({"version": 2})).0, 200);
+    ask(&gateway, INFER, &flower(1));
+    assert!(!report(&gateway, "iris").run.expect("a word on it").is_running);
+    assert_eq!(wish(&gateway, "/models/iris/load", json!({"version": 2})).0, 200);
+    ask(&gateway, INFER, &flower(2));
+    wait_for_rest(&gateway, 2, 2);
+    // The version that answers is another: that is another comparison.
+    assert_eq!(wish(&gateway, "/models/iris/promote", json!({"version": 2})).0, 200);
+    ask(&gateway, INFER, &flower(3));
+    wait_for_rest(&gateway, 2, 3);
+    let pairs = |primary: u64| report(&gateway, &format!("iris?primary={primary}")).against.outcomes.ok_ok;
+    assert_eq!((pairs(3), pairs(2)), (2, 1));
+}
+
 /// Takes `inputs`, and gives their sum or the only one.
 fn well_behaved(datatype: Datatype, inputs: &[&str], output: &str) -> Vec<u8> {
     let model = inputs.iter().fold(OnnxModel::new(), |model, name| model.input(name, datatype, &[1]));

@@ -17,7 +17,7 @@ use pointsman_core::{InputTensor, LoadTenth, ModelName, RequestId, ShadowDrop, V
 use pointsman_observe::{
     Comparison, CostReport, Pairing, Report, RequestsReport, RunReport, Settings, Totals,
 };
-use pointsman_predict::{Accounting, Cost, Latency, Observer, Tee, Version};
+use pointsman_predict::{Accounting, Cost, Latency, Observer, Shadow, Tee, Version, VersionSpec};
 use pointsman_stats::Alpha;
 
 use self::entry::Entry;
@@ -103,7 +103,7 @@ impl Comparisons {
     ) -> Result<Vec<Report>, Busy> {
         let report = |kept: Kept| {
             let mut comparison = kept.entry.copy()?;
-            let shadows = tee.map(|tee| running(tee, &kept.pairing)).unwrap_or_default();
+            let shadows = tee.map(|tee| kept.running(tee)).unwrap_or_default();
             shadows.iter().for_each(|(accounting, _)| drop_into(&mut comparison, accounting));
             let cost = tee.filter(|_| !shadows.is_empty()).map(Tee::cost).or(kept.cost);
             let sum = |of: fn(&Accounting) -> u64| {
@@ -158,14 +158,20 @@ impl Comparisons {
     }
 }
 
-/// What became of the exchanges of a comparison's shadows that run, and whether each is broken.
-fn running(tee: &Tee, of: &Pairing) -> Vec<(Accounting, bool)> {
-    let number = |version: &Version| version.spec().number;
-    if tee.primary().spec().model != of.model || number(tee.primary()) != of.primary {
-        return Vec::new();
+impl Kept {
+    /// What became of the exchanges of its shadows that run beside `tee`'s version, and whether each is broken.
+    fn running(&self, tee: &Tee) -> Vec<(Accounting, bool)> {
+        let primary = tee.primary().spec();
+        let of = |shadow: &&Arc<Shadow>| self.is_of(primary, shadow.version().spec());
+        let shadows = tee.shadows().iter().filter(of);
+        shadows.map(|shadow| (shadow.accounting(), shadow.is_broken())).collect()
     }
-    let shadows = tee.shadows().iter().filter(|shadow| number(shadow.version()) == of.shadow);
-    shadows.map(|shadow| (shadow.accounting(), shadow.is_broken())).collect()
+
+    fn is_of(&self, primary: &VersionSpec, shadow: &VersionSpec) -> bool {
+        let Pairing { model, primary: number, shadow: shadow_number } = &self.pairing;
+        (&primary.model, &primary.number, &shadow.number) == (model, number, shadow_number)
+            && [&primary.digest, &shadow.digest] == [&self.digests[0], &self.digests[1]]
+    }
 }
 
 /// Tells a comparison which exchanges have no pair.
@@ -196,7 +202,7 @@ impl Observers for Comparisons {
 
     fn ended(&self, tee: &Tee) {
         let mut kept = self.kept.lock();
-        for kept in kept.iter_mut().filter(|kept| !running(tee, &kept.pairing).is_empty()) {
+        for kept in kept.iter_mut().filter(|kept| !kept.running(tee).is_empty()) {
             kept.cost = Some(tee.cost());
         }
     }

@@ -1,5 +1,7 @@
 //! An example of a comparison, run again: `POST /v1/replays/{id}` with `{"versions": [2, 3]}`.
 
+use std::time::{Duration, Instant};
+
 use ::http::{HeaderMap, Request};
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -20,6 +22,8 @@ use crate::comparisons::Asked;
 use crate::exchange::Received;
 use crate::http::read_small;
 
+/// How long one run may take, with what it has to wait.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The most versions that one example is run with.
 const VERSIONS_MAX: usize = 8;
 /// The most elements of one output that are shown.
@@ -94,14 +98,14 @@ impl Admin {
             inputs: inputs.to_vec(),
             outputs: Vec::new(),
             priority: 0,
-            deadline: None,
+            deadline: Some(Instant::now() + TIMEOUT),
         };
         let answer = match exchange.enter(model.as_str(), &selector, &headers) {
-            Ok(pinned) => exchange.predict(pinned, &headers, request, Default::default()).await,
+            Ok(pinned) => exchange.predict(pinned, &headers, request, Duration::ZERO).await,
             Err(error) => Err(error),
         };
         match &answer {
-            Ok(prediction) => exchange.answered(prediction, Default::default()).written(),
+            Ok(prediction) => exchange.answered(prediction, Duration::ZERO).written(),
             Err(error) => exchange.failed(error),
         }
         answer
