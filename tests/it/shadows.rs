@@ -348,6 +348,7 @@ fn a_comparison_is_shown_replayed_and_survives_its_shadow() {
         none.code == Some(1) && none.stderr.contains("[[shadows]]") && none.stderr.contains("404"),
         "{none:?}"
     );
+    assert!(command(&gateway, &["compare"]).stdout.contains("nothing is compared"));
     let unknown = command(&gateway, &["compare", "nobody"]);
     assert!(unknown.code == Some(1) && unknown.stderr.contains("nobody"), "{unknown:?}");
     applied("iris", &gateway, &shadow(1, ""));
@@ -392,6 +393,9 @@ fn a_comparison_is_shown_replayed_and_survives_its_shadow() {
         (&list["comparisons"][0]["shadow"], &list["comparisons"][0]["totals"]["pairs"]),
         (&json!(1), &json!(21))
     );
+    let list = command(&gateway, &["compare"]).stdout;
+    let row = list.lines().nth(1).expect("a line").split_whitespace().take(4).collect::<Vec<_>>();
+    assert_eq!(row, ["iris", "1", "3", "21"], "{list}");
     replayed(&gateway, &report, &answers);
 }
 

@@ -105,7 +105,8 @@ pub(crate) enum Command {
     /// Show how the answers of a model's shadows differ from those of the version that serves.
     #[command(
         after_help = "Examples:\n  pointsman compare iris\n  pointsman compare iris --shadow 3 --alpha 0.01\n  \
-        pointsman compare iris --html iris.html\n\n\
+        pointsman compare iris --html iris.html\n  \
+        pointsman compare              what is compared\n\n\
         A shadow is a line of the model's plan: `[[shadows]]` with name, version and share (pointsman plan apply)."
     )]
     Compare(Compare),

@@ -9,19 +9,19 @@ use super::AdminClient;
 /// `pointsman compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The model.
-    pub(crate) model: String,
+    /// The model; without one, what is compared is listed.
+    pub(crate) model: Option<String>,
     /// The shadow's version; without it all that are compared.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", requires = "model")]
     pub(crate) shadow: Option<u64>,
     /// The version that it ran beside; without it any.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", requires = "model")]
     pub(crate) primary: Option<u64>,
     /// With what probability each interval may be wrong.
     #[arg(long, default_value_t = 0.05)]
     pub(crate) alpha: f64,
     /// Write the report as a page with plots, which needs nothing else; of several the first.
-    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    #[arg(long, value_name = "FILE", conflicts_with = "json", requires = "model")]
     pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) client: AdminClient,

@@ -2,15 +2,18 @@
 
 use ::http::Method;
 use pointsman_observe::Report;
+use serde_json::Value;
 
-use super::{answer, failed, refused};
+use super::call::Failed;
+use super::{answer, cell, failed, list, refused};
 use crate::End;
-use crate::cli::Compare;
-use crate::client::call::Failed;
+use crate::cli::{AdminClient, Compare};
+use crate::table::lay_out;
 
 /// `pointsman compare`.
 pub(crate) fn compare(arguments: &Compare) -> End {
     let Compare { model, shadow, primary, alpha, html, client } = arguments;
+    let Some(model) = model else { return list_all(client) };
     let mut path = format!("/v1/comparisons/{model}?alpha={alpha}");
     for (key, version) in [("shadow", shadow), ("primary", primary)] {
         path.extend(version.iter().map(|version| format!("&{key}={version}")));
@@ -45,6 +48,29 @@ pub(crate) fn compare(arguments: &Compare) -> End {
             End::Done
         }
     }
+}
+
+/// What is compared, a line each.
+fn list_all(client: &AdminClient) -> End {
+    let answer = match answer(client, Method::GET, "/v1/comparisons") {
+        Ok(answer) => answer,
+        Err(end) => return end,
+    };
+    let row = |of: &Value| {
+        let total = |key: &str| of["totals"][key].as_u64().unwrap_or_default();
+        let failed = format!("{} / {}", total("shadow_errors"), total("primary_errors"));
+        let counts = [total("pairs"), total("disagreed")].map(|count| count.to_string());
+        let names = [&of["model"], &of["shadow"], &of["primary"]].map(cell);
+        [&names[..], &counts[..], &[failed]].concat()
+    };
+    let rows: Vec<Vec<String>> = list(&answer["comparisons"]).iter().map(row).collect();
+    if rows.is_empty() {
+        println!("nothing is compared: no model has had a shadow since the gateway started");
+        return End::Done;
+    }
+    let head = ["MODEL", "SHADOW", "AGAINST", "PAIRS", "DISAGREE", "ERRORS (SHADOW / PRIMARY)"];
+    print!("{}", lay_out(&head, &rows));
+    End::Done
 }
 
 /// How the worst example can be run again, where it can.
