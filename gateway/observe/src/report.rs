@@ -163,7 +163,7 @@ pub struct OutputReport {
     pub other_datatype: u64,
     /// Those of another shape.
     pub other_shape: u64,
-    /// Its elements as numbers, where they are and were compared.
+    /// Its elements as numbers, where they are, are no classes and were compared.
     pub numbers: Option<NumberReport>,
     /// Its rows as classes, where they are.
     pub classes: Option<ClassReport>,

@@ -123,6 +123,8 @@ fn examples(examples: &Examples) -> Vec<ExampleReport> {
 }
 
 fn output(name: &Arc<str>, sums: &Output, alpha: Alpha) -> OutputReport {
+    // By how much one class is more than another says nothing.
+    let are_labels = sums.classes.rows.tries() > 0 && sums.classes.thresholded == 0;
     OutputReport {
         name: name.to_string(),
         pairs: sums.pairs,
@@ -130,7 +132,7 @@ fn output(name: &Arc<str>, sums: &Output, alpha: Alpha) -> OutputReport {
         missing: sums.missing,
         other_datatype: sums.other_datatype,
         other_shape: sums.other_shape,
-        numbers: (sums.numbers.close.tries() > 0).then(|| numbers(&sums.numbers)),
+        numbers: (sums.numbers.close.tries() > 0 && !are_labels).then(|| numbers(&sums.numbers)),
         classes: (sums.classes.rows.tries() > 0).then(|| classes(&sums.classes, alpha)),
     }
 }

@@ -54,10 +54,10 @@ impl RunReport {
             (true, true) => "broken: it kept failing and rests, or its run does not end".into(),
             (true, false) => {
                 let count = |count: Option<u64>| count.unwrap_or(0);
-                let (offered, answered) = (count(self.offered), count(self.answered));
+                let [offered, answered, waiting] = [self.offered, self.answered, self.waiting].map(count);
+                let dropped = offered.saturating_sub(answered + waiting);
                 format!(
-                    "it runs: {answered} of {offered} exchanges answered, {} waiting",
-                    count(self.waiting)
+                    "it runs: {answered} of {offered} exchanges answered, {waiting} waiting, {dropped} dropped"
                 )
             }
         }
@@ -109,7 +109,7 @@ mod tests {
             waiting: Some(1),
             cost: None,
         };
-        assert_eq!(run.standing(), "it runs: 7 of 10 exchanges answered, 1 waiting");
+        assert_eq!(run.standing(), "it runs: 7 of 10 exchanges answered, 1 waiting, 2 dropped");
         assert!(RunReport { is_broken: true, ..run.clone() }.standing().starts_with("broken"));
         assert_eq!(RunReport { is_running: false, ..run }.standing(), "it has ended");
     }

@@ -1,6 +1,6 @@
 //! Known answers, bounds, and how a report reads.
 
-use pointsman_core::{Code, LoadTenth, OutputTensor, ShadowDrop};
+use pointsman_core::{Code, Datatype, LoadTenth, OutputTensor, ShadowDrop, Shape, Tensor};
 use pointsman_observe::{CostReport, Kind, Report, RequestsReport, RunReport, Settings, Totals};
 use pointsman_stats::Alpha;
 
@@ -51,6 +51,26 @@ fn the_bias_is_the_shadows() {
     let found = report.against.outputs[0].numbers.as_ref().expect("numbers");
     let (bias, low, high) = found.bias.expect("pairs");
     assert!(close(Some(bias), 2.0) && close(Some(low), 2.0 - 1.96) && close(Some(high), 2.0 + 1.96));
+}
+
+#[test]
+fn classes_are_no_numbers() {
+    let label = |class: i64| {
+        let shape = Shape::new(&[1]).expect("small");
+        let tensor = Tensor::from_vec(Datatype::Int64, shape, vec![class]).expect("fits");
+        vec![OutputTensor { name: "label".into(), tensor, labels: None }]
+    };
+    let report =
+        report(&[Exchange::new(label(1), label(2)), Exchange::new(label(1), label(1))], Settings::default());
+    let output = &report.against.outputs[0];
+    assert!(
+        output.numbers.is_none()
+            && output.classes.as_ref().is_some_and(|classes| classes.agreement.hits == 1)
+    );
+    let equal = [Exchange::new(label(1), label(1))];
+    let mut found = comparison(Settings::default());
+    equal.iter().for_each(|exchange| exchange.push(&mut found));
+    assert!(found.report(alpha()).verdict().contains("is equal to"));
 }
 
 #[test]
@@ -228,7 +248,7 @@ fn it_reads_as_text_and_as_a_page_that_asks_for_nothing() {
         "  threshold flips   4 up, 0 down",
         "  slower by 25 %    35.0 % of 40 pairs",
         "Output delay: 0 of 40 agree",
-        "  shadow            it runs: 40 of 42 exchanges answered, 0 waiting",
+        "  shadow            it runs: 40 of 42 exchanges answered, 0 waiting, 2 dropped",
         "  cost              1.1 times the p99: 2.2 ms with shadows (40 requests), 2 ms without (40)",
         "  full              1 (0 0 0 0 0 0 0 0 0 1)",
         "A second copy of version 1 against it:",
