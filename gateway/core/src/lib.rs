@@ -18,6 +18,7 @@ mod arm;
 mod byte_size;
 mod choice;
 mod duration;
+mod elements;
 mod engine;
 mod error;
 mod findings;
@@ -37,6 +38,7 @@ pub use choice::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
 };
 pub use duration::{read_duration, show_duration};
+pub use elements::Elements;
 pub use engine::{
     Engine, Interrupt, LoadError, LoadedModel, ModelFiles, RunError, RunInputs, RunOutputs, Session,
     SessionOptions,

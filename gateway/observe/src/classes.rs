@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use pointsman_core::Tensor;
+use pointsman_core::{Elements, Tensor};
 use pointsman_stats::{Distribution, Errors, Tally};
 
 use crate::confusion::{Class, Confusion};
-use crate::elements::Elements;
 use crate::quantiles::Quantiles;
 use crate::scores::{Scores, decided, decisive, is_distribution, top};
 use crate::settings::Settings;

@@ -10,7 +10,6 @@
 mod classes;
 mod comparison;
 mod confusion;
-mod elements;
 mod examples;
 mod excess;
 mod failures;

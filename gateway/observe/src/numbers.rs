@@ -1,9 +1,8 @@
 //! Numbers of one output, element by element.
 
-use pointsman_core::Tensor;
+use pointsman_core::{Elements, Tensor};
 use pointsman_stats::{Paired, Tally, ulp_distance_f32, ulp_distance_f64};
 
-use crate::elements::Elements;
 use crate::sample::{Keys, Sample};
 use crate::settings::Settings;
 

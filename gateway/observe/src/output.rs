@@ -1,9 +1,8 @@
 //! One output: whether it has the same form, and how far its values are apart.
 
-use pointsman_core::{Datatype, OutputTensor, Tensor};
+use pointsman_core::{Datatype, Elements, OutputTensor, Tensor};
 
 use crate::classes::Classes;
-use crate::elements::Elements;
 use crate::numbers::Numbers;
 use crate::sample::Keys;
 use crate::scores::Scores;
@@ -117,8 +116,7 @@ impl Output {
 }
 
 fn is_invalid(tensor: &Tensor) -> bool {
-    let Some(elements) = Elements::of(tensor).filter(Elements::are_floats) else { return false };
-    (0..tensor.elements()).any(|index| !elements.get(index).is_finite())
+    Elements::of(tensor).is_some_and(|elements| !elements.are_finite())
 }
 
 /// What an output is, as declared or as the primary's values show. It is asked for each pair, so that it does not

@@ -1,8 +1,7 @@
 //! Rows of scores, one for each class.
 
-use pointsman_core::Tensor;
+use pointsman_core::{Elements, Tensor};
 
-use crate::elements::Elements;
 use crate::settings::TOP_MAX;
 
 /// How far the sum of a row may be from 1 for it to be a distribution.

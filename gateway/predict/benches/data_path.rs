@@ -17,7 +17,7 @@ use pointsman_core::{
 };
 use pointsman_predict::{
     AdmissionLimits, Cores, Driver, Ground, Metrics, Outcome, Predictor, Protocol, RunLimits, ServedModel,
-    Sessions, Version, VersionSpec, rows, snapshot_cell,
+    Sessions, Version, VersionSpec, Witnesses, rows, snapshot_cell,
 };
 use pointsman_route::{Bare, Plan};
 use prometheus_client::registry::Registry;
@@ -123,6 +123,7 @@ fn predictor(models: usize, workers: usize, limits: &RunLimits) -> Predictor {
             retired: BTreeMap::new(),
             held: BTreeMap::new(),
             tee: None,
+            witnesses: Witnesses::default(),
             problem: String::new(),
         };
         (name(model), Arc::new(served))

@@ -39,6 +39,7 @@ mod statistics;
 mod supervisor;
 mod tee;
 mod version;
+mod witness;
 mod worker;
 
 #[cfg(test)]
@@ -59,3 +60,4 @@ pub use statistics::{CountedTime, Statistics};
 pub use supervisor::Supervisor;
 pub use tee::{Cost, Latency, Tee, Windows, WindowsError};
 pub use version::{Ground, Sessions, Version, VersionSpec};
+pub use witness::{Ended, Witness, Witnesses};

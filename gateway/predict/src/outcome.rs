@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pointsman_core::{Arm, Code, PredictError, Prediction, RequestId, StageTimes, Tensor};
+use pointsman_route::Pick;
 
 use crate::metrics::{ArmResult, Metrics, Protocol, Stage};
-use crate::tee::{Tee, Teed};
+use crate::snapshot::ServedModel;
+use crate::tee::Teed;
 use crate::version::Version;
+use crate::witness::Watched;
 
 /// Counts a request when it is received and, once, how it ended. Dropped without an end it counts
 /// as cancelled: the caller went away, and with it the task that would have answered.
@@ -24,6 +27,8 @@ pub struct Outcome {
     teed: Option<Box<Teed>>,
     /// No shadow is shown it.
     apart: bool,
+    /// Where its unit was drawn, and somebody wants to know how that ended.
+    watched: Option<Box<Watched>>,
     finished: bool,
 }
 
@@ -44,6 +49,7 @@ impl Outcome {
             decode: Duration::ZERO,
             teed: None,
             apart: false,
+            watched: None,
             finished: false,
         }
     }
@@ -88,10 +94,17 @@ impl Outcome {
         &self.arm
     }
 
-    pub(crate) fn reached(&mut self, version: &Arc<Version>, arm: Arm, tee: Option<&Arc<Tee>>) {
+    /// The request has come to a version that may yet become another, as its body says.
+    pub(crate) fn came_to(&mut self, served: &ServedModel, version: &Arc<Version>) {
         self.version = Some(version.clone());
-        self.arm = arm;
-        self.teed = tee.filter(|_| !self.apart).and_then(|tee| tee.follow(version));
+        self.teed = served.tee.as_ref().filter(|_| !self.apart).and_then(|tee| tee.follow(version));
+    }
+
+    /// The request has reached the version that answers it.
+    pub(crate) fn reached(&mut self, served: &ServedModel, version: &Arc<Version>, pick: &Pick) {
+        self.came_to(served, version);
+        self.arm = pick.arm.clone();
+        self.watched = pick.assignment.as_ref().and_then(|drawn| served.witnesses.follow(drawn));
     }
 
     /// The request is checked: what its shadows would see, and how many rows it has.
@@ -106,6 +119,9 @@ impl Outcome {
     pub(crate) fn predicted(&mut self, answer: &Result<Prediction, PredictError>) {
         if let Some(teed) = &mut self.teed {
             teed.answered(answer);
+        }
+        if let Some(watched) = &mut self.watched {
+            watched.answered(answer);
         }
     }
 
@@ -132,6 +148,9 @@ impl Outcome {
             metrics.observe(stage, time);
         }
         self.finished = true;
+        if let Some(watched) = self.watched.take() {
+            watched.ended(&self.arm, version.spec().number, None, total);
+        }
         if let Some(teed) = self.teed.take() {
             teed.written(total);
         }
@@ -144,7 +163,11 @@ impl Outcome {
         }
         self.finished = true;
         if let Some(version) = &self.version {
-            version.record().statistics().failed(self.received_at.elapsed());
+            let total = self.received_at.elapsed();
+            version.record().statistics().failed(total);
+            if let Some(watched) = self.watched.take() {
+                watched.ended(&self.arm, version.spec().number, Some(code), total);
+            }
             self.metrics.of_arm(&version.record().metrics, &self.arm, ArmResult::Failed);
         }
         self.metrics.refused(self.protocol, self.version.as_deref().map(|v| &v.record().metrics), code);

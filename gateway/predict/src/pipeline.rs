@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pointsman_core::{
-    Arm, DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
+    DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
     RunOutputs, StageTimes, Tensor, VersionSelector,
 };
 use pointsman_route::{Facts, Pick};
@@ -110,11 +110,11 @@ impl Predictor {
         if served.plan.needs_body(version) {
             let default = served.find(version)?;
             // Where it fails before the choice, it counts there.
-            outcome.reached(default, Arm::Default, served.tee.as_ref());
+            outcome.came_to(served, default);
             return Ok(Pinned { version: default.clone(), choice: Choice::Open(served.clone()) });
         }
         let (pick, version) = served.pick(version, facts)?;
-        outcome.reached(version, pick.arm.clone(), served.tee.as_ref());
+        outcome.reached(served, version, &pick);
         Ok(Pinned { version: version.clone(), choice: Choice::Made(pick) })
     }
 
@@ -133,7 +133,7 @@ impl Predictor {
             Choice::Made(pick) => Ok(Chosen { pick, version }),
             Choice::Open(served) => {
                 let (pick, version) = served.pick(&VersionSelector::Default, facts)?;
-                outcome.reached(version, pick.arm.clone(), served.tee.as_ref());
+                outcome.reached(&served, version, &pick);
                 Ok(Chosen { pick, version: version.clone() })
             }
         }

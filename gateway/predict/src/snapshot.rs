@@ -10,6 +10,7 @@ use pointsman_route::{Facts, Pick, Plan, Refusal};
 use crate::record::Record;
 use crate::tee::Tee;
 use crate::version::Version;
+use crate::witness::Witnesses;
 
 /// All models and the versions of them that serve, at one generation.
 #[derive(Debug, Default)]
@@ -38,6 +39,8 @@ pub struct ServedModel {
     pub held: BTreeMap<VersionNumber, String>,
     /// The shadows of one of its versions, where it has any.
     pub tee: Option<Arc<Tee>>,
+    /// Who is told how requests of its experiments ended.
+    pub witnesses: Witnesses,
     /// What is wrong with the model as a whole (its card, say); empty where nothing is.
     pub problem: String,
 }

@@ -7,7 +7,7 @@ use pointsman_core::{Arm, VersionNumber, VersionSelector};
 
 use crate::facts::Facts;
 use crate::share::Share;
-use crate::split::{Chosen, Split};
+use crate::split::{BUCKETS, Chosen, Split};
 use crate::unit::UnitKind;
 
 /// Which versions a model's callers reach.
@@ -75,8 +75,17 @@ pub struct Assignment {
     pub unit_kind: UnitKind,
     /// With which probability a unit of the experiment gets this arm: the propensity.
     pub weight: Share,
-    /// In which of 1024 buckets the unit is counted, the same for all its requests and independent of the arm.
-    pub bucket: u16,
+    /// Tells the unit from others, the same for all its requests and independent of the arm (`pm-bkt-1`).
+    pub unit: u64,
+}
+
+impl Assignment {
+    /// In which of [`BUCKETS`] the unit is counted.
+    #[must_use]
+    pub fn bucket(&self) -> u16 {
+        // The ten highest bits.
+        u16::try_from(self.unit >> 54).unwrap_or(BUCKETS)
+    }
 }
 
 /// Why a plan has no version for a request.

@@ -160,7 +160,8 @@ impl CompiledLayer {
         })
     }
 
-    fn choose<F: Facts>(&self, facts: &F) -> Option<(&CompiledExperiment, UnitKind, u64, u16)> {
+    /// The experiment that has the unit of a request, with the point for its arm and the one that tells it from others.
+    fn choose<F: Facts>(&self, facts: &F) -> Option<(&CompiledExperiment, UnitKind, u64, u64)> {
         let id = facts.request_id().bytes();
         let (kind, value) = self.unit(facts).unwrap_or((UnitKind::RequestId, Value::Bytes(&id)));
         let mut room = itoa::Buffer::new();
@@ -173,9 +174,7 @@ impl CompiledLayer {
                 several.iter().find(|experiment| experiment.segment.has(point))?
             }
         };
-        // The ten highest bits: a bucket of the unit.
-        let bucket = u16::try_from(experiment.buckets.point(unit) >> 54).unwrap_or(BUCKETS);
-        Some((experiment, kind, experiment.salted.point(unit), bucket))
+        Some((experiment, kind, experiment.salted.point(unit), experiment.buckets.point(unit)))
     }
 }
 
@@ -240,9 +239,9 @@ impl Split {
             return Ok(self.chosen(rule.arm, Way::Rule, None));
         }
         for layer in &self.layers {
-            let Some((experiment, unit_kind, point, bucket)) = layer.choose(facts) else { continue };
+            let Some((experiment, unit_kind, point, unit)) = layer.choose(facts) else { continue };
             let (arm, weight) = experiment.arm(point);
-            let assignment = Assignment { experiment: experiment.name.clone(), unit_kind, weight, bucket };
+            let assignment = Assignment { experiment: experiment.name.clone(), unit_kind, weight, unit };
             return Ok(self.chosen(arm, Way::Experiment, Some(assignment)));
         }
         Ok(self.chosen(None, Way::Default, None))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pointsman_core::{ModelName, VersionNumber};
-use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable};
+use pointsman_predict::{Publisher, ServedModel, Standing, Unavailable, Witnesses};
 use pointsman_route::Plan;
 
 use super::{Reconciler, Tracked};
@@ -104,6 +104,7 @@ impl Tracked {
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
             tee: self.shadows.tee.clone(),
+            witnesses: Witnesses::default(),
             problem: self.problem.clone(),
         }
     }

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 use crate::{
     AdmissionLimits, Cores, Driver, Ground, Metrics, Outcome, Predictor, Protocol, Publisher, RunLimits,
-    ServedModel, Sessions, Supervisor, Version, VersionSpec, snapshot_cell,
+    ServedModel, Sessions, Supervisor, Version, VersionSpec, Witnesses, snapshot_cell,
 };
 
 /// What a test and its sessions share.
@@ -213,6 +213,7 @@ pub(super) fn served(version: Arc<Version>) -> ServedModel {
         retired: BTreeMap::new(),
         held: BTreeMap::new(),
         tee: None,
+        witnesses: Witnesses::default(),
         problem: String::new(),
     }
 }

@@ -1,10 +1,10 @@
 //! Requests that are split: by their head before the body is read, by their body after it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pointsman_core::{Code, ParameterValue, PredictRequest, RequestId, VersionNumber, VersionSelector};
+use pointsman_core::{Arm, Code, ParameterValue, PredictRequest, RequestId, VersionNumber, VersionSelector};
 use pointsman_route::{Document, Facts, Plan, Salts, Settled, Split, Standing, Value, Versions};
 
 use super::rig::{Rig, request, served, start};
@@ -12,6 +12,7 @@ use crate::lead::Driver;
 use crate::metrics::Protocol;
 use crate::outcome::Outcome;
 use crate::snapshot::ServedModel;
+use crate::witness::{Ended, Witness, Witnesses};
 
 /// A request with one header and one parameter.
 #[derive(Default)]
@@ -139,4 +140,57 @@ async fn an_arm_that_is_not_there_cannot_be_forced() {
     };
     assert_eq!(pin("next").unwrap(), version(3));
     assert_eq!(pin("no").unwrap_err().code(), Code::BadRequest);
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Diary(Mutex<Vec<(u64, Result<usize, Code>)>>);
+
+impl Witness for Diary {
+    fn ended(&self, ended: &Ended<'_>) {
+        assert_eq!(&*ended.assignment.experiment, "e");
+        assert_eq!(*ended.arm == Arm::Default, ended.version.get() == 2);
+        let outputs = ended.outputs.map(<[_]>::len);
+        self.0.lock().unwrap().push((ended.version.get(), outputs));
+    }
+}
+
+#[tokio::test]
+async fn a_witness_is_told_how_each_request_ended_whose_unit_was_drawn() {
+    let mut rig = Rig::new(4);
+    rig.script.change(|state| state.open = true);
+    let diary = Arc::new(Diary::default());
+    let split = split(&rig, BY_HEADER);
+    rig.publish(ServedModel { witnesses: Witnesses::new(vec![diary.clone()]), ..split });
+    let metrics = rig.predictor.metrics().clone();
+    let told = || std::mem::take(&mut *diary.0.lock().unwrap());
+    let mut seen = BTreeSet::new();
+    for user in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
+        let facts = Asked { header: Some(user), parameter: None };
+        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        let pinned = rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
+        let number = pinned.version().spec().number.get();
+        let chosen = rig.predictor.choose(pinned.clone(), &facts, &mut outcome).unwrap();
+        let answer = rig.predictor.predict(chosen, request(1), Driver::Task, &mut outcome).await.unwrap();
+        assert!(told().is_empty(), "its caller has no answer yet");
+        outcome.ok(&answer.times, Duration::ZERO);
+        outcome.failed(Code::Cancelled);
+        assert_eq!(told(), [(number, Ok(1))]);
+        // Another fails, and the caller of a third goes away.
+        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
+        outcome.failed(Code::SessionFailed);
+        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
+        drop(outcome);
+        assert_eq!(told(), [(number, Err(Code::SessionFailed)), (number, Err(Code::Cancelled))]);
+        // Who names a version takes part in nothing.
+        let named = VersionSelector::Number(version(3));
+        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        rig.predictor.pin("m", &named, &facts, &mut outcome).unwrap();
+        drop(outcome);
+        assert!(told().is_empty());
+        seen.insert(number);
+    }
+    assert_eq!(seen, BTreeSet::from([2, 3]));
 }

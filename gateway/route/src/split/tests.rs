@@ -133,7 +133,7 @@ fn known_units_get_known_arms() {
         assert_eq!(assignment.weight.ten_thousandths(), weight, "{name}");
         assert_eq!((&*assignment.experiment, assignment.unit_kind), ("petals", UnitKind::Header));
         let bucket = Salted::new(Domain::Bucket, "iris/petals/1").point(name.as_bytes()) >> 54;
-        assert_eq!(u64::from(assignment.bucket), bucket);
+        assert_eq!(u64::from(assignment.bucket()), bucket);
     }
 }
 
@@ -338,7 +338,7 @@ fn shadows_and_buckets_are_independent_of_the_arm() {
         let pick = pick(&plan, &request);
         let [dark, dim] =
             ["dark", "dim"].map(|name| split.shadows(request.id).any(|shadow| &*shadow.name == name));
-        let bucket = pick.assignment.map_or(0, |assignment| assignment.bucket);
+        let bucket = pick.assignment.map_or(0, |assignment| assignment.bucket());
         let cell = [pick.arm != Arm::Default, dark, dim, bucket < BUCKETS / 2];
         counts[cell.iter().fold(0, |at, bit| at * 2 + usize::from(*bit))] += 1;
     }

@@ -1,11 +1,12 @@
 //! The elements of a tensor as doubles, in place.
 
+use crate::tensor::{Datatype, Tensor};
 use half::{bf16, f16};
-use pointsman_core::{Datatype, Tensor};
 
 /// The elements of a tensor of any datatype but BYTES.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Elements<'a> {
+#[allow(missing_docs)] // the datatypes of the protocol, BOOL as U8
+pub enum Elements<'a> {
     U8(&'a [u8]),
     U16(&'a [u16]),
     U32(&'a [u32]),
@@ -22,7 +23,8 @@ pub(crate) enum Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// Those of a tensor; nothing for BYTES.
-    pub(crate) fn of(tensor: &'a Tensor) -> Option<Self> {
+    #[must_use]
+    pub fn of(tensor: &'a Tensor) -> Option<Self> {
         match tensor.datatype() {
             Datatype::Bool | Datatype::Uint8 => tensor.values().map(Self::U8),
             Datatype::Uint16 => tensor.values().map(Self::U16),
@@ -41,7 +43,8 @@ impl<'a> Elements<'a> {
     }
 
     /// The element at a place; NaN past the end. Whole numbers of more than 53 bits are rounded.
-    pub(crate) fn get(&self, index: usize) -> f64 {
+    #[must_use]
+    pub fn get(&self, index: usize) -> f64 {
         let found = match self {
             Self::U8(all) => all.get(index).map(|x| f64::from(*x)),
             Self::U16(all) => all.get(index).map(|x| f64::from(*x)),
@@ -60,7 +63,8 @@ impl<'a> Elements<'a> {
     }
 
     /// The whole number at a place, exactly; nothing where the elements are floats.
-    pub(crate) fn whole(&self, index: usize) -> Option<i128> {
+    #[must_use]
+    pub fn whole(&self, index: usize) -> Option<i128> {
         match self {
             Self::U8(all) => all.get(index).map(|x| i128::from(*x)),
             Self::U16(all) => all.get(index).map(|x| i128::from(*x)),
@@ -75,14 +79,27 @@ impl<'a> Elements<'a> {
     }
 
     /// Whether the elements are floats.
-    pub(crate) fn are_floats(&self) -> bool {
+    #[must_use]
+    pub fn are_floats(&self) -> bool {
         matches!(self, Self::F16(_) | Self::Bf16(_) | Self::F32(_) | Self::F64(_))
+    }
+
+    /// Whether no element is NaN or an infinity.
+    #[must_use]
+    pub fn are_finite(&self) -> bool {
+        match self {
+            Self::F16(all) => all.iter().all(|x| x.is_finite()),
+            Self::Bf16(all) => all.iter().all(|x| x.is_finite()),
+            Self::F32(all) => all.iter().all(|x| x.is_finite()),
+            Self::F64(all) => all.iter().all(|x| x.is_finite()),
+            _ => true,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::Shape;
+    use crate::shape::Shape;
 
     use super::*;
 
@@ -99,6 +116,7 @@ mod tests {
                 let tensor = Tensor::from_vec(Datatype::$datatype, shape(), values).expect("fits");
                 let (first, second, whole, float) = read(&tensor);
                 assert_eq!((second, float), (0.0, $float), stringify!($datatype));
+                assert!(Elements::of(&tensor).expect("numbers").are_finite());
                 assert_eq!(whole.is_none(), $float);
                 assert!(whole.is_none_or(|whole| whole as f64 == first));
                 assert_eq!(first, f64::from(f32::try_from(first as f32).expect("a float")));
@@ -117,6 +135,10 @@ mod tests {
         check!(Bf16, bf16, bf16::from_f32(1.5), true);
         check!(Fp32, f32, 1.5, true);
         check!(Fp64, f64, 1.5, true);
+        for bad in [f32::NAN, f32::NEG_INFINITY] {
+            let tensor = Tensor::from_vec(Datatype::Fp32, shape(), vec![0.0, bad]).expect("fits");
+            assert!(!Elements::of(&tensor).expect("numbers").are_finite());
+        }
         let exact = Tensor::from_vec(Datatype::Uint64, shape(), vec![u64::MAX, 0]).expect("fits");
         assert_eq!(read(&exact).2, Some(i128::from(u64::MAX)));
         let text = Tensor::new(Datatype::Bytes, Shape::new(&[0]).expect("small"), Default::default());
