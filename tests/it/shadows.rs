@@ -183,6 +183,26 @@ fn two_releases_of_a_model_are_judged_different() {
 }
 
 #[test]
+fn in_windows_without_shadows_nothing_is_offered_and_the_primary_is_timed() {
+    let registry = iris(CARD, &[2, 3]);
+    let config = CONFIG.replace("window_off_share = 0", "window_off_share = 1");
+    let gateway = Start::over(registry.path()).config(&config).start();
+    applied("iris", &gateway, &shadow(2, ""));
+    for n in 0..ASKED {
+        ask(&gateway, INFER, &flower(n));
+    }
+    let timed = |gateway: &Gateway| {
+        gateway.metric("pointsman_shadow_primary_seconds_count", "version=\"3\",shadows=\"off\"")
+    };
+    wait_for("every request to be timed", || (timed(&gateway) == ASKED as f64).then_some(()));
+    let run = report(&gateway, "iris").run.expect("a word on how it runs");
+    assert!(run.is_running && run.is_paused && run.offered == Some(0), "{run:?}");
+    assert!(run.cost.is_some_and(|cost| (cost.on.requests, cost.off.requests) == (0, ASKED)), "{run:?}");
+    let text = command(&gateway, &["compare", "iris"]).stdout;
+    assert!(text.contains("paused, to measure") && text.contains("No answer of version 2"), "{text}");
+}
+
+#[test]
 fn a_shadow_runs_again_after_a_crash() {
     let (registry, state) = (iris(CARD, &[2, 3]), tempfile::tempdir().expect("a folder"));
     let start =

@@ -112,6 +112,7 @@ impl Comparisons {
             let mut report = comparison.report(alpha);
             report.run = Some(RunReport {
                 is_running: !shadows.is_empty(),
+                is_paused: !shadows.is_empty() && tee.is_some_and(Tee::is_paused),
                 is_broken: shadows.iter().any(|(_, is_broken)| *is_broken),
                 offered: sum(|accounting| accounting.offered),
                 answered: sum(|accounting| accounting.answered),

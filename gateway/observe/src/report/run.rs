@@ -13,6 +13,8 @@ pub struct RunReport {
     pub is_running: bool,
     /// Whether it rests since it kept failing, or is in a run that does not end.
     pub is_broken: bool,
+    /// Whether it is shown nothing at the moment, so that what shadows cost can be measured.
+    pub is_paused: bool,
     /// Exchanges that were offered since it was started last; nothing where it does not run.
     pub offered: Option<u64>,
     /// Those of them that it answered.
@@ -56,8 +58,9 @@ impl RunReport {
                 let count = |count: Option<u64>| count.unwrap_or(0);
                 let [offered, answered, waiting] = [self.offered, self.answered, self.waiting].map(count);
                 let dropped = offered.saturating_sub(answered + waiting);
+                let paused = if self.is_paused { "; paused, to measure what shadows cost" } else { "" };
                 format!(
-                    "it runs: {answered} of {offered} exchanges answered, {waiting} waiting, {dropped} dropped"
+                    "it runs: {answered} of {offered} exchanges answered, {waiting} waiting, {dropped} dropped{paused}"
                 )
             }
         }
@@ -104,12 +107,15 @@ mod tests {
         let run = RunReport {
             is_running: true,
             is_broken: false,
+            is_paused: false,
             offered: Some(10),
             answered: Some(7),
             waiting: Some(1),
             cost: None,
         };
         assert_eq!(run.standing(), "it runs: 7 of 10 exchanges answered, 1 waiting, 2 dropped");
+        let paused = RunReport { is_paused: true, ..run.clone() }.standing();
+        assert!(paused.ends_with("2 dropped; paused, to measure what shadows cost"), "{paused}");
         assert!(RunReport { is_broken: true, ..run.clone() }.standing().starts_with("broken"));
         assert_eq!(RunReport { is_running: false, ..run }.standing(), "it has ended");
     }

@@ -233,6 +233,7 @@ fn it_reads_as_text_and_as_a_page_that_asks_for_nothing() {
     report.run = Some(RunReport {
         is_running: true,
         is_broken: false,
+        is_paused: false,
         offered: Some(42),
         answered: Some(40),
         waiting: Some(0),
