@@ -58,14 +58,17 @@ fn grpc_name(code: tonic::Code) -> String {
 
 #[test]
 fn every_limit_is_in_the_readme_with_its_default() {
-    let rows = table(&read(README), "### Limits");
-    let said: BTreeSet<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    let reference = read("deploy/pointsman.toml");
-    let (_, section) = reference.split_once("\n[limits]\n").expect("limits");
-    let section = section.split("\n[").next().expect("a section");
-    let is: BTreeSet<_> = section.lines().filter_map(limit).collect();
-    assert!(is.len() > 5, "{is:?}");
-    assert_eq!(said, is);
+    for (heading, section) in [("### Limits", "limits"), ("### Shadows", "shadow")] {
+        let rows = table(&read(README), heading);
+        let said: BTreeSet<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+        let reference = read("deploy/pointsman.toml");
+        let (_, keys) = reference.split_once(&format!("\n[{section}]\n")).expect("a section");
+        // Up to the next section, be it that it stands behind a comment.
+        let keys = keys.lines().take_while(|line| !line.trim_start_matches("#: ").starts_with('['));
+        let is: BTreeSet<_> = keys.filter_map(limit).collect();
+        assert!(is.len() > 5, "{is:?}");
+        assert_eq!(said, is);
+    }
 }
 
 /// A key of the reference configuration and its default, which a commented key does not have.
@@ -96,13 +99,16 @@ fn every_key_of_a_card_is_in_the_readme() {
 fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n";
+    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
+                  [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = 1 }]\n";
     let gateway = Start::over(repository().join("models")).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let rollout = r#"{"version": 2, "canary": "10", "guard": ["errors"]}"#;
     assert_eq!(post(gateway.admin, "/v1/rollouts/iris", rollout).status, 200);
-    let exposed = get(gateway.metrics, "/metrics").text();
+    let exposed = wait_for("the declared shadow to run", || {
+        Some(get(gateway.metrics, "/metrics").text()).filter(|text| text.contains("pointsman_shadow_offered"))
+    });
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
         // A counter's samples have this ending, its type has not.

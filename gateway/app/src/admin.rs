@@ -1,7 +1,9 @@
 //! The admin listener: what serves and why, and the wishes of operators. It is on loopback alone, and
 //! takes nothing from web pages of others.
 
+mod comparisons;
 mod plans;
+mod replays;
 mod rollouts;
 mod status;
 mod wishes;
@@ -15,6 +17,7 @@ use hyper::body::Incoming;
 use pointsman_control::Question;
 use pointsman_core::{Code, ModelName, PredictError};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::control::Control;
 use crate::gateway::Gateway;
@@ -33,6 +36,8 @@ pub(crate) struct Admin {
     gateway: Arc<Gateway>,
     control: Control,
     reload: Arc<Reload>,
+    /// Lets one question to the comparisons after the other be read.
+    questions: Arc<Semaphore>,
     /// The V2 protocol with control of the repository, for Triton's clients.
     http: Http,
     body_timeout: Duration,
@@ -48,7 +53,8 @@ impl Admin {
         http: Http,
         body_timeout: Duration,
     ) -> Self {
-        Self { gateway, control, reload, http, body_timeout }
+        let questions = Arc::new(Semaphore::new(1));
+        Self { gateway, control, reload, questions, http, body_timeout }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -64,10 +70,16 @@ impl Admin {
         let answer = match (&method, segments.as_slice()) {
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
+            (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
+            (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
+            (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
             (&Method::POST, ["models", model, verb]) => self.wish(model, verb, request).await,
-            (_, ["models" | "journal" | "config"]) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
+            (_, ["models" | "journal" | "config"] | ["v1", "comparisons"] | ["v1", "comparisons", _]) => {
+                Err(PredictError::MethodNotAllowed { allowed: "GET" })
+            }
+            (_, ["v1", "replays", _]) => Err(PredictError::MethodNotAllowed { allowed: "POST" }),
             (_, ["models", _, verb]) if wishes::VERBS.contains(verb) => {
                 Err(PredictError::MethodNotAllowed { allowed: "POST" })
             }

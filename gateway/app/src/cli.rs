@@ -1,5 +1,6 @@
 //! The command line.
 
+mod compare;
 mod plan;
 mod profile;
 mod rollout;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
@@ -106,6 +108,20 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Let a version take over in stages, watched, and back by itself where it does harm.
     Rollout(Rollout),
+    /// Show how the answers of a model's shadows differ from those of the version that serves.
+    #[command(
+        after_help = "Examples:\n  pointsman compare iris\n  pointsman compare iris --shadow 3 --alpha 0.01\n  \
+        pointsman compare iris --html iris.html\n  \
+        pointsman compare              what is compared\n\n\
+        A shadow is a line of the model's plan: `[[shadows]]` with name, version and share (pointsman plan apply)."
+    )]
+    Compare(Compare),
+    /// Run an example of a comparison again, with the versions that are named.
+    #[command(
+        after_help = "Examples:\n  pointsman replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n\n\
+        The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
+    )]
+    Replay(Replay),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,

@@ -1,22 +1,26 @@
 //! The commands that talk to a running gateway.
 
 mod call;
+mod compare;
 mod config;
 mod journal;
 mod models;
 mod plan;
 mod predict;
 mod profile;
+mod replay;
 mod rollout;
 mod verify;
 mod wish;
 
+pub(crate) use self::compare::compare;
 pub(crate) use self::config::config;
 pub(crate) use self::journal::journal;
 pub(crate) use self::models::models;
 pub(crate) use self::plan::plan;
 pub(crate) use self::predict::predict;
 pub(crate) use self::profile::profile;
+pub(crate) use self::replay::replay;
 pub(crate) use self::rollout::rollout;
 pub(crate) use self::wish::{Wished, wish};
 

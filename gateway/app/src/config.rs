@@ -6,6 +6,7 @@
 mod plans;
 mod reader;
 mod setting;
+mod shadows;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use pointsman_control::Gates;
 use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
+use pointsman_observe::Settings;
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
 use pointsman_route::Document;
@@ -23,6 +25,7 @@ pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
+pub(crate) use self::shadows::Shadow;
 
 /// How often a rollout is looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(50);
@@ -47,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) plan: BTreeMap<ModelName, Document>,
     /// How versions take over.
     pub(crate) rollout: Rollout,
+    /// How shadows run.
+    pub(crate) shadow: Shadow,
+    /// What the answers of shadows are held to.
+    pub(crate) compare: BTreeMap<ModelName, Settings>,
     /// The path of the ONNX Runtime library, before any other place is looked at.
     pub(crate) onnxruntime_library: Option<PathBuf>,
     /// What a version has to pass before it serves.
@@ -226,6 +233,8 @@ impl Default for Config {
             model: BTreeMap::new(),
             plan: BTreeMap::new(),
             rollout: Rollout { look: Duration::from_secs(10) },
+            shadow: Shadow::default(),
+            compare: BTreeMap::new(),
             onnxruntime_library: None,
             gates: Gates::default(),
             trial: Trial { enabled: false, memory_max: 4 << 30, timeout: Duration::from_secs(60) },
@@ -285,6 +294,8 @@ impl Config {
                 s.problem("look", "give a time from 50ms to 1h".into());
             }
         });
+        root.section("shadow", |s| config.shadow.read(s));
+        config.compare = shadows::read_compare(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
         root.section("trial", |s| {
@@ -477,6 +488,7 @@ mod tests {
             "serving",
             "registry",
             "rollout",
+            "shadow",
             "onnxruntime",
             "gates",
             "trial",

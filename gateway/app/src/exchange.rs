@@ -67,6 +67,13 @@ impl Received {
         self
     }
 
+    /// No shadow is shown the request.
+    #[must_use]
+    pub(crate) fn apart(mut self) -> Self {
+        self.outcome.apart();
+        self
+    }
+
     /// The `traceparent` of the request's span, where there is one.
     #[must_use]
     pub(crate) fn trace_response(&self) -> Option<String> {

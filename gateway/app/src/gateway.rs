@@ -9,6 +9,7 @@ use pointsman_wire::limits::Limits;
 use pointsman_wire::view::{CountedTime, IndexEntry, IndexState, ModelView, ServerView, StatisticsView};
 use tokio::sync::watch;
 
+use crate::comparisons::Comparisons;
 use crate::config::Readiness;
 use crate::listen::Phase;
 use crate::telemetry::Tracer;
@@ -44,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) tracer: Option<Tracer>,
     /// When it is ready.
     pub(crate) readiness: Readiness,
+    /// What shadows are compared in. No thread of a request reads or writes them.
+    pub(crate) comparisons: Arc<Comparisons>,
     /// Where it is on its way down.
     pub(crate) phase: watch::Receiver<Phase>,
     /// Whether the first pass over the registry has ended.

@@ -5,6 +5,7 @@ mod check;
 mod child;
 mod cli;
 mod client;
+mod comparisons;
 mod config;
 mod control;
 mod engines;
@@ -74,6 +75,8 @@ fn main() -> ExitCode {
         Command::Reset(arguments) => client::wish(Wished::of_model("reset", &arguments)),
         Command::Plan(arguments) => client::plan(&arguments.verb),
         Command::Rollout(arguments) => client::rollout(&arguments.verb),
+        Command::Replay(arguments) => client::replay(&arguments),
+        Command::Compare(arguments) => client::compare(&arguments),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -7,6 +7,7 @@ mod listeners;
 mod reloading;
 mod state;
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use pointsman_control::Shadowing;
 use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
@@ -25,6 +27,7 @@ use self::drain::Drain;
 use self::listeners::{Addresses, Listeners};
 use crate::End;
 use crate::cli;
+use crate::comparisons::Comparisons;
 use crate::config::{Config, Effective};
 use crate::engines::Engines;
 use crate::gateway::Gateway;
@@ -105,7 +108,21 @@ fn gateway(
         tracer: Tracer::start(&config.telemetry)?,
         readiness: config.serving.readiness,
         phase,
+        comparisons: Comparisons::new(config.compare.clone()),
         first_pass_ended: AtomicBool::new(false),
+    })
+}
+
+/// What shadows are started with.
+fn shadowing(config: &Config, gateway: &Gateway) -> Result<Shadowing, String> {
+    // Nobody foresees which windows are without shadows.
+    let seed = RandomState::new().hash_one(());
+    Ok(Shadowing {
+        metrics: gateway.predictor.metrics().clone(),
+        admission: gateway.predictor.admission().clone(),
+        observers: gateway.comparisons.clone(),
+        limits: config.shadow.limits.clone(),
+        windows: config.shadow.windows(seed).map_err(|e| e.to_string())?,
     })
 }
 
@@ -132,7 +149,9 @@ async fn serve(
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let policy = control::policy(config, &registry, engines);
-    let data_path = DataPath { ground: Ground { metrics, cores }, publisher };
+    let shadowing = shadowing(config, &gateway)?;
+    let comparisons = gateway.comparisons.clone();
+    let data_path = DataPath { ground: Ground { metrics, cores }, publisher, shadowing, comparisons };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
     let make_policy = {

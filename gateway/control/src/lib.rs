@@ -53,7 +53,7 @@ pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
 pub use plans::{PlanRecord, PlanTo, PlanWish, Plans, TakenOver};
 pub use policy::Policy;
 pub use profiles::Profiles;
-pub use reconciler::{FirstPass, Notify, Parts, Reconciler};
+pub use reconciler::{FirstPass, Notify, Observers, Parts, Reconciler, Shadowing};
 pub use target::{Target, target};
 pub use watching::WatchPolicy;
 pub use wish::{RolloutWish, Wish};

@@ -7,6 +7,7 @@ mod loads;
 mod plans;
 mod publishing;
 mod rollouts;
+mod shadowing;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,6 +41,8 @@ use self::plans::Compiled;
 use self::publishing::Published;
 pub use self::rollouts::Notify;
 use self::rollouts::UnderWay;
+use self::shadowing::Shadows;
+pub use self::shadowing::{Observers, Shadowing};
 use self::wishes::Pending;
 
 /// How long statistics and series of a version that left stay readable: clients take differences.
@@ -71,6 +74,8 @@ pub struct Parts {
     pub shadowed: Arc<dyn ShadowEvidence>,
     /// Whom transitions of rollouts are told.
     pub notify: Notify,
+    /// What shadows are started with.
+    pub shadowing: Shadowing,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -87,6 +92,7 @@ pub struct Reconciler {
     metrics: Metrics,
     ground: Ground,
     published: Published,
+    shadowing: Shadowing,
     /// What is committed of models that the registry has not shown yet.
     unseen: BTreeMap<ModelName, Committed>,
     models: BTreeMap<ModelName, Tracked>,
@@ -140,6 +146,8 @@ struct Tracked {
     alarmed: bool,
     /// The plan as requests see it.
     compiled: Compiled,
+    /// The shadows of that plan.
+    shadows: Shadows,
     /// Whether the snapshot may differ from this.
     changed: bool,
 }
@@ -177,6 +185,7 @@ impl Reconciler {
             metrics: parts.metrics,
             ground: parts.ground,
             published: Published::new(parts.publisher, board),
+            shadowing: parts.shadowing,
             unseen,
             models: BTreeMap::new(),
             owed: VecDeque::new(),
@@ -279,7 +288,9 @@ impl Reconciler {
                 break;
             }
         }
+        self.retry_shadows(now);
         self.publish();
+        wake = earlier(wake, self.retry_shadows(now));
         wake = earlier(wake, self.journal_rests_until);
         wake = earlier(wake, self.end_first_pass(now));
         wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));

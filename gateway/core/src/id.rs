@@ -164,6 +164,13 @@ impl RequestId {
         Self(Uuid::now_v7())
     }
 
+    /// Reads the hyphenated form, as answers have it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?;
+        (text.len() == uuid::fmt::Hyphenated::LENGTH).then_some(Self(id))
+    }
+
     /// Its 16 bytes, in the order in which it is written.
     #[must_use]
     pub fn bytes(self) -> [u8; 16] {
@@ -206,6 +213,15 @@ mod tests {
         assert_eq!(VersionNumber::parse("17").map(VersionNumber::get), Some(17));
         for bad in ["", "0", "01", "+1", "-1", "1 ", "18446744073709551616", "1.0", "\u{661}"] {
             assert_eq!(VersionNumber::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_request_is_read_as_it_is_written() {
+        let id = RequestId::generate();
+        assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+        for bad in ["", "1", &id.to_string()[1..], &format!("{{{id}}}"), &id.to_string().replace('-', "")] {
+            assert_eq!(RequestId::parse(bad), None, "{bad}");
         }
     }
 

@@ -47,7 +47,7 @@ pub use error::{Code, DeadlineStage, PredictError};
 pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
-pub use pair::{LoadTenth, Pair, ShadowDrop, Side};
+pub use pair::{Inputs, LoadTenth, Pair, ShadowDrop, Side};
 pub use request::{
     InputTensor, OutputTensor, ParameterValue, Parameters, PredictRequest, Prediction, StageTimes,
 };

@@ -2,7 +2,9 @@
 
 use crate::error::Code;
 use crate::id::{ModelName, RequestId, VersionNumber};
-use crate::request::{OutputTensor, StageTimes};
+use crate::request::{InputTensor, OutputTensor, StageTimes};
+use crate::signature::Signature;
+use crate::tensor::Tensor;
 
 /// The answers of two versions to the same inputs.
 #[derive(Clone, Copy, Debug)]
@@ -11,12 +13,41 @@ pub struct Pair<'a> {
     pub model: &'a ModelName,
     /// The gateway's id of the request.
     pub id: RequestId,
+    /// What was asked, of both.
+    pub inputs: Inputs<'a>,
     /// The answer that the caller was given.
     pub primary: Side<'a>,
     /// That of the version which is looked at.
     pub shadow: Side<'a>,
     /// That of a second copy of the primary, where there is one: by how much the same version is apart from itself.
     pub floor: Option<Side<'a>>,
+}
+
+/// The inputs of a request that was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// What they were checked against: the names, in the order of the tensors.
+    pub signature: &'a Signature,
+    /// One for each input of the signature; nothing where the caller left it out.
+    pub tensors: &'a [Option<Tensor>],
+}
+
+impl Inputs<'_> {
+    /// Bytes of all tensors.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.tensors.iter().flatten().map(|tensor| tensor.data().len()).sum()
+    }
+
+    /// The tensors with their names, in memory of their own: they keep no buffer alive that they are a part of.
+    #[must_use]
+    pub fn detached(&self) -> Vec<InputTensor> {
+        let named = self.signature.inputs.iter().zip(self.tensors);
+        let detached = named.filter_map(|(spec, tensor)| {
+            Some(InputTensor { name: spec.name.to_string(), tensor: tensor.as_ref()?.detached() })
+        });
+        detached.collect()
+    }
 }
 
 /// The answer of one version.

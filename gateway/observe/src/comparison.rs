@@ -1,6 +1,8 @@
 //! The comparison of a version with the one that serves, on the same inputs.
 
-use pointsman_core::{LoadTenth, ModelName, Pair, ShadowDrop, VersionNumber};
+use std::sync::Arc;
+
+use pointsman_core::{InputTensor, LoadTenth, ModelName, Pair, RequestId, ShadowDrop, VersionNumber};
 use pointsman_stats::{Errors, Tally};
 
 use crate::excess::Excess;
@@ -76,9 +78,9 @@ impl Comparison {
             self.mispaired += 1;
             return;
         }
-        let disagrees = self.shadow.push(pair.id, &pair.primary, &pair.shadow, &self.settings);
+        let disagrees = self.shadow.push(pair, &pair.shadow, Some(&pair.inputs), &self.settings);
         if let Some(floor) = &pair.floor {
-            let noise = self.floor.push(pair.id, &pair.primary, floor, &self.settings);
+            let noise = self.floor.push(pair, floor, None, &self.settings);
             if let (Some(disagrees), Some(noise)) = (disagrees, noise) {
                 self.excess.push(disagrees, noise);
             }
@@ -127,6 +129,18 @@ impl Comparison {
     #[must_use]
     pub fn invalid(&self) -> Errors {
         self.shadow.invalid
+    }
+
+    /// What was asked in an example that it keeps; nothing where it keeps none of this id, or not its inputs.
+    #[must_use]
+    pub fn inputs(&self, id: RequestId) -> Option<&Arc<[InputTensor]>> {
+        self.shadow.worst.inputs(id).or_else(|| self.shadow.failed.inputs(id))
+    }
+
+    /// The examples whose inputs are kept, those that are furthest apart first.
+    pub fn replayable(&self) -> impl Iterator<Item = RequestId> {
+        let ids = self.shadow.worst.iter().chain(self.shadow.failed.iter()).map(|example| example.id);
+        ids.filter(|id| self.inputs(*id).is_some())
     }
 
     /// The shadow against a second copy of the primary; empty where there is none.

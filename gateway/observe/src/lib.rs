@@ -23,12 +23,16 @@ mod sample;
 mod scores;
 mod settings;
 mod sums;
+mod totals;
 
 pub use comparison::{Comparison, MergeError, Pairing};
+pub use examples::INPUT_BYTES_MAX;
 pub use excess::Excess;
 pub use outcomes::Outcomes;
 pub use report::{
-    ClassReport, ConfusionReport, DropReport, ExampleReport, ExcessReport, FailureReport, HarmReport,
-    LatencyReport, NumberReport, OutputReport, QuantileReport, RankReport, RateReport, Report, SideReport,
+    ClassReport, ConfusionReport, CostReport, DropReport, ExampleReport, ExcessReport, FailureReport,
+    HarmReport, LatencyReport, NumberReport, OutputReport, QuantileReport, RankReport, RateReport, Report,
+    RequestsReport, RunReport, SideReport,
 };
 pub use settings::{Kind, Settings, SettingsError};
+pub use totals::Totals;

@@ -6,10 +6,12 @@
 mod build;
 mod page;
 mod plots;
+mod run;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::run::{CostReport, RequestsReport, RunReport};
 use crate::outcomes::Outcomes;
 
 /// What is known of a version against the one that serves.
@@ -41,6 +43,9 @@ pub struct Report {
     pub dropped: Vec<DropReport>,
     /// Pairs of other versions, which were not taken in.
     pub mispaired: u64,
+    /// How the shadow runs; nothing where nobody said.
+    #[serde(default)]
+    pub run: Option<RunReport>,
 }
 
 /// One version against the primary.
@@ -158,7 +163,7 @@ pub struct OutputReport {
     pub other_datatype: u64,
     /// Those of another shape.
     pub other_shape: u64,
-    /// Its elements as numbers, where they are and were compared.
+    /// Its elements as numbers, where they are, are no classes and were compared.
     pub numbers: Option<NumberReport>,
     /// Its rows as classes, where they are.
     pub classes: Option<ClassReport>,
@@ -289,4 +294,6 @@ pub struct ExampleReport {
     pub differing: u64,
     /// The largest |a - b|.
     pub max_abs: f64,
+    /// Whether its inputs are kept, so that it can be run again.
+    pub is_replayable: bool,
 }

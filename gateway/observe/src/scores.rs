@@ -61,11 +61,13 @@ pub(crate) fn is_distribution(row: &[f64]) -> bool {
     (sum - 1.0).abs() <= SUM_TOLERANCE && least >= 0.0
 }
 
-/// The class that a row decides for: of one column, 1 from the threshold on; otherwise that with the highest score, the
-/// first where several have it. Nothing where no score is a number.
+/// The class that a row decides for: of one column, and of a distribution over two, 1 from the threshold on; otherwise that
+/// with the highest score, the first where several have it. Nothing where no score is a number.
 pub(crate) fn decided(row: &[f64], threshold: f64) -> Option<usize> {
-    if let [score] = row {
-        return (!score.is_nan()).then(|| usize::from(*score >= threshold));
+    match row {
+        [score] => return (!score.is_nan()).then(|| usize::from(*score >= threshold)),
+        [_, score] if is_distribution(row) => return Some(usize::from(*score >= threshold)),
+        _ => {}
     }
     let numbers = row.iter().enumerate().filter(|(_, score)| !score.is_nan());
     numbers.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(class, _)| class)
@@ -108,6 +110,11 @@ mod tests {
         assert_eq!(decided(&[nan, 0.5, nan], 0.9), Some(1));
         assert_eq!((decided(&[nan, nan], 0.5), decided(&[], 0.5), decided(&[nan], 0.5)), (None, None, None));
         assert_eq!((decided(&[0.5], 0.5), decided(&[0.49], 0.5)), (Some(1), Some(0)));
+        // Of two scores the threshold decides where they are a distribution.
+        let of_two = |row: &[f64]| [0.2, 0.5, 0.8].map(|threshold| decided(row, threshold));
+        assert_eq!(of_two(&[0.7, 0.3]), [Some(1), Some(0), Some(0)]);
+        assert_eq!(of_two(&[0.3, 0.7]), [Some(1), Some(1), Some(0)]);
+        assert_eq!((of_two(&[3.0, 1.0]), of_two(&[nan, 0.4])), ([Some(0); 3], [Some(1); 3]));
         assert_eq!((decisive(&[0.3]), decisive(&[0.3, 0.7]), decisive(&[0.5, 0.2, nan])), (0.3, 0.7, 0.5));
         assert!(is_distribution(&[0.5, 0.5]) && is_distribution(&[1.0, 0.0]));
         assert!(!is_distribution(&[1.5, -0.5]) && !is_distribution(&[0.5, 0.6]));
@@ -125,7 +132,9 @@ mod tests {
             order.truncate(most);
             let (found, count) = top(&row, most);
             prop_assert_eq!(&found[..count], &order[..]);
-            prop_assert_eq!(order.first().copied().filter(|_| row.len() > 1), decided(&row, 0.5).filter(|_| row.len() > 1));
+            if row.len() > 1 && !is_distribution(&row) {
+                prop_assert_eq!(order.first().copied(), decided(&row, 0.5));
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_core::{RequestId, Side};
+use pointsman_core::{Inputs, Pair, Side};
 use pointsman_stats::{Errors, Tally};
 
 use crate::examples::{Example, Examples};
@@ -22,6 +22,8 @@ pub(crate) struct Sums {
     pub(crate) agreed: Tally,
     /// Answers that are not finite of one side alone.
     pub(crate) invalid: Errors,
+    /// Those of one side, whatever the other gave.
+    pub(crate) all_invalid: Errors,
     pub(crate) primary_failures: Failures,
     pub(crate) shadow_failures: Failures,
     pub(crate) outputs: BTreeMap<Arc<str>, Output>,
@@ -35,14 +37,15 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Takes a pair in. Whether the two disagree; nothing where neither answered, which says nothing.
+    /// Takes an answer to the exchange of a pair in, which may be that of the shadow or of the floor. Whether the two disagree; nothing where neither answered, which says nothing.
     pub(crate) fn push(
         &mut self,
-        id: RequestId,
-        primary: &Side<'_>,
+        pair: &Pair<'_>,
         shadow: &Side<'_>,
+        inputs: Option<&Inputs<'_>>,
         settings: &Settings,
     ) -> Option<bool> {
+        let (id, primary) = (pair.id, &pair.primary);
         self.outcomes.push(primary.outputs.is_ok(), shadow.outputs.is_ok());
         for (side, failures) in [(primary, &mut self.primary_failures), (shadow, &mut self.shadow_failures)] {
             if let Err(code) = side.outputs {
@@ -52,19 +55,26 @@ impl Sums {
         match (primary.outputs, shadow.outputs) {
             (Ok(_), Ok(_)) => {
                 self.latency.push(&primary.times, &shadow.times);
-                Some(!self.answers(id, primary, shadow, settings))
+                Some(!self.answers(pair, shadow, inputs, settings))
             }
             (Err(_), Err(_)) => None,
             _ => {
                 let example = Example { id, output: None, disagrees: true, differing: 1, max_abs: 0.0 };
-                self.failed.push(example);
+                self.failed.push(example, inputs);
                 Some(true)
             }
         }
     }
 
     /// Whether two answers are alike.
-    fn answers(&mut self, id: RequestId, primary: &Side<'_>, shadow: &Side<'_>, settings: &Settings) -> bool {
+    fn answers(
+        &mut self,
+        pair: &Pair<'_>,
+        shadow: &Side<'_>,
+        inputs: Option<&Inputs<'_>>,
+        settings: &Settings,
+    ) -> bool {
+        let (id, primary) = (pair.id, &pair.primary);
         let (Ok(left), Ok(right)) = (primary.outputs, shadow.outputs) else { return false };
         let mut all = Found { agrees: true, ..Found::default() };
         let mut worst: Option<Example> = None;
@@ -92,9 +102,11 @@ impl Sums {
         }
         self.invalid.canary += u64::from(all.shadow_invalid && !all.primary_invalid);
         self.invalid.primary += u64::from(all.primary_invalid && !all.shadow_invalid);
+        self.all_invalid.canary += u64::from(all.shadow_invalid);
+        self.all_invalid.primary += u64::from(all.primary_invalid);
         self.agreed.push(all.agrees);
         if let Some(worst) = worst {
-            self.worst.push(worst);
+            self.worst.push(worst, inputs);
         }
         all.agrees
     }
@@ -103,6 +115,7 @@ impl Sums {
         self.outcomes.merge(other.outcomes);
         self.agreed = self.agreed.and(other.agreed);
         self.invalid = self.invalid.and(other.invalid);
+        self.all_invalid = self.all_invalid.and(other.all_invalid);
         self.primary_failures.merge(&other.primary_failures);
         self.shadow_failures.merge(&other.shadow_failures);
         for (name, output) in &other.outputs {

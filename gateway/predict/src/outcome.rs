@@ -25,6 +25,8 @@ pub struct Outcome {
     decode: Duration,
     /// Where the version has shadows.
     teed: Option<Box<Teed>>,
+    /// No shadow is shown it.
+    apart: bool,
     /// Where its unit was drawn, and somebody wants to know how that ended.
     watched: Option<Box<Watched>>,
     finished: bool,
@@ -46,9 +48,15 @@ impl Outcome {
             rows: 0,
             decode: Duration::ZERO,
             teed: None,
+            apart: false,
             watched: None,
             finished: false,
         }
+    }
+
+    /// The request is a trial, which no shadow is shown and which says nothing of what shadows cost.
+    pub fn apart(&mut self) {
+        self.apart = true;
     }
 
     /// When the headers came.
@@ -89,7 +97,7 @@ impl Outcome {
     /// The request has come to a version that may yet become another, as its body says.
     pub(crate) fn came_to(&mut self, served: &ServedModel, version: &Arc<Version>) {
         self.version = Some(version.clone());
-        self.teed = served.tee.as_ref().and_then(|tee| tee.follow(version));
+        self.teed = served.tee.as_ref().filter(|_| !self.apart).and_then(|tee| tee.follow(version));
     }
 
     /// The request has reached the version that answers it.

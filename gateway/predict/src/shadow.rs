@@ -39,6 +39,9 @@ use crate::version::Version;
 pub trait Observer: Send + Sync {
     /// A shadow has answered, or failed to.
     fn paired(&self, pair: &Pair<'_>);
+
+    /// The shadow has ended: this is what became of all that it was offered.
+    fn ended(&self, _accounting: &Accounting) {}
 }
 
 /// A shadow.
@@ -157,9 +160,12 @@ impl Shadow {
             admission: admission.clone(),
             observer,
         };
+        // The process does not end while it has sessions.
+        let alive = metrics.worker();
         let spawned = thread.spawn(move || {
             priority::lower();
             runner.work();
+            drop(alive);
         });
         let runner = spawned.inspect_err(|_| shared.watch.close())?.thread().clone();
         Ok(Arc::new(Self { sees, version, limits, admission, shared, runner }))
@@ -171,10 +177,16 @@ impl Shadow {
         &self.version
     }
 
+    /// Which requests it sees.
+    #[must_use]
+    pub fn seen(&self) -> &pointsman_route::Shadow {
+        &self.sees
+    }
+
     /// What became of all exchanges that were offered.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
-        self.shared.counts.read(self.shared.ring.held())
+        self.shared.accounting()
     }
 
     /// Whether it rests since it kept failing, or is in a run that does not end.
@@ -210,6 +222,8 @@ impl Shadow {
 impl Drop for Shadow {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
+        // What runs would hold its session, and with it the way down of the gateway, until its deadline.
+        self.shared.watch.try_close();
         self.runner.unpark();
     }
 }
@@ -221,6 +235,10 @@ impl std::fmt::Debug for Shadow {
 }
 
 impl Shared {
+    fn accounting(&self) -> Accounting {
+        self.counts.read(self.ring.held())
+    }
+
     fn is_broken(&self, now: Instant) -> bool {
         self.watch.is_stuck() || self.breaker.is_open(now)
     }

@@ -66,6 +66,12 @@ impl Tee {
         self.costs.read()
     }
 
+    /// Whether no shadow is shown anything at the moment, so that what they cost can be measured.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.phase() != Phase::On
+    }
+
     /// Follows a request of this version, if it is the one whose exchanges are offered.
     pub(crate) fn follow(self: &Arc<Self>, version: &Arc<Version>) -> Option<Box<Teed>> {
         let is_followed = Arc::ptr_eq(&self.primary, version);

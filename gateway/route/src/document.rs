@@ -120,6 +120,9 @@ pub struct ShadowEntry {
     pub version: Target,
     /// The share of requests that it sees.
     pub share: Share,
+    /// Whether a second copy of the default version runs beside it, to show how far that is from itself: the A/A floor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub floor: bool,
     /// As [`Layer::salt`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
@@ -264,6 +267,7 @@ mod tests {
         name = "dark"
         version = 4
         share = "100%"
+        floor = true
     "#;
 
     #[test]

@@ -29,6 +29,7 @@ impl Settled {
                 known.is_some_and(|known| {
                     (&known.version, &known.salt) == (&shadow.version, &shadow.salt)
                         && known.share >= shadow.share
+                        && known.floor >= shadow.floor
                 })
             })
     }
@@ -58,26 +59,27 @@ mod tests {
                 at * 50
             );
         }
-        text += &format!("[[shadows]]\nname = \"s\"\nversion = 9\nshare = \"{shadow}\"\n");
+        text += &format!("[[shadows]]\nname = \"s\"\nversion = 9\nshare = {shadow}\n");
         Settled::new("m", Document::from_toml(&text).expect("a document"), &Salts::new()).expect("settled")
     }
 
     #[test]
     fn only_what_gives_units_back_lowers() {
-        let both = settled(&[("a", 1, "5%"), ("b", 2, "5%")], "10%", "x");
+        let both = settled(&[("a", 1, "5%"), ("b", 2, "5%")], "\"10%\"", "x");
         let lowered = [
-            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "10%", "x"),
-            settled(&[("a", 1, "4.99%"), ("b", 2, "0%")], "0%", "x"),
-            settled(&[("a", 1, "5%")], "10%", "x"),
+            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "\"10%\"", "x"),
+            settled(&[("a", 1, "4.99%"), ("b", 2, "0%")], "\"0%\"", "x"),
+            settled(&[("a", 1, "5%")], "\"10%\"", "x"),
             Settled::default(),
         ];
         let raised = [
-            settled(&[("a", 1, "5.01%"), ("b", 2, "0%")], "10%", "x"),
-            settled(&[("a", 3, "5%"), ("b", 2, "5%")], "10%", "x"),
-            settled(&[("c", 1, "5%"), ("b", 2, "5%")], "10%", "x"),
-            settled(&[("b", 2, "5%")], "10%", "x"),
-            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "10.01%", "x"),
-            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "10%", "y"),
+            settled(&[("a", 1, "5.01%"), ("b", 2, "0%")], "\"10%\"", "x"),
+            settled(&[("a", 3, "5%"), ("b", 2, "5%")], "\"10%\"", "x"),
+            settled(&[("c", 1, "5%"), ("b", 2, "5%")], "\"10%\"", "x"),
+            settled(&[("b", 2, "5%")], "\"10%\"", "x"),
+            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "\"10.01%\"", "x"),
+            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "\"10%\"", "y"),
+            settled(&[("a", 1, "5%"), ("b", 2, "5%")], "\"10%\"\nfloor = true", "x"),
         ];
         assert!(lowered.iter().all(|after| both.only_lowers(after)));
         assert!(raised.iter().all(|after| !both.only_lowers(after)));

@@ -95,6 +95,8 @@ pub struct Shadow {
     pub version: VersionNumber,
     /// The share of requests that it sees.
     pub share: Share,
+    /// Whether a second copy of the default version runs beside it.
+    pub floor: bool,
     salted: Salted,
     interval: Option<Interval>,
 }
@@ -210,6 +212,11 @@ impl Split {
     pub fn versions(&self) -> impl Iterator<Item = VersionNumber> {
         let shadows = self.shadows.iter().map(|shadow| shadow.version);
         self.arms.iter().filter_map(|arm| arm.version).chain(shadows)
+    }
+
+    /// All shadows whose versions serve, in the order of the plan.
+    pub fn all_shadows(&self) -> impl Iterator<Item = &Shadow> {
+        self.shadows.iter()
     }
 
     /// The shadows that see this request.

@@ -46,7 +46,7 @@ impl Admin {
         json!({ "plans": plans })
     }
 
-    fn status(&self, model: &str) -> Result<ModelStatus, PredictError> {
+    pub(super) fn status(&self, model: &str) -> Result<ModelStatus, PredictError> {
         let board = self.control.handle().board().models();
         let status = board.iter().find(|status| status.name.as_str() == model);
         let unknown = || PredictError::UnknownModel { model: shown(model) };

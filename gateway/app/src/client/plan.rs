@@ -88,7 +88,7 @@ fn show(arguments: &ShowPlan) -> End {
         cell(&answer["etag"])
     );
     for line in list(&answer["lost"]) {
-        println!("# does not serve, so that its units go to the default: {}", cell(line));
+        println!("# not in effect (units of such an arm go to the default): {}", cell(line));
     }
     if let Some(problem) = answer["undeclared"].as_str().filter(|problem| !problem.is_empty()) {
         println!("# the declared plan does not count: {problem}");

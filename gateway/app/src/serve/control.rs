@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use pointsman_control::{Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, WatchPolicy};
+use pointsman_control::{
+    Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, Shadowing, WatchPolicy,
+};
 use pointsman_predict::{Ground, Publisher};
 use pointsman_registry::{Problem, Registry};
 use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::oneshot;
 
+use crate::comparisons::Comparisons;
 use crate::config::Config;
 use crate::engines::Engines;
 
@@ -25,6 +28,8 @@ pub(super) type FirstPass = oneshot::Receiver<Result<Vec<Problem>, String>>;
 pub(super) struct DataPath {
     pub(super) ground: Ground,
     pub(super) publisher: Publisher,
+    pub(super) shadowing: Shadowing,
+    pub(super) comparisons: Arc<Comparisons>,
 }
 
 /// What a configuration says to the control path.
@@ -59,8 +64,9 @@ impl Control {
             ground: data_path.ground,
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
-            shadowed: Arc::new(()),
+            shadowed: data_path.comparisons,
             notify: Arc::new(|_, _| {}),
+            shadowing: data_path.shadowing,
         };
         // Nobody is told where the gateway was asked to stop meanwhile.
         let end = move |passed| drop(ended.send(passed));

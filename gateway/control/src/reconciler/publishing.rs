@@ -62,7 +62,8 @@ impl Reconciler {
             }
             changed = true;
             tracked.compile_plan(name);
-            self.metrics.plan_lost(name, tracked.compiled.lost.len());
+            tracked.follow_shadows(name, &self.shadowing);
+            self.metrics.plan_lost(name, tracked.lost().len());
             let served = tracked.served(name);
             // No request is to be counted under an arm before that is known, nor much later than its plan counts.
             self.ground.metrics.set_arms(name, served.plan.arms());
@@ -102,7 +103,7 @@ impl Tracked {
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
-            tee: None,
+            tee: self.shadows.tee.clone(),
             witnesses: self.witnesses(),
             problem: self.problem.clone(),
         }
@@ -181,7 +182,7 @@ impl Tracked {
             versions: numbers.into_iter().map(|number| self.version_status(number)).collect(),
             plan: PlanStatus {
                 plans: committed.plans.clone(),
-                lost: self.compiled.lost.clone(),
+                lost: self.lost(),
                 undeclared: self.compiled.undeclared.clone(),
             },
         }

@@ -97,7 +97,10 @@ impl Reconciler {
         let rollout = Rollout::new(id, spec.clone(), frozen, self::now());
         let alarm = alarm(&self.sender, name);
         let recorder = Recorder::new(id, spec, &rollout.frozen, signature, &[], alarm);
-        tracked.take_up(rollout, 0, recorder);
+        // It may have been a shadow before: what it answered then is not of this rollout.
+        let primary = tracked.model.committed.default;
+        let totals = primary.and_then(|primary| self.shadowed.totals(name, primary, spec.candidate));
+        tracked.take_up(rollout, 0, recorder, totals.unwrap_or_default());
         tracing::info!(model = %name, version = spec.candidate.get(), rollout = id, by, "a rollout begins");
         Ok(())
     }
@@ -204,7 +207,7 @@ impl Reconciler {
             let Rollout { id, spec, frozen, .. } = &rollout;
             let alarm = alarm(&self.sender, name);
             let recorder = Recorder::new(*id, spec, frozen, signature, &units, alarm);
-            tracked.take_up(rollout, records, recorder);
+            tracked.take_up(rollout, records, recorder, ShadowTotals::default());
         }
     }
 
@@ -355,7 +358,7 @@ impl Tracked {
     }
 
     /// Lets a rollout be under way.
-    fn take_up(&mut self, rollout: Rollout, records: u64, recorder: Recorder) {
+    fn take_up(&mut self, rollout: Rollout, records: u64, recorder: Recorder, shadowed: ShadowTotals) {
         let panics = self.panics(rollout.spec.candidate).unwrap_or(0);
         self.model.rollout = Some(Standing::of(&rollout));
         self.rollout = Some(UnderWay {
@@ -365,7 +368,7 @@ impl Tracked {
             primary: self.model.committed.default,
             kept: Seen::default(),
             looked_at: Instant::now(),
-            shadowed: ShadowTotals::default(),
+            shadowed,
             shadow_row: 0,
             panics,
             resumes: records > 0,

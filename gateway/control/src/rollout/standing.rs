@@ -77,7 +77,14 @@ impl Standing {
         match self.exposure {
             Exposure::None | Exposure::All => {}
             Exposure::Shadow(share) => {
-                document.shadows.push(ShadowEntry { name, version, share, salt, salt_version: None });
+                document.shadows.push(ShadowEntry {
+                    name,
+                    version,
+                    share,
+                    salt,
+                    salt_version: None,
+                    floor: self.floor,
+                });
             }
             Exposure::Canary(weight) => {
                 document.experiment = Some(Experiment {

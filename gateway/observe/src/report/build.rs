@@ -55,6 +55,7 @@ impl Comparison {
                 })
                 .collect(),
             mispaired: self.mispaired,
+            run: None,
         }
     }
 }
@@ -116,11 +117,14 @@ fn examples(examples: &Examples) -> Vec<ExampleReport> {
         disagrees: example.disagrees,
         differing: example.differing,
         max_abs: example.max_abs,
+        is_replayable: examples.inputs(example.id).is_some(),
     };
     examples.iter().map(report).collect()
 }
 
 fn output(name: &Arc<str>, sums: &Output, alpha: Alpha) -> OutputReport {
+    // By how much one class is more than another says nothing.
+    let are_labels = sums.classes.rows.tries() > 0 && sums.classes.thresholded == 0;
     OutputReport {
         name: name.to_string(),
         pairs: sums.pairs,
@@ -128,7 +132,7 @@ fn output(name: &Arc<str>, sums: &Output, alpha: Alpha) -> OutputReport {
         missing: sums.missing,
         other_datatype: sums.other_datatype,
         other_shape: sums.other_shape,
-        numbers: (sums.numbers.close.tries() > 0).then(|| numbers(&sums.numbers)),
+        numbers: (sums.numbers.close.tries() > 0 && !are_labels).then(|| numbers(&sums.numbers)),
         classes: (sums.classes.rows.tries() > 0).then(|| classes(&sums.classes, alpha)),
     }
 }

@@ -57,6 +57,10 @@ impl Report {
         let outcomes = &self.against.outcomes;
         html! {
             dl {
+                @if let Some(run) = &self.run {
+                    dt { "shadow" } dd { (run.standing()) }
+                    @if let Some(cost) = &run.cost { dt { "cost" } dd { (cost) } }
+                }
                 dt { "agreement" } dd { (self.against.agreement) }
                 @if let Some(floor) = &self.floor {
                     dt { "the primary with itself" } dd { (floor.agreement) }

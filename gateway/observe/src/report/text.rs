@@ -18,9 +18,6 @@ impl Report {
     #[must_use]
     pub fn verdict(&self) -> String {
         let agreement = &self.against.agreement;
-        let Some(rate) = agreement.rate else {
-            return format!("No answer of version {} has been compared yet", self.shadow);
-        };
         let worse = [
             (self.against.errors.is_worse, "fails more often"),
             (self.against.invalid.is_worse, "gives NaN or infinities more often"),
@@ -33,6 +30,9 @@ impl Report {
         if !worse.is_empty() {
             return format!("Version {} {}", self.shadow, worse.join(", and "));
         }
+        let Some(rate) = agreement.rate else {
+            return format!("No answer of version {} has been compared yet", self.shadow);
+        };
         if agreement.hits == agreement.tries && self.is_equal() {
             return format!("Version {} is equal to version {} in all answers", self.shadow, self.primary);
         }
@@ -64,6 +64,12 @@ impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: version {} against version {}", self.model, self.shadow, self.primary)?;
         writeln!(f, "{}.", self.verdict())?;
+        if let Some(run) = &self.run {
+            writeln!(f, "\n  shadow            {}", run.standing())?;
+            if let Some(cost) = &run.cost {
+                writeln!(f, "  cost              {cost}")?;
+            }
+        }
         self.against.fmt(f)?;
         if let Some(floor) = &self.floor {
             writeln!(f, "\nA second copy of version {} against it:", self.primary)?;
@@ -250,15 +256,13 @@ impl Display for NumberReport {
 
 impl Display for ExampleReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Some(output) = &self.output else { return f.write_str(&self.id) };
-        let what = if self.disagrees { "disagrees" } else { "differs" };
-        write!(
-            f,
-            "{} {what} in {output}: {} elements, at most {}",
-            self.id,
-            self.differing,
-            number(self.max_abs)
-        )
+        f.write_str(&self.id)?;
+        if let Some(output) = &self.output {
+            let what = if self.disagrees { "disagrees" } else { "differs" };
+            let (differing, max_abs) = (self.differing, number(self.max_abs));
+            write!(f, " {what} in {output}: {differing} elements, at most {max_abs}")?;
+        }
+        if self.is_replayable { Ok(()) } else { f.write_str(" (its inputs are not kept: too many bytes)") }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pointsman_core::{
-    Code, Datatype, ModelName, OutputTensor, Pair, RequestId, Shape, Side, StageTimes, Tensor, VersionNumber,
+    Code, Datatype, Inputs, ModelName, OutputTensor, Pair, RequestId, Shape, Side, Signature, StageTimes,
+    Tensor, TensorSpec, VersionNumber,
 };
 use pointsman_observe::{Comparison, Pairing, Settings};
 
@@ -15,6 +16,13 @@ pub(crate) fn version(number: u64) -> VersionNumber {
 /// The model.
 pub(crate) fn model() -> ModelName {
     ModelName::new("flights").expect("a name")
+}
+
+/// Both take one input.
+fn signature() -> Signature {
+    let x =
+        TensorSpec { name: "X".into(), datatype: Datatype::Fp64, shape: None, optional: false, labels: None };
+    Signature { inputs: vec![x], outputs: Vec::new() }
 }
 
 /// A comparison of version 2 with version 1.
@@ -34,6 +42,7 @@ pub(crate) fn numbers(name: &str, dims: &[u64], values: &[f64]) -> OutputTensor 
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) id: RequestId,
+    pub(crate) input: Tensor,
     pub(crate) primary: Result<Vec<OutputTensor>, Code>,
     pub(crate) shadow: Result<Vec<OutputTensor>, Code>,
     pub(crate) floor: Option<Vec<OutputTensor>>,
@@ -44,7 +53,8 @@ impl Exchange {
     /// One that took both sides a millisecond.
     pub(crate) fn new(primary: Vec<OutputTensor>, shadow: Vec<OutputTensor>) -> Self {
         let id = RequestId::generate();
-        Self { id, primary: Ok(primary), shadow: Ok(shadow), floor: None, ms: (1, 1) }
+        let input = numbers("X", &[1], &[1.0]).tensor;
+        Self { id, input, primary: Ok(primary), shadow: Ok(shadow), floor: None, ms: (1, 1) }
     }
 
     pub(crate) fn push(&self, comparison: &mut Comparison) {
@@ -53,6 +63,7 @@ impl Exchange {
         comparison.push(&Pair {
             model: &model(),
             id: self.id,
+            inputs: Inputs { signature: &signature(), tensors: &[Some(self.input.clone())] },
             primary: side(1, self.primary.as_deref().map_err(|code| *code), self.ms.0),
             shadow: side(2, self.shadow.as_deref().map_err(|code| *code), self.ms.1),
             floor: self.floor.as_deref().map(|outputs| side(1, Ok(outputs), self.ms.0)),

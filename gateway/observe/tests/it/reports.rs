@@ -1,7 +1,7 @@
 //! Known answers, bounds, and how a report reads.
 
-use pointsman_core::{Code, LoadTenth, OutputTensor, ShadowDrop};
-use pointsman_observe::{Kind, Report, Settings};
+use pointsman_core::{Code, Datatype, LoadTenth, OutputTensor, ShadowDrop, Shape, Tensor};
+use pointsman_observe::{CostReport, Kind, Report, RequestsReport, RunReport, Settings, Totals};
 use pointsman_stats::Alpha;
 
 use crate::answers::{Exchange, comparison, numbers};
@@ -54,6 +54,26 @@ fn the_bias_is_the_shadows() {
 }
 
 #[test]
+fn classes_are_no_numbers() {
+    let label = |class: i64| {
+        let shape = Shape::new(&[1]).expect("small");
+        let tensor = Tensor::from_vec(Datatype::Int64, shape, vec![class]).expect("fits");
+        vec![OutputTensor { name: "label".into(), tensor, labels: None }]
+    };
+    let report =
+        report(&[Exchange::new(label(1), label(2)), Exchange::new(label(1), label(1))], Settings::default());
+    let output = &report.against.outputs[0];
+    assert!(
+        output.numbers.is_none()
+            && output.classes.as_ref().is_some_and(|classes| classes.agreement.hits == 1)
+    );
+    let equal = [Exchange::new(label(1), label(1))];
+    let mut found = comparison(Settings::default());
+    equal.iter().for_each(|exchange| exchange.push(&mut found));
+    assert!(found.report(alpha()).verdict().contains("is equal to"));
+}
+
+#[test]
 fn agreement_has_a_confidence_sequence() {
     let exchange = |b| Exchange::new(vec![numbers("y", &[1], &[1.0])], vec![numbers("y", &[1], &[b])]);
     let exchanges: Vec<Exchange> = (0..1000).map(|n| exchange(if n < 30 { 2.0 } else { 1.0 })).collect();
@@ -80,6 +100,10 @@ fn a_shadow_that_fails_gives_nan_or_is_noisier_is_said_to() {
         (found.against.shadow_failures[0].code.as_str(), found.against.shadow_failures[0].count),
         ("SESSION_FAILED", 40)
     );
+    // Also where it has not given a single answer.
+    let found = report(&failing[10..], Settings::default());
+    assert_eq!(found.verdict(), "Version 2 fails more often");
+    assert_eq!(report(&[], Settings::default()).verdict(), "No answer of version 2 has been compared yet");
     let found = report(&vec![Exchange::new(good(), bad(f64::NAN)); 40], Settings::default());
     assert!(found.against.invalid.is_worse && !found.against.errors.is_worse);
     // As noisy as the primary is with itself: that is no excess.
@@ -92,6 +116,71 @@ fn a_shadow_that_fails_gives_nan_or_is_noisier_is_said_to() {
     let worse = report(&vec![noisy(2.0, 1.0); 40], Settings::default());
     assert!(worse.excess.is_some_and(|excess| excess.is_worse && excess.lower > 0.0));
     assert_eq!(worse.verdict(), "Version 2 disagrees more often than the primary with itself");
+}
+
+#[test]
+fn totals_only_grow_and_add_up() {
+    let value = |value| vec![numbers("y", &[1], &[value])];
+    let (good, nan) = (|| value(1.0), || value(f64::NAN));
+    let failed = |primary: bool, shadow: bool| {
+        let mut exchange = Exchange::new(good(), good());
+        exchange.primary = if primary { Err(Code::InputRejected) } else { exchange.primary };
+        exchange.shadow = if shadow { Err(Code::SessionFailed) } else { exchange.shadow };
+        exchange
+    };
+    let floor = |shadow: f64, floor: f64| Exchange {
+        floor: Some(value(floor)),
+        ..Exchange::new(good(), value(shadow))
+    };
+    let exchanges = [
+        Exchange::new(good(), good()),
+        Exchange::new(good(), nan()),
+        Exchange::new(nan(), nan()),
+        Exchange::new(nan(), good()),
+        failed(false, true),
+        failed(true, false),
+        failed(true, true),
+        floor(2.0, 1.0),
+        floor(2.0, 2.0),
+        floor(1.0, 3.0),
+    ];
+    let mut found = comparison(Settings::default());
+    assert_eq!(found.totals(), Totals::default());
+    exchanges.iter().for_each(|exchange| exchange.push(&mut found));
+    let known = Totals {
+        pairs: 10,
+        answered: 7,
+        disagreed: 4,
+        shadow_errors: 2,
+        shadow_errors_alone: 1,
+        primary_errors: 2,
+        primary_errors_alone: 1,
+        shadow_invalid: 2,
+        shadow_invalid_alone: 1,
+        primary_invalid: 2,
+        primary_invalid_alone: 1,
+        floor_pairs: 3,
+        floor_disagreed: 2,
+        floor_shadow_disagreed: 2,
+    };
+    assert_eq!(found.totals(), known);
+}
+
+#[test]
+fn the_inputs_of_the_worst_and_of_the_failed_are_kept_by_id() {
+    let good = || vec![numbers("y", &[1], &[1.0])];
+    let equal = Exchange::new(good(), good());
+    let mut far = Exchange::new(good(), vec![numbers("y", &[1], &[9.0])]);
+    far.input = numbers("X", &[1], &[4.5]).tensor;
+    let failed = Exchange { shadow: Err(Code::SessionFailed), ..Exchange::new(good(), good()) };
+    let mut found = comparison(Settings::default());
+    [&equal, &far, &failed].iter().for_each(|exchange| exchange.push(&mut found));
+    assert_eq!(found.replayable().collect::<Vec<_>>(), [far.id, failed.id]);
+    assert!(found.inputs(equal.id).is_none());
+    let inputs = found.inputs(far.id).expect("kept");
+    assert_eq!((inputs[0].name.as_str(), inputs[0].tensor.values::<f64>()), ("X", Some(&[4.5][..])));
+    let report = found.report(alpha());
+    assert!(report.against.worst[0].is_replayable && report.against.failed[0].is_replayable);
 }
 
 #[test]
@@ -139,7 +228,20 @@ fn it_reads_as_text_and_as_a_page_that_asks_for_nothing() {
     exchanges.iter().for_each(|exchange| exchange.push(&mut found));
     found.dropped(ShadowDrop::Full, LoadTenth::of(9, 10), 1);
     found.dropped(ShadowDrop::Expired, LoadTenth::of(0, 10), 1);
-    let report = found.report(alpha());
+    let mut report = found.report(alpha());
+    let times = |p99| RequestsReport { requests: 40, p50: 0.001, p99 };
+    report.run = Some(RunReport {
+        is_running: true,
+        is_broken: false,
+        is_paused: false,
+        offered: Some(42),
+        answered: Some(40),
+        waiting: Some(0),
+        cost: Some(CostReport { on: times(0.0022), off: times(0.002), p99_ratio: Some(1.1) }),
+    });
+    // The command line has it as JSON.
+    let json = serde_json::to_string(&report).expect("JSON");
+    assert_eq!(serde_json::from_str::<Report>(&json).expect("a report"), report);
     let text = report.text();
     for line in [
         "flights: version 2 against version 1",
@@ -147,6 +249,8 @@ fn it_reads_as_text_and_as_a_page_that_asks_for_nothing() {
         "  threshold flips   4 up, 0 down",
         "  slower by 25 %    35.0 % of 40 pairs",
         "Output delay: 0 of 40 agree",
+        "  shadow            it runs: 40 of 42 exchanges answered, 0 waiting, 2 dropped",
+        "  cost              1.1 times the p99: 2.2 ms with shadows (40 requests), 2 ms without (40)",
         "  full              1 (0 0 0 0 0 0 0 0 0 1)",
         "A second copy of version 1 against it:",
     ] {

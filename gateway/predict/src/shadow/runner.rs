@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{ModelName, Pair, ShadowDrop, Side, Signature, VersionNumber};
+use pointsman_core::{Inputs, ModelName, Pair, ShadowDrop, Side, Signature, VersionNumber};
 
 use super::ring::Offered;
 use super::seat::{Answer, Seat, Unable};
@@ -45,6 +45,11 @@ impl Runner {
         self.shared.watch.close();
         self.shadow.clear();
         self.floor.iter_mut().for_each(Seat::clear);
+        self.shared.metrics.broken.set(0);
+        let accounting = self.shared.accounting();
+        if catch_unwind(AssertUnwindSafe(|| self.observer.ended(&accounting))).is_err() {
+            tracing::warn!(model = %self.primary.0, "what became of a shadow's exchanges could not be noted");
+        }
     }
 
     fn take(&mut self, offered: Offered) {
@@ -87,6 +92,7 @@ impl Runner {
         let pair = Pair {
             model,
             id: exchange.id,
+            inputs: Inputs { signature, tensors: &exchange.inputs },
             primary: Side {
                 version: *primary,
                 outputs: exchange.outputs.as_deref().map_err(|code| *code),
@@ -112,6 +118,10 @@ impl Runner {
                 return None;
             }
             Err(Unable::Failed(reason)) => (ShadowDrop::Failed, reason.as_str()),
+            // It was ended with the shadow.
+            Err(Unable::Hung) if self.shared.closed.load(Ordering::Acquire) => {
+                return Some(ShadowDrop::Closed);
+            }
             Err(Unable::Hung) => (ShadowDrop::Hung, "its run was past its deadline"),
             Err(Unable::Gone) => return Some(ShadowDrop::Closed),
         };

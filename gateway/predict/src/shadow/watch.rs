@@ -1,6 +1,6 @@
 //! The deadline of a shadow's runs: a thread that ends those which do not end by themselves.
 //!
-//! Only threads of the shadow take its lock.
+//! Only threads of the shadow wait for its lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,16 @@ struct Run {
     /// The watching thread waits for a run.
     idle: bool,
     closed: bool,
+}
+
+impl Run {
+    fn close(&mut self) {
+        self.closed = true;
+        if let Some((_, interrupt)) = &self.begun {
+            self.interrupted = true;
+            interrupt.terminate();
+        }
+    }
 }
 
 impl Watch {
@@ -62,13 +72,17 @@ impl Watch {
 
     /// There will be no more runs; one that is under way is ended.
     pub(crate) fn close(&self) {
-        let mut run = self.run.lock();
-        run.closed = true;
-        if let Some((_, interrupt)) = run.begun.clone() {
-            run.interrupted = true;
-            interrupt.terminate();
-        }
+        self.run.lock().close();
         self.changed.notify_one();
+    }
+
+    /// The same, unless a thread of the shadow has the lock, which may be held up: then a run that is under way is ended
+    /// at its deadline. Never waits.
+    pub(crate) fn try_close(&self) {
+        if let Some(mut run) = self.run.try_lock() {
+            run.close();
+            self.changed.notify_one();
+        }
     }
 
     /// Watches until it is closed.

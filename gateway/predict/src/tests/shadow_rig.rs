@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pointsman_core::{
-    Code, Datatype, Interrupt, LoadError, LoadedModel, OutputTensor, Pair, PredictError, PredictRequest,
-    Prediction, RequestId, RunError, RunInputs, RunOutputs, Session, Shape, Signature, Tensor, VersionNumber,
+    Code, Datatype, InputTensor, Interrupt, LoadError, LoadedModel, OutputTensor, Pair, PredictError,
+    PredictRequest, Prediction, RequestId, RunError, RunInputs, RunOutputs, Session, Shape, Signature,
+    Tensor, VersionNumber,
 };
 use pointsman_route::{Bare, Document, Salts, Settled, Split, Standing, Versions};
 use prometheus_client::registry::Registry;
@@ -151,30 +152,41 @@ impl LoadedModel for Model {
 pub(super) struct Told {
     pub(super) id: RequestId,
     pub(super) versions: (u64, u64),
+    pub(super) inputs: Vec<InputTensor>,
     pub(super) primary: Result<Vec<OutputTensor>, Code>,
     pub(super) shadow: Result<Vec<OutputTensor>, Code>,
     pub(super) floor: Option<Result<Vec<OutputTensor>, Code>>,
 }
 
 #[derive(Default)]
-pub(super) struct Notes(Mutex<Vec<Told>>);
+pub(super) struct Notes {
+    told: Mutex<Vec<Told>>,
+    /// How many exchanges each shadow that ended was offered.
+    pub(super) ended: Mutex<Vec<u64>>,
+}
 
 impl Notes {
     pub(super) fn read(&self) -> Vec<Told> {
-        self.0.lock().unwrap().clone()
+        self.told.lock().unwrap().clone()
     }
 }
 
 impl Observer for Notes {
     fn paired(&self, pair: &Pair<'_>) {
         let owned = |side: &pointsman_core::Side<'_>| side.outputs.map(<[OutputTensor]>::to_vec);
-        self.0.lock().unwrap().push(Told {
+        self.told.lock().unwrap().push(Told {
             id: pair.id,
             versions: (pair.primary.version.get(), pair.shadow.version.get()),
+            inputs: pair.inputs.detached(),
             primary: owned(&pair.primary),
             shadow: owned(&pair.shadow),
             floor: pair.floor.as_ref().map(owned),
         });
+    }
+
+    fn ended(&self, accounting: &crate::Accounting) {
+        assert!(accounting.is_balanced() && accounting.held == 0, "{accounting:?}");
+        self.ended.lock().unwrap().push(accounting.offered);
     }
 }
 

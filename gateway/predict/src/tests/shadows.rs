@@ -65,6 +65,7 @@ async fn a_shadow_sees_what_was_answered_and_its_answer_goes_to_the_observer_alo
     assert_eq!((accounting.offered, accounting.answered), (1, 1));
     let [told] = &rig.notes.read()[..] else { panic!("one pair") };
     assert_eq!((told.id, told.versions), (id, (2, 3)));
+    assert_eq!((told.inputs.len(), told.inputs[0].tensor.data().as_ref()), (1, &[7; 3][..]));
     for outputs in [&told.primary, &told.shadow, told.floor.as_ref().unwrap()] {
         let outputs = outputs.as_ref().unwrap();
         assert_eq!((&*outputs[0].name, outputs[0].tensor.data().as_ref()), ("y", &[7; 3][..]));
@@ -313,7 +314,7 @@ async fn a_shadow_that_is_dropped_frees_what_it_has_on_its_own_thread() {
 }
 
 #[tokio::test]
-async fn what_waits_when_a_shadow_is_dropped_is_accounted_for() {
+async fn what_waits_and_what_hangs_when_a_shadow_is_dropped_ends_with_it() {
     let mut rig = ShadowRig::new(Act::Hang, setup(limits()));
     answered(&rig, 3).await;
     let stage = rig.stage.clone();
@@ -321,10 +322,11 @@ async fn what_waits_when_a_shadow_is_dropped_is_accounted_for() {
     let shadow = rig.shadow();
     rig.publisher.publish([].into());
     drop(shadow);
-    rig.stage.play(Act::Echo);
-    let closed = "pointsman_shadow_dropped_total{model=\"m\",version=\"3\",reason=\"closed\"} 2";
+    // Long before the deadline of the run.
+    let closed = "pointsman_shadow_dropped_total{model=\"m\",version=\"3\",reason=\"closed\"} 3";
     until(|| rig.metrics().contains(closed)).await;
     until(|| rig.metrics().contains("pointsman_shadow_waiting{model=\"m\",version=\"3\"} 0")).await;
+    assert_eq!(*rig.notes.ended.lock().unwrap(), [3]);
 }
 
 #[tokio::test]

@@ -195,6 +195,7 @@ fn compiled_shadow(shadow: &ShadowEntry, version: VersionNumber) -> Shadow {
         name: shadow.name.as_str().into(),
         version,
         share: shadow.share,
+        floor: shadow.floor,
         salted: Salted::new(Domain::Shadow, shadow.salt.as_deref().unwrap_or_default()),
         interval: Interval::new(Share::NONE, shadow.share),
     }

@@ -364,6 +364,20 @@ fn shadows_keep_their_requests_when_their_share_changes() {
 }
 
 #[test]
+fn all_shadows_are_there_in_the_order_of_the_plan() {
+    let plan = plan(
+        r#"shadows = [
+            { name = "dim", version = 6, share = "25%", floor = true },
+            { name = "dark", version = 5, share = "0%" },
+        ]"#,
+    );
+    let split = plan.split.as_ref().expect("a split");
+    let all: Vec<_> =
+        split.all_shadows().map(|shadow| (&*shadow.name, shadow.version.get(), shadow.floor)).collect();
+    assert_eq!(all, [("dim", 6, true), ("dark", 5, false)]);
+}
+
+#[test]
 fn versions_that_do_not_serve_are_refused_with_the_reason() {
     let text = r#"
         [experiment]
