@@ -6,6 +6,7 @@
 mod plans;
 mod reader;
 mod setting;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,6 +24,7 @@ pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
+pub(crate) use self::webhook::Webhook;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// OpenTelemetry.
     pub(crate) telemetry: Telemetry,
+    /// Whom rollouts may tell.
+    pub(crate) webhook: Webhook,
 }
 
 /// The four listeners.
@@ -232,6 +236,7 @@ impl Default for Config {
             },
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
+            webhook: Webhook::default(),
         }
     }
 }
@@ -289,6 +294,7 @@ impl Config {
             s.set_optional("otlp_endpoint", &mut config.telemetry.otlp_endpoint);
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
+        root.section("webhook", |s| config.webhook.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -444,6 +450,7 @@ mod tests {
         let config = Config::read(&all).unwrap();
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
+        assert!(config.webhook.allowed.len() == 1 && config.webhook.ca_file.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
         assert!(config.serving.cores.is_some() && config.memory_max.is_some());
     }
@@ -463,6 +470,7 @@ mod tests {
             "shutdown",
             "log",
             "telemetry",
+            "webhook",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

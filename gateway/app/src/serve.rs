@@ -33,6 +33,7 @@ use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
+use crate::webhook::Webhooks;
 
 /// Prints what is wrong with the configuration.
 pub(crate) fn refuse(problems: &[String]) -> End {
@@ -131,6 +132,7 @@ async fn serve(
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
+    let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
     let policy = control::policy(config, &registry, engines);
     let data_path = DataPath { ground: Ground { metrics, cores }, publisher };
     let (control, first_pass) =
@@ -173,6 +175,8 @@ async fn serve(
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     wait_for_workers(gateway.predictor.metrics()).await;
+    // Its last tries block, and nothing tells of anything any more.
+    let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;
     if let Some(tracer) = gateway.tracer.clone() {
         // The exporter runs on this runtime, so the flush has to wait elsewhere.
         let _ = tokio::task::spawn_blocking(move || tracer.flush()).await;
