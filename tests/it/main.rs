@@ -43,4 +43,5 @@ mod traces;
 mod triton;
 mod v1_rest;
 mod v2_rest;
+mod webhooks;
 mod wishes;

@@ -7,6 +7,7 @@ mod plans;
 mod reader;
 mod setting;
 mod shadows;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,7 @@ use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
+pub(crate) use self::webhook::Webhook;
 
 /// How often a rollout is looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(50);
@@ -74,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// OpenTelemetry.
     pub(crate) telemetry: Telemetry,
+    /// Whom rollouts may tell.
+    pub(crate) webhook: Webhook,
 }
 
 /// The four listeners.
@@ -255,6 +259,7 @@ impl Default for Config {
             },
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
+            webhook: Webhook::default(),
         }
     }
 }
@@ -320,6 +325,7 @@ impl Config {
             s.set_optional("otlp_endpoint", &mut config.telemetry.otlp_endpoint);
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
+        root.section("webhook", |s| config.webhook.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -475,6 +481,7 @@ mod tests {
         let config = Config::read(&all).unwrap();
         assert!(config.state.is_some() && config.onnxruntime_library.is_some());
         assert!(config.telemetry.otlp_endpoint.is_some());
+        assert!(config.webhook.allowed.len() == 1 && config.webhook.ca_file.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
         assert!(config.serving.cores.is_some() && config.memory_max.is_some());
     }
@@ -496,6 +503,7 @@ mod tests {
             "shutdown",
             "log",
             "telemetry",
+            "webhook",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

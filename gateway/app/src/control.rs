@@ -6,17 +6,27 @@ use pointsman_control::{Granted, Handle, Question, Refusal, Wish, Written};
 use pointsman_core::{ModelName, PredictError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::webhook::Webhooks;
+
 /// The way to the reconciler.
 #[derive(Clone)]
 pub(crate) struct Control {
     handle: Handle,
     /// Lets one question to the journal after the other be read.
     questions: Arc<Semaphore>,
+    /// Whom transitions of rollouts are told.
+    webhooks: Arc<Webhooks>,
 }
 
 impl Control {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, questions: Arc::new(Semaphore::new(1)) }
+    pub(crate) fn new(handle: Handle, webhooks: Arc<Webhooks>) -> Self {
+        Self { handle, questions: Arc::new(Semaphore::new(1)), webhooks }
+    }
+
+    /// Whom transitions of rollouts may be told.
+    #[must_use]
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// The handle itself.

@@ -28,6 +28,7 @@ mod table;
 mod telemetry;
 mod trial;
 mod version;
+mod webhook;
 
 use std::process::ExitCode;
 

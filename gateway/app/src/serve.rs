@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use pointsman_control::Shadowing;
+use pointsman_control::{Notify, Shadowing};
 use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
@@ -36,6 +36,7 @@ use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
+use crate::webhook::Webhooks;
 
 /// Prints what is wrong with the configuration.
 pub(crate) fn refuse(problems: &[String]) -> End {
@@ -148,10 +149,14 @@ async fn serve(
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
+    let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
     let policy = control::policy(config, &registry, engines);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
-    let data_path = DataPath { ground: Ground { metrics, cores }, publisher, shadowing, comparisons };
+    let tells = webhooks.clone();
+    let notify: Notify = Arc::new(move |address, notice| tells.tell(address, notice));
+    let ground = Ground { metrics, cores };
+    let data_path = DataPath { ground, publisher, shadowing, comparisons, notify };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
     let make_policy = {
@@ -165,7 +170,7 @@ async fn serve(
     };
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
-    let operators = crate::control::Control::new(control.handle().clone());
+    let operators = crate::control::Control::new(control.handle().clone(), webhooks.clone());
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get));
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
@@ -192,6 +197,8 @@ async fn serve(
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     wait_for_workers(gateway.predictor.metrics()).await;
+    // Its last tries block, and nothing tells of anything any more.
+    let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;
     if let Some(tracer) = gateway.tracer.clone() {
         // The exporter runs on this runtime, so the flush has to wait elsewhere.
         let _ = tokio::task::spawn_blocking(move || tracer.flush()).await;

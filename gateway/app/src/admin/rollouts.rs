@@ -82,6 +82,9 @@ impl Admin {
         let by = operator(request.headers());
         let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
         let asked = Asked::read(model, &body)?;
+        if let Some(address) = &asked.spec.webhook {
+            self.control.webhooks().allows(address).map_err(PredictError::BadRequest)?;
+        }
         let wish = Wish::Rollout(RolloutWish::Start(Box::new(asked.spec)));
         let granted = self.control.wish(model, wish, by, asked.dry_run).await?;
         Ok(granted_as_json(model, &granted))

@@ -87,6 +87,18 @@ impl Setting for String {
     }
 }
 
+impl Setting for Vec<String> {
+    const EXPECTED: &'static str = "a list of texts";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(String::read).collect()
+    }
+
+    fn show(&self) -> String {
+        serde_json::Value::from(self.clone()).to_string()
+    }
+}
+
 impl Setting for PathBuf {
     const EXPECTED: &'static str = "a path";
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use pointsman_control::{
-    Handle, Journal, Metrics as ControlMetrics, Parts, Policy, Reconciler, Shadowing, WatchPolicy,
+    Handle, Journal, Metrics as ControlMetrics, Notify, Parts, Policy, Reconciler, Shadowing, WatchPolicy,
 };
 use pointsman_predict::{Ground, Publisher};
 use pointsman_registry::{Problem, Registry};
@@ -30,6 +30,7 @@ pub(super) struct DataPath {
     pub(super) publisher: Publisher,
     pub(super) shadowing: Shadowing,
     pub(super) comparisons: Arc<Comparisons>,
+    pub(super) notify: Notify,
 }
 
 /// What a configuration says to the control path.
@@ -65,7 +66,7 @@ impl Control {
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
             shadowed: data_path.comparisons,
-            notify: Arc::new(|_, _| {}),
+            notify: data_path.notify,
             shadowing: data_path.shadowing,
         };
         // Nobody is told where the gateway was asked to stop meanwhile.
