@@ -287,6 +287,14 @@ fn operators_hold_and_move_a_rollout_and_what_cannot_be_is_refused() {
     assert_eq!(none.status, 400, "{}", none.text());
 
     began(&gateway, json!({"time_min": "1h", "approve": "10"}));
+    let url = format!("http://{}", gateway.admin);
+    for (command, line) in [
+        (&["models"][..], "rollout 1: version 3 at 10%"),
+        (&["plan", "show", "iris"], "# beside it rollout 1 is under way: version 3 at 10%"),
+    ] {
+        let ended = Pointsman::new(command.iter().copied().chain(["--admin-url", &url])).run();
+        assert!(ended.stdout.contains(line), "{}{}", ended.stdout, ended.stderr);
+    }
     refused(begin(&gateway, json!({})), "rollout 1 of version 3 is under way");
     refused(wish(&gateway, "/models/iris/promote", json!({"version": 1})), "rollout 1 of version 3");
     refused(wish(&gateway, "/models/iris/pin", json!({})), "rollout 1 of version 3");

@@ -6,6 +6,7 @@ use pointsman_core::{ModelName, VersionNumber};
 
 use crate::loader::Gate;
 use crate::plans::Plans;
+use crate::rollout::Standing;
 
 /// One model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct ModelStatus {
     pub versions: Vec<VersionStatus>,
     /// How callers that name no version are split.
     pub plan: PlanStatus,
+    /// The rollout that is under way.
+    pub rollout: Option<Standing>,
 }
 
 /// The plan of a model.

@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use ::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use hyper::body::Incoming;
+use pointsman_control::rollout::Standing;
 use pointsman_control::{ModelStatus, PlanRecord, PlanTo, PlanWish, Wish};
 use pointsman_core::{ModelName, PredictError, shown};
 use pointsman_route::Document;
@@ -102,7 +103,17 @@ fn described(status: &ModelStatus) -> (Value, Option<String>) {
     value["model"] = json!(status.name.as_str());
     value["lost"] = json!(plan.lost);
     value["undeclared"] = json!(plan.undeclared);
+    value["rollout"] = json!(status.rollout.as_ref().map(rollout));
     (value, Some(tag))
+}
+
+/// A rollout that is under way: it has the split of its model, whatever the plan says.
+pub(super) fn rollout(standing: &Standing) -> Value {
+    json!({
+        "id": standing.id,
+        "version": standing.candidate,
+        "exposure": standing.exposure.to_string(),
+    })
 }
 
 /// All plans that are remembered, the latest last.

@@ -58,6 +58,7 @@ fn model(served: &ServedModel, status: Option<&ModelStatus>) -> Value {
     if let Some(status) = status {
         value["why"] = json!(status.why);
         value["serve"] = json!(status.declared);
+        value["rollout"] = json!(status.rollout.as_ref().map(super::plans::rollout));
         value["next"] = json!(number(status.next));
         value["previous"] = json!(number(status.previous));
         value["pinned"] = json!(number(status.pinned));

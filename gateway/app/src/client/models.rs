@@ -44,6 +44,10 @@ fn rows(model: &Value) -> Vec<Vec<String>> {
     if !plan.is_empty() {
         line("PLAN", plan.join(", "));
     }
+    if let Some(rollout) = model.get("rollout").filter(|rollout| rollout.is_object()) {
+        let (id, version) = (&rollout["id"], &rollout["version"]);
+        line("ROLLOUT", format!("rollout {id}: version {version} at {}", cell(&rollout["exposure"])));
+    }
     if model["frozen"] == true {
         line("FROZEN", "nothing changes by itself; `pointsman unfreeze` ends that".into());
     }

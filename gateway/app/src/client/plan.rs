@@ -87,6 +87,14 @@ fn show(arguments: &ShowPlan) -> End {
         answer["revision"],
         cell(&answer["etag"])
     );
+    if let Some(rollout) = answer.get("rollout").filter(|rollout| rollout.is_object()) {
+        println!(
+            "# beside it rollout {} is under way: version {} at {}",
+            rollout["id"],
+            rollout["version"],
+            cell(&rollout["exposure"])
+        );
+    }
     for line in list(&answer["lost"]) {
         println!("# not in effect (units of such an arm go to the default): {}", cell(line));
     }

@@ -185,6 +185,7 @@ impl Tracked {
                 lost: self.lost(),
                 undeclared: self.compiled.undeclared.clone(),
             },
+            rollout: self.model.rollout.clone(),
         }
     }
 
