@@ -4,6 +4,7 @@ mod cases;
 mod histories;
 mod journal;
 mod simulator;
+mod sticky;
 
 use pointsman_core::{ModelName, VersionNumber};
 use pointsman_route::Share;
