@@ -281,6 +281,7 @@ fn operators_hold_and_move_a_rollout_and_what_cannot_be_is_refused() {
     refused(begin(&gateway, json!({"alpha": "2"})), "--alpha");
     refused(begin(&gateway, json!({"latency_objective": null})), "--latency-objective 50ms");
     refused(begin(&gateway, json!({"unit": ["x-user-id"]})), "header:NAME");
+    refused(begin(&gateway, json!({"unit": ["tensor:user[0]"]})), "no input 'user'; it has X");
     let planned = begin(&gateway, json!({"dry_run": true}));
     assert_eq!((planned.0, &planned.1["outcome"]), (200, &json!("planned")), "{}", planned.1);
     let none = get(gateway.admin, ROLLOUT);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pointsman_core::{Code, ModelName, VersionNumber};
-use pointsman_route::{Document, Finding, Salts, Settled, Split, Standing, Target, Versions, tag};
+use pointsman_route::{
+    Document, Finding, Salts, Settled, Split, Standing, Target, UnitSource, Versions, tag,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::grant::{FROZEN, Refusal};
@@ -202,11 +204,36 @@ fn serves(model: &Model, plan: &Settled) -> Result<(), Refusal> {
     let standing = |number| standing(model, number);
     let versions = Versions { aliases: &aliases, standing: &standing };
     Split::compile(plan, &versions).map_err(|findings| refused(Code::Refused, &findings))?;
-    let arms = plan.document().arms().filter_map(|arm| versions.number(&arm.version));
+    let document = plan.document();
+    let alone = document.experiment.iter().flat_map(|experiment| &experiment.units);
+    check_units(model, alone.chain(document.layers.iter().flat_map(|layer| &layer.units)))?;
+    let arms = document.arms().filter_map(|arm| versions.number(&arm.version));
     match arms.filter_map(|version| Some((version, breaks_default(model, version)?))).next() {
         Some((version, reason)) => Err(Refusal::new(format!("version {version} can have no arm: {reason}"))),
         None => Ok(()),
     }
+}
+
+/// Whether every input that is to say a unit is one that callers send: a misspelt one would make each request its own.
+pub(crate) fn check_units<'u>(
+    model: &Model,
+    units: impl Iterator<Item = &'u UnitSource>,
+) -> Result<(), Refusal> {
+    let promised = model.committed.default.and_then(|default| model.promised(default));
+    let Some(signature) = promised else { return Ok(()) };
+    let is_missing = |name: &str| !signature.inputs.iter().any(|input| *input.name == *name);
+    for unit in units {
+        if let UnitSource::Tensor(name, _) = unit
+            && is_missing(name)
+        {
+            let inputs: Vec<&str> = signature.inputs.iter().map(|input| &*input.name).collect();
+            return Err(Refusal::new(format!(
+                "units = \"{unit}\": the version that serves has no input '{name}'; it has {}",
+                inputs.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn refused(code: Code, findings: &[Finding]) -> Refusal {

@@ -7,7 +7,7 @@ use pointsman_route::Settled;
 
 use super::{FROZEN, Grant, Refusal, known};
 use crate::model::Model;
-use crate::plans::Plans;
+use crate::plans::{Plans, check_units};
 use crate::rollout::{Exposure, Spec, Standing};
 use crate::target::breaks_default;
 use crate::wish::{RolloutWish, Wish};
@@ -62,6 +62,7 @@ fn begin(model: &Model, spec: &Spec) -> Result<BTreeSet<VersionNumber>, Refusal>
         )));
     }
     check_splits(&model.committed.plans)?;
+    check_units(model, spec.units.iter())?;
     for stage in &spec.stages {
         in_plan(&model.committed.plans, spec, stage.exposure)?;
     }
