@@ -1,6 +1,7 @@
 //! The admin listener: what serves and why, and the wishes of operators. It is on loopback alone, and
 //! takes nothing from web pages of others.
 
+mod experiments;
 mod plans;
 mod status;
 mod wishes;
@@ -16,6 +17,7 @@ use pointsman_core::{Code, ModelName, PredictError};
 use serde_json::{Value, json};
 
 use crate::control::Control;
+use crate::experiments::Experiments;
 use crate::gateway::Gateway;
 use crate::http::{AnswerBody, Http, document, error, read_small};
 use crate::listen::Answer;
@@ -32,6 +34,7 @@ pub(crate) struct Admin {
     gateway: Arc<Gateway>,
     control: Control,
     reload: Arc<Reload>,
+    experiments: Arc<Experiments>,
     /// The V2 protocol with control of the repository, for Triton's clients.
     http: Http,
     body_timeout: Duration,
@@ -44,10 +47,11 @@ impl Admin {
         gateway: Arc<Gateway>,
         control: Control,
         reload: Arc<Reload>,
+        experiments: Arc<Experiments>,
         http: Http,
         body_timeout: Duration,
     ) -> Self {
-        Self { gateway, control, reload, http, body_timeout }
+        Self { gateway, control, reload, experiments, http, body_timeout }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -58,6 +62,7 @@ impl Admin {
             return self.plans(rest, request).await;
         }
         let answer = match (&method, segments.as_slice()) {
+            (_, ["v1", "experiments", rest @ ..]) => self.experiments(rest, request).await,
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod experiment;
 mod plan;
 mod profile;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 use crate::config::{Config, Effective, Origin, not_loopback};
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     Reset(OfModel),
     /// Show or change how the callers of a model are split who name no version.
     Plan(Plan),
+    /// Show what comes of the arms of an experiment.
+    Experiment(Experiment),
     /// Show who changed what, when and why.
     #[command(
         after_help = "Examples:\n  pointsman journal\n  pointsman journal iris --limit 20\n  pointsman journal --json"

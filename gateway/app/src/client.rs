@@ -2,6 +2,7 @@
 
 mod call;
 mod config;
+mod experiment;
 mod journal;
 mod models;
 mod plan;
@@ -10,6 +11,7 @@ mod profile;
 mod wish;
 
 pub(crate) use self::config::config;
+pub(crate) use self::experiment::experiment;
 pub(crate) use self::journal::journal;
 pub(crate) use self::models::models;
 pub(crate) use self::plan::plan;

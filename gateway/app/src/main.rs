@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod engines;
 mod exchange;
+mod experiments;
 mod facts;
 mod files;
 mod findings;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         Command::Unfreeze(arguments) => client::wish(Wished::of_model("unfreeze", &arguments)),
         Command::Reset(arguments) => client::wish(Wished::of_model("reset", &arguments)),
         Command::Plan(arguments) => client::plan(&arguments.verb),
+        Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

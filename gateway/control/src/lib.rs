@@ -16,6 +16,7 @@ mod board;
 mod committed;
 mod engines;
 mod event;
+mod experiments;
 #[cfg(debug_assertions)]
 mod fault;
 mod grant;
@@ -43,8 +44,9 @@ pub use board::{ModelStatus, PlanStatus, VersionStatus};
 pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
 pub use event::{Granted, Handle, Outcome, Reply};
+pub use experiments::Experiments;
 pub use grant::{Grant, Refusal, grant};
-pub use journal::{Entry, Journal, JournalError, JournalReader, Question, What, Written};
+pub use journal::{Entry, ExperimentStore, Journal, JournalError, JournalReader, Question, What, Written};
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};

@@ -23,6 +23,7 @@ use crate::action::{Action, May, next_action};
 use crate::board;
 use crate::committed::Committed;
 use crate::event::{Event, Handle, Load};
+use crate::experiments::Experiments;
 use crate::grant::Refusal;
 use crate::journal::{Entry, Journal, What};
 use crate::loading::Loading;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Where snapshots go.
     pub publisher: Publisher,
+    /// Who counts what comes of experiments.
+    pub experiments: Arc<dyn Experiments>,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -78,6 +81,7 @@ pub struct Reconciler {
     metrics: Metrics,
     ground: Ground,
     published: Published,
+    experiments: Arc<dyn Experiments>,
     /// What is committed of models that the registry has not shown yet.
     unseen: BTreeMap<ModelName, Committed>,
     models: BTreeMap<ModelName, Tracked>,
@@ -159,6 +163,7 @@ impl Reconciler {
             metrics: parts.metrics,
             ground: parts.ground,
             published: Published::new(parts.publisher, board),
+            experiments: parts.experiments,
             unseen,
             models: BTreeMap::new(),
             owed: VecDeque::new(),

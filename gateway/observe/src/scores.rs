@@ -67,7 +67,12 @@ pub(crate) fn decided(row: &[f64], threshold: f64) -> Option<usize> {
     if let [score] = row {
         return (!score.is_nan()).then(|| usize::from(*score >= threshold));
     }
-    let numbers = row.iter().enumerate().filter(|(_, score)| !score.is_nan());
+    highest(row.iter().copied())
+}
+
+/// The place of the highest score, the first where several have it. Nothing where none is a number.
+pub(crate) fn highest(scores: impl Iterator<Item = f64>) -> Option<usize> {
+    let numbers = scores.enumerate().filter(|(_, score)| !score.is_nan());
     numbers.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(class, _)| class)
 }
 

@@ -51,6 +51,18 @@ impl Difference {
         self.value
     }
 
+    /// The units that it is of.
+    #[must_use]
+    pub const fn units(&self) -> f64 {
+        self.units
+    }
+
+    /// Another difference, as well known as this one. What is no number becomes 0.
+    #[must_use]
+    pub fn with_value(self, value: f64) -> Self {
+        Self { value: if value.is_finite() { value } else { 0.0 }, ..self }
+    }
+
     /// In standard errors.
     #[must_use]
     pub fn z(&self) -> f64 {

@@ -38,6 +38,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
          record TEXT NOT NULL,
          PRIMARY KEY (rollout, number)
      ) WITHOUT ROWID;",
+    "CREATE TABLE experiment (model TEXT NOT NULL, name TEXT NOT NULL, sums TEXT NOT NULL, PRIMARY KEY (model, name));",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

@@ -9,6 +9,7 @@ use pointsman_route::Plan;
 
 use super::{Reconciler, Tracked};
 use crate::board::{ModelStatus, PlanStatus, Reader, VersionStatus};
+use crate::experiments::Experiments;
 use crate::grant::rollback_target;
 
 /// What was published last.
@@ -63,7 +64,7 @@ impl Reconciler {
             changed = true;
             tracked.compile_plan(name);
             self.metrics.plan_lost(name, tracked.compiled.lost.len());
-            let served = tracked.served(name);
+            let served = tracked.served(name, &*self.experiments);
             // No request is to be counted under an arm before that is known, nor much later than its plan counts.
             self.ground.metrics.set_arms(name, served.plan.arms());
             published.served.insert(name.clone(), Arc::new(served));
@@ -82,7 +83,7 @@ impl Tracked {
         self.usable || !self.problem.is_empty()
     }
 
-    fn served(&self, name: &ModelName) -> ServedModel {
+    fn served(&self, name: &ModelName, experiments: &dyn Experiments) -> ServedModel {
         let committed = &self.model.committed;
         let is_ready = |version: &VersionNumber| self.versions.contains_key(version);
         // Callers are told what they wait for where nothing serves.
@@ -95,15 +96,20 @@ impl Tracked {
             committed.aliases.iter().filter(|(_, version)| is_ready(version)).map(|(a, v)| (a.clone(), *v)),
         );
         let aliases = aliases.into_iter().map(|(alias, version)| (alias.as_str().into(), version)).collect();
+        let plan = Plan { default, aliases, split: self.compiled.split.clone() };
+        let mut witnesses = Vec::new();
+        if plan.default.as_ref().is_some_and(is_ready) {
+            witnesses.extend(experiments.witness(name, &plan));
+        }
         ServedModel {
             name: name.clone(),
-            plan: Plan { default, aliases, split: self.compiled.split.clone() },
+            plan,
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
             tee: None,
-            witnesses: Witnesses::default(),
+            witnesses: Witnesses::new(witnesses),
             problem: self.problem.clone(),
         }
     }
