@@ -17,7 +17,6 @@ use pointsman_core::{Code, ModelName, PredictError};
 use serde_json::{Value, json};
 
 use crate::control::Control;
-use crate::experiments::Experiments;
 use crate::gateway::Gateway;
 use crate::http::{AnswerBody, Http, document, error, read_small};
 use crate::listen::Answer;
@@ -34,7 +33,6 @@ pub(crate) struct Admin {
     gateway: Arc<Gateway>,
     control: Control,
     reload: Arc<Reload>,
-    experiments: Arc<Experiments>,
     /// The V2 protocol with control of the repository, for Triton's clients.
     http: Http,
     body_timeout: Duration,
@@ -47,11 +45,10 @@ impl Admin {
         gateway: Arc<Gateway>,
         control: Control,
         reload: Arc<Reload>,
-        experiments: Arc<Experiments>,
         http: Http,
         body_timeout: Duration,
     ) -> Self {
-        Self { gateway, control, reload, experiments, http, body_timeout }
+        Self { gateway, control, reload, http, body_timeout }
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<AnswerBody> {

@@ -6,23 +6,32 @@ use pointsman_control::{Granted, Handle, Question, Refusal, Wish, Written};
 use pointsman_core::{ModelName, PredictError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::experiments::Experiments;
+
 /// The way to the reconciler.
 #[derive(Clone)]
 pub(crate) struct Control {
     handle: Handle,
+    experiments: Arc<Experiments>,
     /// Lets one question to the journal after the other be read.
     questions: Arc<Semaphore>,
 }
 
 impl Control {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, questions: Arc::new(Semaphore::new(1)) }
+    pub(crate) fn new(handle: Handle, experiments: Arc<Experiments>) -> Self {
+        Self { handle, experiments, questions: Arc::new(Semaphore::new(1)) }
     }
 
     /// The handle itself.
     #[must_use]
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What comes of experiments.
+    #[must_use]
+    pub(crate) fn experiments(&self) -> &Arc<Experiments> {
+        &self.experiments
     }
 
     /// Wishes something about a model, and waits for what comes of it. Giving up waiting takes no wish

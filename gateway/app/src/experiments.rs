@@ -281,3 +281,6 @@ impl Witness for Watching {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

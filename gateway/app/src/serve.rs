@@ -146,11 +146,10 @@ async fn serve(
     };
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
-    let operators = crate::control::Control::new(control.handle().clone());
+    let operators = crate::control::Control::new(control.handle().clone(), control.experiments().clone());
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get));
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
-    let listening =
-        listeners.serve(config, &gateway, &operators, &reload, control.experiments(), instruments, &threads);
+    let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
     let _reloading = reloading::on_hangup(reload, operators)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {

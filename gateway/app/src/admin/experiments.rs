@@ -37,10 +37,12 @@ impl Admin {
                     "paused": listed.paused,
                 })
             };
-            return Ok(json!({"experiments": self.experiments.list().iter().map(of).collect::<Vec<_>>()}));
+            return Ok(
+                json!({"experiments": self.control.experiments().list().iter().map(of).collect::<Vec<_>>()}),
+            );
         };
         let question = question(request.uri())?;
-        let experiments = self.experiments.clone();
+        let experiments = self.control.experiments().clone();
         // To sum over all buckets takes milliseconds, and connections are accepted on this thread.
         let reports = tokio::task::spawn_blocking(move || {
             let reports = experiments.reports(&model, experiment.as_deref(), &question)?;

@@ -10,8 +10,22 @@ use pointsman_control::ExperimentStore;
 
 use super::{Experiments, Key, now_ms};
 
-/// How much may be lost where the process is killed.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether an experiment has begun, which is written at once: so that it is told what was lost
+/// where the process is killed soon after that.
+const LOOK: Duration = Duration::from_secs(2);
+/// In how many looks all that have changed are written: a minute may be lost where the process is killed.
+const LOOKS: u32 = 30;
+
+/// Which experiments are to be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Those that never were.
+    New,
+    /// Those that have changed.
+    Changed,
+    /// All, as nothing comes after that.
+    Last,
+}
 
 /// The thread that writes. Dropped, it writes once more, and says that nothing came after that.
 pub(crate) struct Keeper {
@@ -30,14 +44,20 @@ impl Keeper {
     ) -> std::io::Result<Self> {
         let mut written = BTreeSet::new();
         // From now on what is written is not the last.
-        experiments.write(store.as_ref(), &mut written, false);
+        experiments.write(store.as_ref(), &mut written, Due::Changed);
         let (stop, stopped) = channel();
         let run = move || {
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                experiments.note_pace();
-                experiments.write(store.as_ref(), &mut written, false);
+            let mut looks = 0;
+            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                looks = (looks + 1) % LOOKS;
+                if looks == 0 {
+                    experiments.note_pace();
+                    experiments.write(store.as_ref(), &mut written, Due::Changed);
+                } else {
+                    experiments.write(store.as_ref(), &mut written, Due::New);
+                }
             }
-            experiments.write(store.as_ref(), &mut written, true);
+            experiments.write(store.as_ref(), &mut written, Due::Last);
         };
         let thread = thread::Builder::new().name("pointsman-keeper".into()).spawn(run)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -59,23 +79,30 @@ impl Experiments {
         self.locked().values_mut().for_each(|kept| kept.pace.note(kept.recorder.requests()));
     }
 
-    /// Writes those that have changed, or all at the end, and forgets those that were written and are kept no more.
-    fn write(&self, store: Option<&ExperimentStore>, written: &mut BTreeSet<Key>, is_last: bool) {
+    /// Writes those that are due, and forgets those that were written and are kept no more.
+    fn write(&self, store: Option<&ExperimentStore>, written: &mut BTreeSet<Key>, what: Due) {
         let Some(store) = store else { return };
         let due: Vec<_> = {
             let mut kept = self.locked();
             let due = kept.values_mut().filter_map(|kept| {
                 let requests = Some(kept.recorder.requests());
-                let is_due = is_last || kept.written != requests;
+                let is_due = match what {
+                    Due::New => kept.written.is_none(),
+                    Due::Changed => kept.written != requests,
+                    Due::Last => true,
+                };
+                if !is_due {
+                    return None;
+                }
                 kept.written = requests;
-                is_due.then(|| kept.recorder.clone())
+                Some(kept.recorder.clone())
             });
             due.collect()
         };
         for recorder in due {
             let (model, name) = (&recorder.setup().model, &recorder.setup().name);
             let key = (model.clone(), name.clone());
-            match store.save(model, name, &recorder.save(now_ms(), is_last)) {
+            match store.save(model, name, &recorder.save(now_ms(), what == Due::Last)) {
                 Ok(()) => drop(written.insert(key)),
                 Err(error) => {
                     tracing::warn!(model = %model, "the sums of experiment {name} are not written: {error}");

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::{Config, Listen};
 use crate::control::Control;
-use crate::experiments::Experiments;
 use crate::gateway::Gateway;
 use crate::http::{Grpc, Http};
 use crate::io_threads::IoThreads;
@@ -74,7 +73,6 @@ impl Listeners {
         gateway: &Arc<Gateway>,
         control: &Control,
         reload: &Arc<Reload>,
-        experiments: &Arc<Experiments>,
         instruments: Registry,
         threads: &Arc<IoThreads>,
     ) -> JoinSet<()> {
@@ -86,14 +84,7 @@ impl Listeners {
         let admin = {
             let grpc = Grpc::new(gateway, Some(control.clone()), body_timeout);
             let http = Http::new(gateway.clone(), grpc, Some(control.clone()), body_timeout);
-            Admin::new(
-                gateway.clone(),
-                control.clone(),
-                reload.clone(),
-                experiments.clone(),
-                http,
-                body_timeout,
-            )
+            Admin::new(gateway.clone(), control.clone(), reload.clone(), http, body_timeout)
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(self.http, http, limits(), phase(), Some(threads.clone())));

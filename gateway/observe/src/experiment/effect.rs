@@ -109,13 +109,14 @@ pub(super) fn of_column(table: &Table, arm: usize, column: usize, name: &str, te
     let (here, there) = (table.moments(arm, column), table.moments(0, column));
     let least = here.count().min(there.count());
     if least < BUCKETS_MIN {
-        effect.note = format!("{least} units or so in the smaller arm: {BUCKETS_MIN} are needed at least");
+        effect.note =
+            format!("too few units yet: the smaller arm has some {least}, and {BUCKETS_MIN} are needed");
         return effect;
     }
     let Some(found) = ratio_difference(&here, &there) else { return effect };
     let base = ratio(&there);
     let Some(difference) = found.difference(requests(table, arm)) else {
-        effect.note = "no request differs from another".into();
+        effect.note = "the same in all requests".into();
         return effect;
     };
     let plain = Told { difference, rounding: 0.0 };

@@ -120,7 +120,7 @@ fn sums(tensor: &Tensor, place: Place) -> (f64, f64) {
             for start in (0..count).step_by(width).filter(|start| start + width <= count) {
                 let scores = (start..start + width).map(|at| elements.get(at));
                 let decided = match width {
-                    1 => scores.last().filter(|x| !x.is_nan()).map(|x| usize::from(x >= THRESHOLD)),
+                    1 => scores.take(1).next().filter(|x| !x.is_nan()).map(|x| usize::from(x >= THRESHOLD)),
                     _ => highest(scores),
                 };
                 found(decided.map(|decided| f64::from(u8::from(decided == class as usize))), &mut all);

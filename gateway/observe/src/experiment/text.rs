@@ -22,15 +22,19 @@ impl ExperimentReport {
         if let Some(empty) = self.arms.iter().find(|arm| arm.requests == 0) {
             return format!("Nothing can be told yet: arm {} has had no requests", empty.name);
         }
-        let found: Vec<String> = self
-            .metrics
-            .iter()
-            .flat_map(|metric| {
-                metric.effects.iter().filter(|effect| effect.differs).map(move |e| (metric, e))
-            })
-            .filter_map(|(metric, effect)| Some(metric.difference(effect, effect.decisive()?)))
-            .collect();
+        // Arm by arm, as a reader chooses between them.
+        let found: Vec<String> = self.arms.iter().filter_map(|arm| self.said_of(&arm.name)).collect();
         if found.is_empty() { "No difference can be told yet".into() } else { found.join("; ") }
+    }
+
+    /// Where an arm differs from the default one; nothing where that cannot be told of any metric.
+    fn said_of(&self, arm: &str) -> Option<String> {
+        let effect = |metric: &MetricReport| {
+            let effect = metric.effects.iter().find(|effect| effect.arm == arm && effect.differs)?;
+            Some(metric.difference(effect.decisive()?))
+        };
+        let found: Vec<String> = self.metrics.iter().filter_map(effect).collect();
+        (!found.is_empty()).then(|| format!("Against the default, arm {arm} is {}", found.join(", ")))
     }
 
     /// Since when, in words.
@@ -51,12 +55,12 @@ impl ExperimentReport {
             ));
         }
         for (count, what) in [
-            (self.left_out, "drawn with earlier weights"),
-            (self.other_version, "of an earlier version of their arm"),
-            (self.by_caller, "that failed by their callers"),
+            (self.left_out, "were drawn with earlier weights"),
+            (self.other_version, "reached an earlier version of their arm"),
+            (self.by_caller, "failed by their callers"),
         ] {
             if count > 0 {
-                notes.push(format!("Left out: {count} requests {what}."));
+                notes.push(format!("Requests left out, as they {what}: {count}."));
             }
         }
         if let Some(covariate) = &self.covariate {
@@ -120,21 +124,15 @@ impl MetricReport {
         format!("{plus}{}", if self.is_share { shown.replace(" %", " points") } else { shown })
     }
 
-    fn difference(&self, effect: &EffectReport, found: &EstimateReport) -> String {
+    fn difference(&self, found: &EstimateReport) -> String {
         let direction = match (self.less_is_better, found.difference < 0.0) {
             (Some(less), is_less) if less == is_less => "better",
             (Some(_), _) => "worse",
             (None, true) => "lower",
             (None, false) => "higher",
         };
-        format!(
-            "Arm {} is {direction} than the default in {}: {} ({} to {})",
-            effect.arm,
-            self.name,
-            self.signed(found.difference),
-            self.signed(found.lower),
-            self.signed(found.upper)
-        )
+        let [by, from, to] = [found.difference, found.lower, found.upper].map(|value| self.signed(value));
+        format!("{direction} in {} by {by} ({from} to {to})", self.name)
     }
 
     /// A difference with its interval.
@@ -202,13 +200,13 @@ impl MetricReport {
         writeln!(f, "\n{}: {}", self.name, self.about)?;
         for (arm, figure) in report.arms.iter().zip(&self.figures) {
             let value = figure.value.map_or_else(|| "-".into(), |value| self.shown(value));
-            writeln!(f, "  {:<14} {value} of {}", arm.name, figure.count)?;
+            writeln!(f, "  {:<14} {value}, of {}", arm.name, figure.count)?;
         }
         // Of what cannot be trusted no difference is shown.
         for effect in self.effects.iter().filter(|_| !report.split.is_mismatch) {
             let name = &effect.arm;
             if let Some(plain) = &effect.plain {
-                writeln!(f, "  {name:<14} {}", self.estimate(plain))?;
+                writeln!(f, "  {name:<14} by {}", self.estimate(plain))?;
             }
             if let Some(adjusted) = &effect.adjusted {
                 writeln!(f, "  {name:<14} {}", self.estimate(&adjusted.estimate))?;
@@ -220,10 +218,10 @@ impl MetricReport {
                 )?;
             }
             if !effect.note.is_empty() {
-                writeln!(f, "  {name:<14} {}", effect.note)?;
+                writeln!(f, "  {:<14} {}", "", effect.note)?;
             }
             if let Some(need) = &effect.needed {
-                writeln!(f, "  {name:<14} {}", self.need(need))?;
+                writeln!(f, "  {:<14} {}", "", self.need(need))?;
             }
         }
         Ok(())

@@ -151,7 +151,7 @@ fn a_difference_is_told_and_before_that_how_much_is_needed() {
     filled(&recorder, 6_000, [1.0, 1.2], 0.0);
     let report = recorder.report(&ask(0.05, None));
     assert!(
-        report.verdict.starts_with("Arm next is higher than the default in late: +0."),
+        report.verdict.starts_with("Against the default, arm next is higher in late by +0."),
         "{}",
         report.verdict
     );
@@ -215,7 +215,7 @@ fn a_broken_split_shows_no_winner() {
         report.verdict
     );
     let text = report.to_string();
-    assert!(!text.contains("Arm next is") && !text.contains("(from"), "{text}");
+    assert!(!text.contains("arm next is") && !text.contains("(from"), "{text}");
 }
 
 #[test]
