@@ -21,7 +21,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("observe", &["core", "stats"]),
     ("predict", &["core", "route"]),
     ("control", &["core", "stats", "route", "registry", "predict"]),
-    ("app", &["core", "route", "engine", "registry", "wire", "predict", "control"]),
+    ("app", &["core", "stats", "route", "engine", "registry", "wire", "observe", "predict", "control"]),
     // The floor that the gateway is measured against is the engine alone.
     ("loadtest", &["core", "engine", "registry", "wire"]),
     ("tests", &["core", "registry", "wire"]),

@@ -23,6 +23,9 @@ use self::pace::Pace;
 /// where all are in plans, the new one is not counted.
 const EXPERIMENTS_MAX: usize = 64;
 
+/// The most bytes that their sums take.
+const SUMS_BYTES_MAX: usize = 64 << 20;
+
 /// By model and name.
 type Key = (String, String);
 
@@ -208,30 +211,33 @@ fn counted(
             Some(why) => why,
         },
     };
-    if !make_room(kept, &key) {
+    let mut new = Kept::new(Recorder::new(setup, &weights, why, now_ms())?);
+    new.left_at = None;
+    let recorder = new.recorder.clone();
+    if !make_room(kept, &key, recorder.bytes()) {
         tracing::warn!(
             model = %model,
-            "experiment {} is not counted: {EXPERIMENTS_MAX} others are in plans",
+            "experiment {} is not counted: those in plans are {EXPERIMENTS_MAX}, or take {SUMS_BYTES_MAX} bytes",
             design.name
         );
         return None;
     }
-    let mut new = Kept::new(Recorder::new(setup, &weights, why, now_ms())?);
-    new.left_at = None;
-    let recorder = new.recorder.clone();
     kept.insert(key, new);
     Some((design.name.clone(), recorder))
 }
 
-/// Whether one more can be kept.
-fn make_room(kept: &mut BTreeMap<Key, Kept>, key: &Key) -> bool {
-    if kept.len() < EXPERIMENTS_MAX || kept.contains_key(key) {
-        return true;
+/// Whether one more, of so many bytes, can be kept.
+fn make_room(kept: &mut BTreeMap<Key, Kept>, key: &Key, bytes: usize) -> bool {
+    loop {
+        let others = kept.iter().filter(|(other, _)| *other != key);
+        let (count, taken) = others.fold((0, 0), |sum, (_, kept)| (sum.0 + 1, sum.1 + kept.recorder.bytes()));
+        if count < EXPERIMENTS_MAX && taken + bytes <= SUMS_BYTES_MAX {
+            return true;
+        }
+        let left = kept.iter().filter_map(|(key, kept)| Some((kept.left_at?, key.clone())));
+        let Some((_, oldest)) = left.filter(|(_, other)| other != key).min() else { return false };
+        kept.remove(&oldest);
     }
-    let left = kept.iter().filter_map(|(key, kept)| Some((kept.left_at?, key.clone())));
-    let Some((_, oldest)) = left.min() else { return false };
-    kept.remove(&oldest);
-    true
 }
 
 /// What an experiment is. Of an arm that neither serves nor has any weight, the version is what it was.

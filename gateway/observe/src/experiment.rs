@@ -30,7 +30,7 @@ pub use strata::STRATA_MAX;
 /// The buckets in which units are counted: the ten highest bits of a unit's number.
 pub const BUCKETS: usize = 1024;
 /// The most units of which it is known in which arm they came first. The check of the split covers these.
-pub const UNITS_MAX: usize = 1 << 20;
+pub const UNITS_MAX: usize = 1 << 18;
 
 /// How often buckets are divided, each part with a lock of its own.
 const SHARDS: usize = 64;

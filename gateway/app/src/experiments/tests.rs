@@ -116,6 +116,26 @@ fn there_are_at_most_so_many_and_none_of_a_plan_goes() {
 }
 
 #[test]
+fn sums_take_no_more_bytes_than_they_may() {
+    let experiments = Experiments::default();
+    let arms: Vec<String> =
+        (0..16).map(|arm| format!("{{ name = \"a{arm}\", version = 2, weight = \"1%\" }}")).collect();
+    let metrics: Vec<String> =
+        (0..8).map(|metric| format!("{{ name = \"m{metric}\", output = \"p\", index = 1 }}")).collect();
+    let text = format!(
+        "[experiment]\nname = \"e\"\ncovariate = \"header:x\"\nmetrics = [{}]\narms = [{}]\n",
+        metrics.join(", "),
+        arms.join(", ")
+    );
+    let counted =
+        |number: usize| experiments.witness(&model(&format!("m{number}")), &split(3, &text, 9)).is_some();
+    let taken = (0..EXPERIMENTS_MAX).filter(|number| counted(*number)).count();
+    let bytes: usize = experiments.locked().values().map(|kept| kept.recorder.bytes()).sum();
+    assert!(bytes <= SUMS_BYTES_MAX && taken < EXPERIMENTS_MAX, "{taken} of {bytes} bytes");
+    assert!(bytes + bytes / taken > SUMS_BYTES_MAX, "{taken} of {bytes} bytes");
+}
+
+#[test]
 fn each_experiment_of_a_plan_is_told_of_its_own_requests() {
     let (experiments, m) = (Experiments::default(), model("m"));
     let text = "[[layers]]\nname = \"l\"\nexperiments = [\n\

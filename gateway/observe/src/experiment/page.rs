@@ -63,7 +63,7 @@ fn metric(metric: &MetricReport, report: &ExperimentReport) -> Markup {
         let found = effect.decisive()?;
         Some(Interval {
             name: effect.arm.clone(),
-            shown: metric.estimate(found),
+            shown: metric.signed(found.difference),
             lower: found.lower,
             value: found.difference,
             upper: found.upper,

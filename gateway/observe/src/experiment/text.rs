@@ -131,8 +131,9 @@ impl MetricReport {
             (None, true) => "lower",
             (None, false) => "higher",
         };
-        let [by, from, to] = [found.difference, found.lower, found.upper].map(|value| self.signed(value));
-        format!("{direction} in {} by {by} ({from} to {to})", self.name)
+        let [from, to] = [found.lower, found.upper].map(|value| self.signed(value));
+        let by = self.signed(found.difference.abs());
+        format!("{direction} in {} by {} (from {from} to {to})", self.name, by.trim_start_matches('+'))
     }
 
     /// A difference with its interval.

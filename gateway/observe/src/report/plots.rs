@@ -173,7 +173,7 @@ pub(super) fn spreads(title: &str, description: &str, spreads: &[Spread<'_>]) ->
 #[derive(Clone, Debug)]
 pub(crate) struct Interval {
     pub(crate) name: String,
-    /// The difference and its bounds, in words.
+    /// The difference, in words.
     pub(crate) shown: String,
     pub(crate) lower: f64,
     pub(crate) value: f64,
