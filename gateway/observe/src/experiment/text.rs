@@ -150,7 +150,8 @@ impl MetricReport {
 
     /// What is still needed.
     pub(super) fn need(&self, need: &NeedReport) -> String {
-        let difference = self.shown(need.difference);
+        let difference = self.signed(need.difference);
+        let difference = difference.trim_start_matches('+');
         let Some(requests) = need.requests else {
             return format!("no number of requests tells a difference of {difference}");
         };
@@ -210,13 +211,9 @@ impl MetricReport {
                 writeln!(f, "  {name:<14} by {}", self.estimate(plain))?;
             }
             if let Some(adjusted) = &effect.adjusted {
-                writeln!(f, "  {name:<14} {}", self.estimate(&adjusted.estimate))?;
-                writeln!(
-                    f,
-                    "  {:<14} adjusted: {}",
-                    "",
-                    adjusted_note(adjusted.variance_kept, adjusted.requests)
-                )?;
+                let note = adjusted_note(adjusted.variance_kept, adjusted.requests);
+                writeln!(f, "  {:<14} by {}", "  adjusted", self.estimate(&adjusted.estimate))?;
+                writeln!(f, "  {:<14} {note}", "")?;
             }
             if !effect.note.is_empty() {
                 writeln!(f, "  {:<14} {}", "", effect.note)?;
