@@ -16,6 +16,7 @@ mod docs;
 mod drain;
 mod engines;
 mod engines_broken;
+mod experiments;
 mod fixtures;
 mod gates;
 mod gates_trial;

@@ -2,6 +2,7 @@
 //! takes nothing from web pages of others.
 
 mod comparisons;
+mod experiments;
 mod plans;
 mod replays;
 mod rollouts;
@@ -68,6 +69,7 @@ impl Admin {
             return self.rollouts(rest, request).await;
         }
         let answer = match (&method, segments.as_slice()) {
+            (_, ["v1", "experiments", rest @ ..]) => self.experiments(rest, request).await,
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod compare;
+mod experiment;
 mod plan;
 mod profile;
 mod rollout;
@@ -12,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::compare::{Compare, Replay};
+pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
@@ -108,6 +110,8 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Let a version take over in stages, watched, and back by itself where it does harm.
     Rollout(Rollout),
+    /// Show what comes of the arms of an experiment.
+    Experiment(Experiment),
     /// Show how the answers of a model's shadows differ from those of the version that serves.
     #[command(
         after_help = "Examples:\n  pointsman compare iris\n  pointsman compare iris --shadow 3 --alpha 0.01\n  \

@@ -3,6 +3,7 @@
 mod call;
 mod compare;
 mod config;
+mod experiment;
 mod journal;
 mod models;
 mod plan;
@@ -15,6 +16,7 @@ mod wish;
 
 pub(crate) use self::compare::compare;
 pub(crate) use self::config::config;
+pub(crate) use self::experiment::experiment;
 pub(crate) use self::journal::journal;
 pub(crate) use self::models::models;
 pub(crate) use self::plan::plan;

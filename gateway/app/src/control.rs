@@ -6,12 +6,14 @@ use pointsman_control::{Granted, Handle, Question, Refusal, Wish, Written};
 use pointsman_core::{ModelName, PredictError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::experiments::Experiments;
 use crate::webhook::Webhooks;
 
 /// The way to the reconciler.
 #[derive(Clone)]
 pub(crate) struct Control {
     handle: Handle,
+    experiments: Arc<Experiments>,
     /// Lets one question to the journal after the other be read.
     questions: Arc<Semaphore>,
     /// Whom transitions of rollouts are told.
@@ -19,8 +21,8 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(handle: Handle, webhooks: Arc<Webhooks>) -> Self {
-        Self { handle, questions: Arc::new(Semaphore::new(1)), webhooks }
+    pub(crate) fn new(handle: Handle, experiments: Arc<Experiments>, webhooks: Arc<Webhooks>) -> Self {
+        Self { handle, questions: Arc::new(Semaphore::new(1)), experiments, webhooks }
     }
 
     /// Whom transitions of rollouts may be told.
@@ -33,6 +35,12 @@ impl Control {
     #[must_use]
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What comes of experiments.
+    #[must_use]
+    pub(crate) fn experiments(&self) -> &Arc<Experiments> {
+        &self.experiments
     }
 
     /// Wishes something about a model, and waits for what comes of it. Giving up waiting takes no wish

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use pointsman_core::{PredictRequest, RequestId};
-use pointsman_route::{Facts, Value};
+use pointsman_route::{Covariate, Facts, Value};
 
 /// A request by whatever protocol it came: gRPC's metadata are headers.
 #[derive(Clone, Copy)]
@@ -25,6 +25,11 @@ impl Facts for RequestFacts<'_> {
     fn parameter(&self, name: &str) -> Option<Value<'_>> {
         let mut parameters = self.request?.parameters.iter();
         Value::of_parameter(&parameters.find(|(known, _)| known == name)?.1)
+    }
+
+    fn number(&self, parameter: &str) -> Option<Covariate> {
+        let mut parameters = self.request?.parameters.iter();
+        Covariate::of_parameter(&parameters.find(|(known, _)| known == parameter)?.1)
     }
 
     fn element(&self, input: &str, index: usize) -> Option<Value<'_>> {

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod engines;
 mod exchange;
+mod experiments;
 mod facts;
 mod files;
 mod findings;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         Command::Rollout(arguments) => client::rollout(&arguments.verb),
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
+        Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -1,5 +1,6 @@
 //! The journal: what was wished, decided and done, and what is committed, in an embedded SQL database.
 
+mod experiments;
 mod reader;
 mod rollouts;
 mod schema;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use crate::committed::Committed;
 use crate::profiles::PROFILES_MAX;
 
+pub use experiments::ExperimentStore;
 pub use reader::JournalReader;
 pub use rollouts::{Listed, Resumed, Step, Told};
 

@@ -16,6 +16,7 @@ mod board;
 mod committed;
 mod engines;
 mod event;
+mod experiments;
 #[cfg(debug_assertions)]
 mod fault;
 mod grant;
@@ -43,9 +44,11 @@ pub use board::{ModelStatus, PlanStatus, VersionStatus};
 pub use committed::{Committed, Mark, MarkKind, Override, Served, Wishes};
 pub use engines::Engines;
 pub use event::{Granted, Handle, Outcome, Reply};
+pub use experiments::Experiments;
 pub use grant::{Grant, Refusal, grant};
 pub use journal::{
-    Entry, Journal, JournalError, JournalReader, Listed, Question, Resumed, Step, Told, What, Written,
+    Entry, ExperimentStore, Journal, JournalError, JournalReader, Listed, Question, Resumed, Step, Told,
+    What, Written,
 };
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;

@@ -25,6 +25,7 @@ use crate::action::{Action, May, next_action};
 use crate::board;
 use crate::committed::Committed;
 use crate::event::{Event, Handle, Load};
+use crate::experiments::Experiments;
 use crate::grant::Refusal;
 use crate::journal::{Entry, Journal, JournalError, Resumed, What};
 use crate::loading::Loading;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub notify: Notify,
     /// What shadows are started with.
     pub shadowing: Shadowing,
+    /// Who counts what comes of experiments.
+    pub experiments: Arc<dyn Experiments>,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -93,6 +96,7 @@ pub struct Reconciler {
     ground: Ground,
     published: Published,
     shadowing: Shadowing,
+    experiments: Arc<dyn Experiments>,
     /// What is committed of models that the registry has not shown yet.
     unseen: BTreeMap<ModelName, Committed>,
     models: BTreeMap<ModelName, Tracked>,
@@ -186,6 +190,7 @@ impl Reconciler {
             ground: parts.ground,
             published: Published::new(parts.publisher, board),
             shadowing: parts.shadowing,
+            experiments: parts.experiments,
             unseen,
             models: BTreeMap::new(),
             owed: VecDeque::new(),

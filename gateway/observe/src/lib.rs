@@ -12,6 +12,7 @@ mod comparison;
 mod confusion;
 mod examples;
 mod excess;
+pub mod experiment;
 mod failures;
 mod latency;
 mod numbers;

@@ -1,9 +1,10 @@
 //! Quantiles of numbers, also negative ones, to one part in a hundred.
 
+use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 /// How far a quantile may be from that of the numbers, as a part of it.
-const ACCURACY: f64 = 0.01;
+pub(crate) const ACCURACY: f64 = 0.01;
 /// What is nearer to 0 counts as 0: a nanosecond, where numbers are seconds.
 const LEAST: f64 = 1e-9;
 /// What is further from 0 counts as this.
@@ -13,7 +14,8 @@ const BINS_MAX: u32 = 2048;
 
 /// A DDSketch (Masson, Rim and Lee, VLDB 2019) of a fixed range, so that its size is bounded and it does not depend on
 /// the order of numbers.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Quantiles(DDSketch);
 
 impl Default for Quantiles {

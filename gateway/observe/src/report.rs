@@ -4,6 +4,7 @@
 //! or as a page.
 
 mod build;
+mod frame;
 mod page;
 mod plots;
 mod run;
@@ -13,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::run::{CostReport, RequestsReport, RunReport};
 use crate::outcomes::Outcomes;
+
+pub(crate) use self::frame::frame;
+pub(crate) use self::plots::{Interval, intervals};
+pub(crate) use self::text::{number, percent, seconds};
 
 /// What is known of a version against the one that serves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -69,7 +69,12 @@ pub(crate) fn decided(row: &[f64], threshold: f64) -> Option<usize> {
         [_, score] if is_distribution(row) => return Some(usize::from(*score >= threshold)),
         _ => {}
     }
-    let numbers = row.iter().enumerate().filter(|(_, score)| !score.is_nan());
+    highest(row.iter().copied())
+}
+
+/// The place of the highest score, the first where several have it. Nothing where none is a number.
+pub(crate) fn highest(scores: impl Iterator<Item = f64>) -> Option<usize> {
+    let numbers = scores.enumerate().filter(|(_, score)| !score.is_nan());
     numbers.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(class, _)| class)
 }
 

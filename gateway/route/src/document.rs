@@ -91,8 +91,31 @@ pub struct Experiment {
     /// From where to where in its layer it has the units; all of them where it is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<[Share; 2]>,
+    /// A number of each request that was known before its arm was: a header or a parameter. What it tells of a metric is
+    /// taken out of the comparison of arms; it chooses nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariate: Option<UnitSource>,
+    /// What is measured in outputs, beside what every experiment measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricEntry>,
     /// The arms beside the default one, which has the rest.
     pub arms: Vec<ArmEntry>,
+}
+
+/// Something that is measured in an output, row by row. Of `index` and `class` one is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricEntry {
+    /// Its name.
+    pub name: String,
+    /// The output.
+    pub output: String,
+    /// The place of an element in a row: the metric is its mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// A class: the metric is the share of rows that decide for it, by their highest score or by their label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<u32>,
 }
 
 /// One arm of an experiment.
@@ -129,6 +152,12 @@ pub struct ShadowEntry {
     /// As [`Layer::salt_version`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt_version: Option<u32>,
+}
+
+impl Experiment {
+    /// The names of what every experiment measures: shares of requests, and seconds.
+    pub const METRICS: [&str; 7] =
+        ["errors", "invalid", "cancelled", "latency", "latency_p50", "latency_p95", "latency_p99"];
 }
 
 impl Document {
@@ -254,6 +283,8 @@ mod tests {
         [experiment]
         name = "petals"
         units = ["header:x-user-id", "cookie:uid", "parameter:user", "tensor:ids[3]"]
+        covariate = "header:x-history"
+        metrics = [{ name = "sure", output = "p", index = 1 }, { name = "late", output = "label", class = 2 }]
         [[experiment.arms]]
         name = "challenger"
         version = "next"

@@ -3,6 +3,7 @@
 use pointsman_core::{Datatype, ParameterValue, RequestId, Tensor};
 
 use crate::cookie;
+use crate::covariate::Covariate;
 use crate::limits::COOKIE_LINES_MAX;
 
 /// Doubles up to this size are whole numbers exactly: 2^53.
@@ -17,6 +18,16 @@ pub trait Facts {
 
     /// The value of a request parameter.
     fn parameter(&self, name: &str) -> Option<Value<'_>>;
+
+    /// The value of a request parameter as a number, which need not be whole.
+    fn number(&self, parameter: &str) -> Option<Covariate> {
+        match self.parameter(parameter)? {
+            Value::Bytes(text) => Covariate::parse(text),
+            Value::Int(number) => Covariate::new(number as f64),
+            Value::Uint(number) => Covariate::new(number as f64),
+            Value::Bool(_) => None,
+        }
+    }
 
     /// An element of an input.
     fn element(&self, input: &str, index: usize) -> Option<Value<'_>>;

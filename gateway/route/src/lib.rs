@@ -44,6 +44,7 @@
 //! a larger weight adds units to an arm and moves no other, and a smaller one takes the last that came.
 
 mod cookie;
+mod covariate;
 mod diff;
 mod document;
 mod exposure;
@@ -58,8 +59,9 @@ mod split;
 mod target;
 mod unit;
 
+pub use covariate::Covariate;
 pub use diff::Change;
-pub use document::{ArmEntry, Document, Experiment, Layer, Rule, ShadowEntry};
+pub use document::{ArmEntry, Document, Experiment, Layer, MetricEntry, Rule, ShadowEntry};
 pub use facts::{Bare, Facts, Value};
 pub use finding::Finding;
 pub use hash::{Domain, Salted};
@@ -67,6 +69,6 @@ pub use plan::{Assignment, Pick, Plan, Refusal, Way};
 pub use pointsman_core::Arm;
 pub use settled::{SaltUse, Salts, Settled, tag};
 pub use share::Share;
-pub use split::{BUCKETS, Shadow, Split, Standing, Versions};
+pub use split::{BUCKETS, Design, DesignArm, Shadow, Split, Standing, Versions};
 pub use target::Target;
 pub use unit::{UnitKind, UnitSource};

@@ -20,6 +20,10 @@ pub const EXPERIMENT_ARMS_MAX: usize = 16;
 pub const ARMS_MAX: usize = 64;
 /// The most sources of a unit.
 pub const UNITS_MAX: usize = 8;
+/// The most metrics of outputs in one experiment.
+pub const METRICS_MAX: usize = 8;
+/// The largest place in a row, and the largest class, that a metric can be of.
+pub const METRIC_INDEX_MAX: u32 = 65_535;
 /// The most shadows.
 pub const SHADOWS_MAX: usize = 8;
 /// The largest index of a tensor's element that can be a unit.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pointsman_core::{Arm, VersionNumber, VersionSelector};
 
+use crate::covariate::Covariate;
 use crate::facts::Facts;
 use crate::share::Share;
 use crate::split::{BUCKETS, Chosen, Split};
@@ -77,6 +78,8 @@ pub struct Assignment {
     pub weight: Share,
     /// Tells the unit from others, the same for all its requests and independent of the arm (`pm-bkt-1`).
     pub unit: u64,
+    /// What was known of it beforehand, where the experiment asks for that and the request says it.
+    pub covariate: Option<Covariate>,
 }
 
 impl Assignment {

@@ -1,12 +1,15 @@
 //! A settled document with versions for names, compiled to be asked by every request.
 
 mod compile;
+mod design;
 
 use std::sync::Arc;
 
 use pointsman_core::{RequestId, VersionNumber, shown};
 
 pub use self::compile::{Standing, Versions};
+pub use self::design::{Design, DesignArm};
+use crate::covariate::Covariate;
 use crate::facts::{Facts, Value};
 use crate::hash::Salted;
 use crate::plan::{Assignment, Refusal, Way};
@@ -25,6 +28,7 @@ pub struct Split {
     rules: Box<[CompiledRule]>,
     layers: Box<[CompiledLayer]>,
     shadows: Box<[Shadow]>,
+    designs: Box<[Design]>,
     needs_body: bool,
 }
 
@@ -73,6 +77,7 @@ struct CompiledExperiment {
     segment: Interval,
     salted: Salted,
     buckets: Salted,
+    covariate: Option<UnitSource>,
     /// Those of some weight.
     arms: Box<[(Interval, usize, Share)]>,
     /// What they leave to the default arm.
@@ -188,6 +193,14 @@ impl CompiledExperiment {
         let found = self.arms.iter().find(|(interval, ..)| interval.has(point));
         found.map_or((None, self.rest), |(_, arm, weight)| (Some(*arm), *weight))
     }
+
+    fn covariate<F: Facts>(&self, facts: &F) -> Option<Covariate> {
+        match self.covariate.as_ref()? {
+            UnitSource::Header(name) => facts.header(name, 0).and_then(Covariate::parse),
+            UnitSource::Parameter(name) => facts.number(name),
+            UnitSource::Cookie(_) | UnitSource::Tensor(..) | UnitSource::RequestId => None,
+        }
+    }
 }
 
 impl Split {
@@ -241,7 +254,13 @@ impl Split {
         for layer in &self.layers {
             let Some((experiment, unit_kind, point, unit)) = layer.choose(facts) else { continue };
             let (arm, weight) = experiment.arm(point);
-            let assignment = Assignment { experiment: experiment.name.clone(), unit_kind, weight, unit };
+            let assignment = Assignment {
+                experiment: experiment.name.clone(),
+                unit_kind,
+                weight,
+                unit,
+                covariate: experiment.covariate(facts),
+            };
             return Ok(self.chosen(arm, Way::Experiment, Some(assignment)));
         }
         Ok(self.chosen(None, Way::Default, None))

@@ -19,6 +19,11 @@ pub struct AsymptoticTest {
     precision: f64,
 }
 
+/// How many times as many units as there are may be asked for: more is as good as never.
+const MORE_MAX: f64 = 1e9;
+/// Halvings in the search for how many are needed: to less than one unit in a million.
+const SEARCH_STEPS: u32 = 60;
+
 /// What is known of a difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
@@ -44,6 +49,18 @@ impl Difference {
     #[must_use]
     pub const fn value(&self) -> f64 {
         self.value
+    }
+
+    /// The units that it is of.
+    #[must_use]
+    pub const fn units(&self) -> f64 {
+        self.units
+    }
+
+    /// Another difference, as well known as this one. What is no number becomes 0.
+    #[must_use]
+    pub fn with_value(self, value: f64) -> Self {
+        Self { value: if value.is_finite() { value } else { 0.0 }, ..self }
     }
 
     /// In standard errors.
@@ -78,6 +95,33 @@ impl AsymptoticTest {
         (difference.variance * 2.0 * (n + 1.0) * log / n).sqrt()
     }
 
+    /// How many units it takes in all until 0 is outside of the interval, if the difference and the variance of a
+    /// unit stay as they are; as many as there are where it is already. Nothing where that is never, or takes more
+    /// than a thousand million times as many.
+    #[must_use]
+    pub fn units_needed(&self, difference: &Difference) -> Option<f64> {
+        let excludes = |times: f64| {
+            let Difference { value, variance, units } = *difference;
+            let later = Difference { value, variance: variance / times, units: units * times };
+            self.half_width(&later) <= value.abs()
+        };
+        let mut enough = 1.0;
+        while !excludes(enough) {
+            enough *= 2.0;
+            if enough > MORE_MAX {
+                return None;
+            }
+        }
+        let mut few = enough / 2.0;
+        if enough > 1.0 {
+            for _ in 0..SEARCH_STEPS {
+                let middle = f64::midpoint(few, enough);
+                if excludes(middle) { enough = middle } else { few = middle }
+            }
+        }
+        Some(difference.units * enough)
+    }
+
     /// The e-value against no difference; it rejects where the interval leaves 0 out. Keep it in
     /// [`Evidence`](crate::Evidence) for the always-valid p-value.
     #[must_use]
@@ -108,6 +152,18 @@ mod tests {
         assert!((test().log_e(&difference).p() - 0.237_557).abs() < 1e-6);
         assert!((difference.z() - 2.434_018).abs() < 1e-6);
         assert!((2.0 * normal_cdf(-difference.z()) - 0.014_932_2).abs() < 1e-7);
+    }
+
+    #[test]
+    fn what_is_needed_is_where_the_interval_leaves_0_out() {
+        let variance = (0.03 * 0.97 + 0.04 * 0.96) / 3999.0;
+        let difference = Difference::new(0.01, variance, 8000).expect("a difference");
+        let needed = test().units_needed(&difference).expect("some");
+        assert!((needed - 12_824.860_183).abs() < 1e-3, "{needed}");
+        let large = Difference::new(0.1, variance, 8000).expect("a difference");
+        assert_eq!(test().units_needed(&large), Some(8000.0));
+        assert_eq!(test().units_needed(&Difference::new(0.0, variance, 8000).expect("a difference")), None);
+        assert_eq!(test().units_needed(&Difference::new(1e-9, variance, 8000).expect("a difference")), None);
     }
 
     #[test]

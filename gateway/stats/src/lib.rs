@@ -12,7 +12,7 @@
 //! | how long will that take? | [`until_not_worse`], [`until_below_floor`] |
 //! | how often, and how many times as often? | [`rate_interval`], [`rate_lower_bound`]; [`ratio_interval`] |
 //! | does each arm get the units that it should? | [`multinomial_log_e`]; once, [`goodness_of_fit`] |
-//! | do means or rates differ between units? | [`AsymptoticTest`] of [`RatioOfMeans`] or [`cuped`]; [`BoundedMean`]; [`mixture_sprt`] |
+//! | do means or rates differ between units? | [`AsymptoticTest`] of [`ratio_difference`] or [`cuped`]; [`BoundedMean`]; [`mixture_sprt`] |
 //! | do quantiles or whole distributions? | [`quantiles_differ`], [`quantile_bound`], [`distribution_band`] |
 //! | is one version right more often? | [`errors_differ`] with a weight of a half; once, [`Discordant`] |
 //! | which of many findings to believe? | [`Alpha::shared_by`], [`LogE::average`], [`benjamini_hochberg`] |
@@ -50,6 +50,7 @@ mod ramp_test;
 mod rank_correlation;
 mod rate_ratio;
 mod rate_ratio_fixed;
+mod ratio_difference;
 mod ratio_of_means;
 mod root;
 mod sample;
@@ -87,6 +88,7 @@ pub use ramp_test::RampTest;
 pub use rank_correlation::{PAIRS_MAX, PairsError, kendall, spearman};
 pub use rate_ratio::{RatioInterval, not_worse, ratio_interval, ratio_upper_bound};
 pub use rate_ratio_fixed::fixed_weight_ratio_interval;
+pub use ratio_difference::{RatioDifference, ratio_difference};
 pub use ratio_of_means::RatioOfMeans;
 pub use sample::{SAMPLE_MAX, Sample, SampleError};
 pub use special::{chi_squared_upper_tail, ln_normal_cdf, normal_cdf, normal_quantile};

@@ -15,10 +15,13 @@ use tokio::sync::oneshot;
 use crate::comparisons::Comparisons;
 use crate::config::Config;
 use crate::engines::Engines;
+use crate::experiments::{Experiments, Keeper};
 
 /// The reconciler on a thread of its own. Dropped, it withdraws every version.
 pub(super) struct Control {
     handle: Handle,
+    experiments: Arc<Experiments>,
+    _keeper: Keeper,
 }
 
 /// How the first pass ended: with what was found and is no model.
@@ -57,9 +60,16 @@ impl Control {
         instruments: &mut Instruments,
     ) -> Result<(Self, FirstPass), String> {
         let (ended, first_pass) = oneshot::channel();
+        let journal = Journal::open(state).map_err(|e| e.to_string())?;
+        // Without a state directory there is nothing to keep them in.
+        let store = state.map(|_| journal.experiments()).transpose().map_err(|e| e.to_string())?;
+        let documents = store.as_ref().map_or(Ok(Vec::new()), |store| store.load());
+        let experiments = Arc::new(Experiments::of(&documents.map_err(|e| e.to_string())?));
+        let keeper = Keeper::start(experiments.clone(), store)
+            .map_err(|e| format!("cannot start the thread that keeps experiments: {e}"))?;
         let parts = Parts {
             registry: policy.loader.registry.clone(),
-            journal: Journal::open(state).map_err(|e| e.to_string())?,
+            journal,
             policy,
             loads_max: config.registry.loads_max,
             ground: data_path.ground,
@@ -68,6 +78,7 @@ impl Control {
             shadowed: data_path.comparisons,
             notify: data_path.notify,
             shadowing: data_path.shadowing,
+            experiments: experiments.clone(),
         };
         // Nobody is told where the gateway was asked to stop meanwhile.
         let end = move |passed| drop(ended.send(passed));
@@ -76,7 +87,12 @@ impl Control {
         builder
             .spawn(move || reconciler.run())
             .map_err(|e| format!("cannot start the control thread: {e}"))?;
-        Ok((Self { handle }, first_pass))
+        Ok((Self { handle, experiments, _keeper: keeper }, first_pass))
+    }
+
+    /// The experiments of all models.
+    pub(super) fn experiments(&self) -> &Arc<Experiments> {
+        &self.experiments
     }
 
     /// The way to the reconciler.

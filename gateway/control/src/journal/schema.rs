@@ -44,6 +44,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
          units BLOB NOT NULL,
          PRIMARY KEY (rollout, number)
      ) WITHOUT ROWID;",
+    "CREATE TABLE experiment (model TEXT NOT NULL, name TEXT NOT NULL, sums TEXT NOT NULL, PRIMARY KEY (model, name));",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

@@ -9,6 +9,7 @@ use pointsman_route::Plan;
 
 use super::{Reconciler, Tracked};
 use crate::board::{ModelStatus, PlanStatus, Reader, VersionStatus};
+use crate::experiments::Experiments;
 use crate::grant::rollback_target;
 
 /// What was published last.
@@ -64,7 +65,7 @@ impl Reconciler {
             tracked.compile_plan(name);
             tracked.follow_shadows(name, &self.shadowing);
             self.metrics.plan_lost(name, tracked.lost().len());
-            let served = tracked.served(name);
+            let served = tracked.served(name, &*self.experiments);
             // No request is to be counted under an arm before that is known, nor much later than its plan counts.
             self.ground.metrics.set_arms(name, served.plan.arms());
             published.served.insert(name.clone(), Arc::new(served));
@@ -83,7 +84,7 @@ impl Tracked {
         self.usable || !self.problem.is_empty()
     }
 
-    fn served(&self, name: &ModelName) -> ServedModel {
+    fn served(&self, name: &ModelName, experiments: &dyn Experiments) -> ServedModel {
         let committed = &self.model.committed;
         let is_ready = |version: &VersionNumber| self.versions.contains_key(version);
         // Callers are told what they wait for where nothing serves.
@@ -96,26 +97,25 @@ impl Tracked {
             committed.aliases.iter().filter(|(_, version)| is_ready(version)).map(|(a, v)| (a.clone(), *v)),
         );
         let aliases = aliases.into_iter().map(|(alias, version)| (alias.as_str().into(), version)).collect();
+        let plan = Plan { default, aliases, split: self.compiled.split.clone() };
+        let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
+        if let Some(under_way) = &self.rollout {
+            witnesses.push(under_way.recorder.clone());
+        }
+        if plan.default.as_ref().is_some_and(is_ready) {
+            witnesses.extend(experiments.witness(name, &plan));
+        }
         ServedModel {
             name: name.clone(),
-            plan: Plan { default, aliases, split: self.compiled.split.clone() },
+            plan,
             versions: self.versions.clone(),
             unavailable: self.unavailable(),
             retired: self.retired.iter().map(|(number, retired)| (*number, retired.record.clone())).collect(),
             held: self.held(),
             tee: self.shadows.tee.clone(),
-            witnesses: self.witnesses(),
+            witnesses: Witnesses::new(witnesses),
             problem: self.problem.clone(),
         }
-    }
-
-    /// Who is told how requests of its experiments ended.
-    fn witnesses(&self) -> Witnesses {
-        let mut all: Vec<Arc<dyn Witness>> = Vec::new();
-        if let Some(under_way) = &self.rollout {
-            all.push(under_way.recorder.clone());
-        }
-        Witnesses::new(all)
     }
 
     /// Versions that are loaded and wait.

@@ -93,6 +93,8 @@ impl Standing {
                     salt_version: None,
                     units: self.units.clone(),
                     segment: None,
+                    covariate: None,
+                    metrics: Vec::new(),
                     // From the first point on: each stage only adds units to those of the stage before.
                     arms: vec![ArmEntry { name, version, weight, anchor: Some(Share::NONE) }],
                 });

@@ -23,7 +23,7 @@ enum Happening {
     Tombstone(u64),
     Empty,
     Card(&'static str),
-    Declare(Option<Document>),
+    Declare(Option<Box<Document>>),
     Wish(Wish),
     LoadEnds,
     Pass(u64),
@@ -96,7 +96,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => number().prop_map(Happening::Tombstone),
         1 => Just(Happening::Empty),
         1 => (0..CARDS.len()).prop_map(|i| Happening::Card(CARDS[i])),
-        1 => prop::option::of(document()).prop_map(Happening::Declare),
+        1 => prop::option::of(document()).prop_map(|plan| Happening::Declare(plan.map(Box::new))),
         4 => wish.prop_map(Happening::Wish),
         2 => plan.prop_map(Happening::Wish),
         6 => Just(Happening::LoadEnds),
@@ -114,7 +114,7 @@ fn happen(world: &mut World, happening: &Happening) -> Option<Wish> {
         Happening::Tombstone(number) => world.folder(*number, FolderState::Tombstone),
         Happening::Empty => world.model.found.clear(),
         Happening::Card(card) => world.card(card),
-        Happening::Declare(plan) => world.model.declared.plan.clone_from(plan),
+        Happening::Declare(plan) => world.model.declared.plan.clone_from(&plan.as_deref().cloned()),
         Happening::Wish(wish) => {
             let granted = world.wish(wish.clone());
             return granted.is_ok().then(|| wish.clone());

@@ -2,8 +2,9 @@
 //!
 //! All that comes from outside (names of models, outputs and classes) is escaped by maud.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
+use super::frame::frame;
 use super::plots::{Spread, bars, scatter, spreads};
 use super::text::{number, percent};
 use super::{
@@ -11,39 +12,24 @@ use super::{
     QuantileReport, Report, SideReport,
 };
 
-/// Nothing is fetched, run or sent: the browser holds the page to it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'";
-
 impl Report {
     /// The report as an HTML document that needs nothing else: light and dark, and readable on a phone.
     #[must_use]
     pub fn page(&self) -> String {
         let title = format!("{}: version {} against version {}", self.model, self.shadow, self.primary);
-        let markup = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
-                    title { (title) }
-                    style { (PreEscaped(include_str!("page.css"))) }
-                }
-                body { main {
-                    h1 { (title) }
-                    p.verdict.worse[self.is_worse()] { (self.verdict()) }
-                    (self.overview())
-                    (side(&self.against))
-                    (drops(&self.dropped))
-                    p.note {
-                        "Intervals hold at any time, each wrong with a probability of " (self.alpha)
-                        ". A number is close within " (number(self.atol)) " + " (number(self.rtol))
-                        " of the primary's; decisions are taken from " (number(self.threshold)) " on."
-                    }
-                } }
+        let body = html! {
+            h1 { (title) }
+            p.verdict.worse[self.is_worse()] { (self.verdict()) }
+            (self.overview())
+            (side(&self.against))
+            (drops(&self.dropped))
+            p.note {
+                "Intervals hold at any time, each wrong with a probability of " (self.alpha)
+                ". A number is close within " (number(self.atol)) " + " (number(self.rtol))
+                " of the primary's; decisions are taken from " (number(self.threshold)) " on."
             }
         };
-        markup.into_string()
+        frame(&title, &body)
     }
 
     fn is_worse(&self) -> bool {

@@ -169,6 +169,40 @@ pub(super) fn spreads(title: &str, description: &str, spreads: &[Spread<'_>]) ->
     Some(plot(title, description, &marks))
 }
 
+/// A difference with its bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Interval {
+    pub(crate) name: String,
+    /// The difference, in words.
+    pub(crate) shown: String,
+    pub(crate) lower: f64,
+    pub(crate) value: f64,
+    pub(crate) upper: f64,
+}
+
+/// Differences below each other, with a line where there is none. Nothing where there are none.
+pub(crate) fn intervals(title: &str, description: &str, intervals: &[Interval]) -> Option<Markup> {
+    if intervals.is_empty() {
+        return None;
+    }
+    let all = intervals.iter().flat_map(|i| [i.lower, i.value, i.upper]).chain([0.0]);
+    let (bottom, x) = (HEIGHT - BELOW, Scale::over(all, SIDE, WIDTH - SIDE));
+    let step = (bottom - ABOVE) / intervals.len() as f64;
+    let marks = html! {
+        (line("grid", (SIDE, bottom), (WIDTH - SIDE, bottom)))
+        (line("level", (x.place(0.0), ABOVE), (x.place(0.0), bottom)))
+        @for (index, interval) in intervals.iter().enumerate() {
+            @let middle = ABOVE + (index as f64 + 0.6) * step;
+            (label(SIDE, middle - 14.0, "start", &format!("{}: {}", interval.name, interval.shown)))
+            (line("one", (x.place(interval.lower), middle), (x.place(interval.upper), middle)))
+            circle.one cx=(short(x.place(interval.value))) cy=(short(middle)) r="4.5" {}
+        }
+        (label(SIDE, bottom + 16.0, "start", &number(x.from)))
+        (label(WIDTH - SIDE, bottom + 16.0, "end", &number(x.to)))
+    };
+    Some(plot(title, description, &marks))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -267,7 +267,7 @@ impl Display for ExampleReport {
 }
 
 /// A share, with as many digits as tell it from all and nothing.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = 100.0 * share;
     let digits = [1, 2, 3, 4].into_iter().find(|digits| {
         let shown = format!("{percent:.*}", *digits).parse::<f64>().unwrap_or(percent);
@@ -277,7 +277,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A number with four digits that count.
-pub(super) fn number(number: f64) -> String {
+pub(crate) fn number(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 {
         "0".into()
@@ -291,7 +291,7 @@ pub(super) fn number(number: f64) -> String {
 }
 
 /// A time.
-pub(super) fn seconds(seconds: f64) -> String {
+pub(crate) fn seconds(seconds: f64) -> String {
     let size = seconds.abs();
     if size < 1e-3 {
         format!("{} us", number(seconds * 1e6))

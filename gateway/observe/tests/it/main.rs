@@ -1,5 +1,6 @@
 //! Comparisons of whole answers, and what is reported of them.
 
 mod answers;
+mod experiments;
 mod properties;
 mod reports;

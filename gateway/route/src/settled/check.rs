@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use pointsman_core::{Arm, shown};
 
 use super::Salts;
-use crate::document::{Document, Experiment, Layer, Rule};
+use crate::document::{Document, Experiment, Layer, MetricEntry, Rule};
 use crate::finding::{Finding, Findings};
 use crate::limits::{
-    ARMS_MAX, EXPERIMENT_ARMS_MAX, EXPERIMENTS_MAX, LAYERS_MAX, NAME_BYTES_MAX, RULE_VALUES_MAX, RULES_MAX,
-    SHADOWS_MAX, TEXT_BYTES_MAX, UNITS_MAX,
+    ARMS_MAX, EXPERIMENT_ARMS_MAX, EXPERIMENTS_MAX, LAYERS_MAX, METRIC_INDEX_MAX, METRICS_MAX,
+    NAME_BYTES_MAX, RULE_VALUES_MAX, RULES_MAX, SHADOWS_MAX, TEXT_BYTES_MAX, UNITS_MAX,
 };
 use crate::share::Share;
 use crate::unit::{UnitSource, is_text, is_token};
@@ -104,9 +104,47 @@ impl Checks {
         }
     }
 
+    /// What is measured of an experiment.
+    fn measures(&mut self, key: &str, experiment: &Experiment) {
+        if let Some(source @ (UnitSource::Cookie(_) | UnitSource::Tensor(..) | UnitSource::RequestId)) =
+            &experiment.covariate
+        {
+            let remedy = "give \"header:NAME\" or \"parameter:NAME\", whose values are numbers";
+            self.findings.refuse(&format!("{key}.covariate"), &source.to_string(), remedy);
+        }
+        self.findings.count(&format!("{key}.metrics"), experiment.metrics.len(), METRICS_MAX);
+        let mut names = BTreeSet::new();
+        for (at, metric) in experiment.metrics.iter().enumerate().take(METRICS_MAX) {
+            let key = format!("{key}.metrics[{at}]");
+            self.metric(&key, metric);
+            self.unique(&format!("{key}.name"), &metric.name, &mut names);
+        }
+    }
+
+    fn metric(&mut self, key: &str, metric: &MetricEntry) {
+        self.name(&format!("{key}.name"), &metric.name);
+        if Experiment::METRICS.contains(&metric.name.as_str()) {
+            let remedy = "give another: every experiment has a metric of that name";
+            self.findings.refuse(&format!("{key}.name"), &metric.name, remedy);
+        }
+        self.text(&format!("{key}.output"), &metric.output);
+        let (place, number) = match (metric.index, metric.class) {
+            (Some(index), None) => ("index", index),
+            (None, Some(class)) => ("class", class),
+            _ => {
+                return self.findings.report(key, "has not one of index and class", "give one of the two");
+            }
+        };
+        if number > METRIC_INDEX_MAX {
+            let remedy = format!("give a whole number from 0 to {METRIC_INDEX_MAX}");
+            self.findings.refuse(&format!("{key}.{place}"), &number.to_string(), remedy);
+        }
+    }
+
     fn experiment<'a>(&mut self, key: &str, experiment: &'a Experiment, arms: &mut BTreeSet<&'a str>) {
         self.name(&format!("{key}.name"), &experiment.name);
         self.salt(key, experiment.salt.as_deref(), experiment.salt_version);
+        self.measures(key, experiment);
         self.findings.count(&format!("{key}.arms"), experiment.arms.len(), EXPERIMENT_ARMS_MAX);
         if experiment.arms.is_empty() {
             let remedy = "give one at least: a name, a version and a weight, which may be 0";

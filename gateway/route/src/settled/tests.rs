@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{
-    ARMS_MAX, EXPERIMENT_ARMS_MAX, EXPERIMENTS_MAX, FINDINGS_MAX, LAYERS_MAX, NAME_BYTES_MAX,
-    RULE_VALUES_MAX, RULES_MAX, SHADOWS_MAX, TEXT_BYTES_MAX, UNITS_MAX,
+    ARMS_MAX, EXPERIMENT_ARMS_MAX, EXPERIMENTS_MAX, FINDINGS_MAX, LAYERS_MAX, METRIC_INDEX_MAX, METRICS_MAX,
+    NAME_BYTES_MAX, RULE_VALUES_MAX, RULES_MAX, SHADOWS_MAX, TEXT_BYTES_MAX, UNITS_MAX,
 };
 
 fn document(text: &str) -> Document {
@@ -396,4 +396,50 @@ proptest! {
             let _ = Settled::new("m", document, &Salts::new());
         }
     }
+}
+
+#[test]
+fn what_is_measured_is_checked_and_changes_no_exposure() {
+    let plain = experiment(&[("a", "1%", "")]);
+    let with = |more: &str| plain.clone() + more;
+    let metric = |name: &str, more: &str| format!("{{ name = \"{name}\", output = \"p\", {more} }}");
+    let odd = [
+        (
+            format!("metrics = [{}]", metric("m", "index = 1, class = 2")),
+            "metrics[0] has not one of index and class",
+        ),
+        ("metrics = [{ name = \"m\", output = \"p\" }]".into(), "metrics[0] has not one of index and class"),
+        (
+            format!("metrics = [{}]", metric("errors", "index = 1")),
+            "metrics[0].name = \"errors\"; give another: every",
+        ),
+        (format!("metrics = [{}]", metric("a b", "index = 1")), "metrics[0].name = \"a b\"; give 1 to"),
+        (format!("metrics = [{0}, {0}]", metric("m", "index = 1")), "metrics[1].name = \"m\"; give another"),
+        (
+            format!("metrics = [{}]", metric("m", &format!("class = {}", METRIC_INDEX_MAX + 1))),
+            "metrics[0].class = \"65536\"; give a whole number from 0 to 65535",
+        ),
+        (
+            "metrics = [{ name = \"m\", output = \"\", index = 0 }]".into(),
+            "metrics[0].output = \"\"; give 1 to",
+        ),
+        ("covariate = \"cookie:x\"".into(), "covariate = \"cookie:x\"; give \"header:NAME\" or"),
+        ("covariate = \"request_id\"".into(), "covariate = \"request_id\"; give"),
+    ];
+    for (text, said) in odd {
+        let findings = refused(&with(&text));
+        assert!(findings.contains(said), "{said} is not in {findings}");
+    }
+    let many = |count: usize| {
+        let metrics: Vec<String> = (0..count).map(|at| metric(&format!("m{at}"), "index = 65535")).collect();
+        with(&format!("metrics = [{}]", metrics.join(", ")))
+    };
+    let before = settle(&plain).expect("good");
+    let after = settle(&many(METRICS_MAX)).expect("good");
+    assert!(refused(&many(METRICS_MAX + 1)).contains("metrics has 9 entries; give 8 at most"));
+    assert!(before.only_lowers(&after) && after.only_lowers(&before) && before.etag() != after.etag());
+    let changes: Vec<String> =
+        before.document().diff(after.document()).iter().map(ToString::to_string).collect();
+    assert!(changes.contains(&"+ experiment.metrics[m7].index: 65535".to_owned()), "{changes:?}");
+    assert!(!before.document().to_json().contains("metrics"), "plans without metrics are as they were");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pointsman_core::{Arm, VersionNumber, shown};
 
+use super::design::{Design, rest};
 use super::{
     ArmIndex, CompiledExperiment, CompiledLayer, CompiledRule, Interval, RuleSource, Shadow, Split, SplitArm,
     Test,
@@ -126,7 +127,14 @@ impl Split {
             }
         }
         let by_parameter = rules.iter().any(|rule| matches!(rule.source, RuleSource::Parameter(_)));
-        let needs_body = by_parameter || layers.iter().any(|l| l.units.iter().any(UnitSource::is_in_body));
+        let in_body = |experiment: &CompiledExperiment| {
+            experiment.covariate.as_ref().is_some_and(UnitSource::is_in_body)
+        };
+        let needs_body = by_parameter
+            || layers
+                .iter()
+                .any(|l| l.units.iter().any(UnitSource::is_in_body) || l.experiments.iter().any(in_body));
+        let designs = Design::of(document, &arms);
         let split = Self {
             etag: settled.etag(),
             forced_arm_header: document.forced_arm_header.as_deref().map(Into::into),
@@ -134,6 +142,7 @@ impl Split {
             rules,
             layers,
             shadows: shadows.into(),
+            designs,
             needs_body,
         };
         (split, findings.into_list())
@@ -154,14 +163,14 @@ fn compiled_layer(
             let end = Share::new(anchor.ten_thousandths().checked_add(arm.weight.ten_thousandths())?)?;
             Some((Interval::new(anchor, end)?, index(&arm.name)?, arm.weight))
         });
-        let sum: u16 = experiment.arms.iter().map(|arm| arm.weight.ten_thousandths()).sum();
         Some(CompiledExperiment {
             name: experiment.name.as_str().into(),
             segment: Interval::new(from, to)?,
             salted: Salted::new(Domain::Arm, salt),
             buckets: Salted::new(Domain::Bucket, salt),
+            covariate: experiment.covariate.clone(),
             arms: arms.collect(),
-            rest: Share::new(sum).unwrap_or(Share::ALL).rest(),
+            rest: rest(experiment),
         })
     });
     CompiledLayer {

@@ -1,5 +1,6 @@
 //! Who gets which arm, and that units stay.
 
+mod designs;
 mod ramps;
 
 use std::cell::Cell;

@@ -60,6 +60,7 @@ impl Rig {
             unit_kind: if asked.unit.is_some() { UnitKind::Header } else { UnitKind::RequestId },
             weight: if asked.candidate { share } else { share.rest() },
             unit: asked.unit.unwrap_or_default(),
+            covariate: None,
         };
         let arm = if asked.candidate { Drawn::Named(Standing::ARM.into()) } else { Drawn::Default };
         self.0.ended(&Ended {

@@ -56,6 +56,7 @@ fn is_led_back(random: &mut Rng, counts: impl Fn(&mut Counts)) -> bool {
                 unit_kind: UnitKind::Header,
                 weight: if is_candidate { share } else { share.rest() },
                 unit: user.unit,
+                covariate: None,
             };
             recorder.ended(&Ended {
                 assignment: &assignment,
