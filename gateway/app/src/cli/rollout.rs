@@ -83,7 +83,7 @@ pub(crate) struct OfRollout {
     #[arg(long, value_name = "PERCENT,...")]
     pub(crate) approve: Option<String>,
     /// Where a request says its unit, which stays with its version: header:NAME, cookie:NAME, parameter:NAME or
-    /// tensor:NAME[INDEX]; several in their order. Without it each request is drawn by itself.
+    /// `tensor:NAME[INDEX]`; several in their order. Without it each request is drawn by itself.
     #[arg(long, value_name = "SOURCE")]
     pub(crate) unit: Vec<String>,
     /// Run a second copy of the version that serves beside the shadow, to see how far it is from itself.
