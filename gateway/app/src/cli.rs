@@ -33,6 +33,7 @@ use crate::config::{Config, Effective, Origin, not_loopback};
                   pointsman predict iris --input request.json\n  \
                   pointsman promote iris 4                   let version 4 answer, once it has passed its gates\n  \
                   pointsman rollback iris                    let the one before answer again\n  \
+                  pointsman rollout start iris 4 --shadow 10m --canary 1,5,25,50\n  \
                   pointsman journal iris                     who changed what, when and why"
 )]
 pub(crate) struct Cli {
