@@ -16,6 +16,7 @@ use crate::committed::Committed;
 use crate::profiles::PROFILES_MAX;
 
 pub use reader::JournalReader;
+pub(crate) use rollouts::RECORDS_MAX;
 pub use rollouts::{Listed, Resumed, Step, Told};
 
 /// The database's file in the state directory.
