@@ -31,6 +31,7 @@ mod models_bad_kinds;
 mod overload;
 mod passthrough;
 mod rollouts;
+mod rollouts_disturbed;
 mod rollouts_shadowed;
 mod shadows;
 mod slow_readers;

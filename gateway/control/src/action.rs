@@ -111,7 +111,7 @@ fn needs_load(model: &Model, target: &Target, version: VersionNumber) -> bool {
     match state.and_then(|state| state.ready.as_ref()) {
         Some(ready) if ready.stamp == found.stamp => false,
         Some(_) => {
-            let by_itself = found.folder == FolderState::Complete && model.takes_overwritten();
+            let by_itself = found.folder == FolderState::Complete && model.takes_overwritten(version);
             by_itself || target.asked.contains(&version)
         }
         None => true,

@@ -1,5 +1,6 @@
 //! Whether a wish can be granted, and what it makes of what is committed.
 
+mod ending;
 mod takeover;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,9 @@ use crate::model::Model;
 use crate::plans::{self, PlanWish};
 use crate::target::{Target, breaks_alias, breaks_default, stand_in, target};
 use crate::wish::Wish;
+
+pub(crate) use self::ending::{after, arrived_since, cannot_load, contents, disturbed};
+pub(crate) use self::takeover::check_plan;
 
 /// What comes of a wish as things stand.
 #[derive(Clone, Debug, PartialEq)]

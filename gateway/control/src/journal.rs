@@ -18,6 +18,7 @@ use crate::profiles::PROFILES_MAX;
 
 pub use experiments::ExperimentStore;
 pub use reader::JournalReader;
+pub(crate) use rollouts::RECORDS_MAX;
 pub use rollouts::{Listed, Resumed, Step, Told};
 
 /// The database's file in the state directory.

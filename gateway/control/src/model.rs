@@ -233,10 +233,15 @@ impl Model {
             && to.is_none_or(|to| self.committed.history.contains(&to))
     }
 
-    /// Whether what is written over a version that serves takes its place by itself.
+    /// Whether what is written over a version that serves takes its place by itself. What a rollout compares stays as it
+    /// is: else it would conclude from what one content did that another one may answer.
     #[must_use]
-    pub fn takes_overwritten(&self) -> bool {
-        self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen
+    pub fn takes_overwritten(&self, version: VersionNumber) -> bool {
+        let is_compared = self
+            .rollout
+            .as_ref()
+            .is_some_and(|standing| standing.candidate == version || self.committed.default == Some(version));
+        self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen && !is_compared
     }
 
     /// Whether callers were told that the version is there: it is the default, an alias or the plan names it, or

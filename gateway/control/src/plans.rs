@@ -9,7 +9,7 @@ use pointsman_route::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::grant::{FROZEN, Refusal};
+use crate::grant::{FROZEN, Refusal, check_plan};
 use crate::model::Model;
 use crate::target::breaks_default;
 
@@ -175,9 +175,10 @@ pub(crate) fn declare(model: &Model, name: &ModelName, at_ms: u64) -> Option<Res
     let document = model.declared.plan.clone().unwrap_or_default();
     let wish =
         PlanWish { model: name.clone(), to: PlanTo::Document(Box::new(document)), if_match: None, at_ms };
-    let new = apply(model, &wish, "configuration").map(|new| {
+    let new = apply(model, &wish, "configuration").and_then(|new| {
+        check_plan(model, name.as_str(), &new)?;
         let revision = new.current.revision;
-        Plans { declared: tag.map(|tag| TakenOver { tag, revision }), ..new }
+        Ok(Plans { declared: tag.map(|tag| TakenOver { tag, revision }), ..new })
     });
     Some(new)
 }

@@ -37,8 +37,8 @@ pub use certificate::Certificate;
 pub(crate) use classes::Classes;
 pub use decide::{Answered, Cause, Decision, Finding, Place, Verdict, Why, decide};
 pub use evidence::{
-    Arm, Assigned, CLASSES_MAX, Counted, Counts, Evidence, Frozen, Hard, Hits, Independent, Look, SLOW, Step,
-    thresholds,
+    Arm, Assigned, CLASSES_MAX, Content, Counted, Counts, Evidence, Frozen, Hard, Hits, Independent, Look,
+    SLOW, Step, thresholds,
 };
 pub use flags::Flags;
 pub use guard::{Guard, Question, level};

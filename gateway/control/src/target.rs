@@ -71,7 +71,7 @@ pub fn target(model: &Model, asked: &BTreeSet<VersionNumber>) -> Target {
                 let reason = format!("it waits for rollout {}", standing.id);
                 target.hold_loaded(version, reason);
             }
-            target.load.insert(standing.candidate);
+            target.load.extend(there.get(&standing.candidate));
             let why = format!("rollout {} of version {} is under way", standing.id, standing.candidate);
             (Some(current), why)
         }
@@ -109,7 +109,12 @@ fn taking_over<'m>(
     there: &BTreeSet<VersionNumber>,
 ) -> Option<(VersionNumber, &'m Standing)> {
     let standing = model.rollout.as_ref()?;
-    let current = model.committed.default.filter(|version| there.contains(version))?;
+    let current = model.committed.default.filter(|version| there.contains(version));
+    // Where that one is withdrawn, one that served before it stands in: nobody knows enough of the candidate yet.
+    let stands = |version: &&VersionNumber| {
+        there.contains(version) && **version != standing.candidate && model.mark(**version).is_none()
+    };
+    let current = current.or_else(|| model.committed.history.iter().rev().find(stands).copied())?;
     Some((current, standing))
 }
 

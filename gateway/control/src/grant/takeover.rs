@@ -101,7 +101,7 @@ fn settles(model: &str, plans: &Plans, standing: &Standing) -> Result<(), Refusa
 }
 
 /// A plan must leave the split to a rollout that is under way.
-pub(super) fn check_plan(model: &Model, name: &str, plans: &Plans) -> Result<(), Refusal> {
+pub(crate) fn check_plan(model: &Model, name: &str, plans: &Plans) -> Result<(), Refusal> {
     let Some(standing) = &model.rollout else { return Ok(()) };
     check_splits(plans).map_err(|_| {
         Refusal::new(format!(

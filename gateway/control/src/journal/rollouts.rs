@@ -11,8 +11,8 @@ use crate::rollout::{Record, Rollout};
 
 /// The most rollouts that are kept; the oldest that are over go first, with their records.
 const ROLLOUTS_MAX: i64 = 1000;
-/// The most records of one rollout; looks come the more seldom the longer it lasts, so that it has fewer.
-const RECORDS_MAX: u64 = 100_000;
+/// The most records of one rollout before the one that ends it; looks come the more seldom the longer it lasts, so that it has fewer.
+pub(crate) const RECORDS_MAX: u64 = 100_000;
 /// The most rollouts in one list.
 const LISTED_MAX: u32 = 1000;
 
@@ -39,7 +39,7 @@ impl Journal {
         entry: Option<&Entry>,
     ) -> Result<(), JournalError> {
         let Step { created, rollout, record, units } = step;
-        if record.number > RECORDS_MAX {
+        if record.number > RECORDS_MAX && !rollout.phase.is_over() {
             return Err(unreadable(
                 rollout,
                 format!("it has {RECORDS_MAX} records, which is the most: end it"),
@@ -236,6 +236,7 @@ mod tests {
         let spec = flags.spec(&ModelName::new("iris").expect("a name"), version).expect("a spec");
         let (unit, salt) = ("request_id".into(), "iris/rollout/1".into());
         let frozen = Frozen {
+            contents: [None, None],
             counted: Counted::Requests,
             unit,
             salt,

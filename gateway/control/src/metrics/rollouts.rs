@@ -45,8 +45,14 @@ impl RolloutMetrics {
 
     /// A rollout stands otherwise than before. The share of one that is over is nothing.
     pub(crate) fn stands(&self, model: &ModelName, (phase, exposure): (Phase, Exposure)) {
-        let model: Arc<str> = model.as_str().into();
-        self.transitions.get_or_create(&TransitionLabels { model: model.clone(), to: phase.word() }).inc();
+        let labels = TransitionLabels { model: model.as_str().into(), to: phase.word() };
+        self.transitions.get_or_create(&labels).inc();
+        self.goes_on(model, phase, exposure);
+    }
+
+    /// A rollout stands as it did before the gateway was started.
+    pub(crate) fn goes_on(&self, model: &ModelName, phase: Phase, exposure: Exposure) {
+        let model = model.as_str().into();
         let share = match exposure {
             Exposure::Canary(share) if !phase.is_over() => share.fraction(),
             _ => 0.0,

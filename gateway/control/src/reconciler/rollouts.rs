@@ -7,20 +7,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pointsman_core::{Code, ModelName, Signature, VersionNumber};
 
 use super::{Reconciler, Tracked, earlier};
-use crate::committed::{Committed, MarkKind};
-use crate::grant::{Grant, Refusal, grant, mark};
-use crate::journal::{Entry, Resumed, Step, What};
+use crate::committed::Committed;
+use crate::grant::{Refusal, after, arrived_since, cannot_load, contents, disturbed};
+use crate::journal::{Entry, RECORDS_MAX, Resumed, Step, What};
 use crate::rollout::{
-    Change, Classes, Counted, Event, Exposure, Frozen, Hard, Look, Moment, Notice, OnNewVersion, Phase,
-    Question, Record, Recorder, Refused, Rollout, Seen, ShadowTotals, Spec, Standing, thresholds, transition,
+    Change, Classes, Counted, Event, Exposure, Frozen, Hard, Look, Moment, Notice, Phase, Question, Record,
+    Recorder, Refused, Rollout, Seen, ShadowTotals, Spec, Standing, thresholds, transition,
 };
-use crate::target::arrivals;
 use crate::wish::{RolloutWish, Wish};
 
 /// How many answers of the version that serves thresholds of latencies are taken from at least.
 const ANSWERS_MIN: usize = 100;
 /// After so many looks they come the more seldom the longer a rollout lasts: so there are never too many records.
 const LOOKS_DENSE: u32 = 5000;
+
+/// For how long a rollout leaves the journal alone that could not be written: longer than everybody does, so that what is
+/// to be loaded comes between.
+const WRITE_RETRY: Duration = Duration::from_secs(3);
 
 /// Whom every transition of a rollout is told that names an address.
 pub type Notify = Arc<dyn Fn(&str, &Notice) + Send + Sync>;
@@ -31,8 +34,6 @@ pub(super) struct UnderWay {
     /// The number of its last record.
     records: u64,
     pub(super) recorder: Arc<Recorder>,
-    /// The version that it takes over from.
-    primary: Option<VersionNumber>,
     /// What was seen and could not be written yet.
     kept: Seen,
     looked_at: Instant,
@@ -44,6 +45,8 @@ pub(super) struct UnderWay {
     panics: u64,
     /// The gateway came up again, and that is not written yet.
     resumes: bool,
+    /// Nothing of it could be written a moment ago: until then others may try.
+    waits_until: Option<Instant>,
 }
 
 impl UnderWay {
@@ -118,10 +121,17 @@ impl Reconciler {
         let at = self::now();
         let before = &under_way.rollout;
         let taken = transition(before, event, at)?;
+        if under_way.records >= RECORDS_MAX && !taken.change.rollout().phase.is_over() {
+            return Err(Refusal::new(format!(
+                "rollout {} has {RECORDS_MAX} records, which is the most; `pointsman rollout abort {name}` or `pointsman \
+                 rollout promote {name}` ends it",
+                before.id
+            )));
+        }
         let record = Record::new(under_way.records + 1, at, by, event.clone(), &taken);
         let created = (under_way.records == 0).then(|| before.clone());
         let rollout = taken.change.rollout().clone();
-        let committed = tracked.after(name, &rollout, by)?;
+        let committed = after(&tracked.model, event, &rollout, by)?;
         let lines: Vec<String> = taken.notice.iter().map(|notice| told(&rollout, notice)).collect();
         let entry = taken.notice.as_ref().map(|_| Entry {
             what: What::Rollout,
@@ -177,18 +187,14 @@ impl Reconciler {
     fn follow_on(&mut self, name: &ModelName, notice: &Notice) {
         let Some(tracked) = self.models.get_mut(name) else { return };
         let Some(under_way) = &tracked.rollout else { return };
-        let Rollout { id, spec, phase, queued, .. } = &under_way.rollout;
+        let Rollout { id, spec, phase, .. } = &under_way.rollout;
         if let Some(address) = &spec.webhook {
             (self.notify)(address, notice);
         }
         if !phase.is_over() {
             return;
         }
-        let next = match phase {
-            Phase::Superseded(version) => Some(*version),
-            _ => *queued,
-        };
-        let next = next.map(|candidate| Spec { candidate, ..spec.clone() });
+        let next = under_way.rollout.follows().map(|candidate| Spec { candidate, ..spec.clone() });
         let by = format!("rollout {id}");
         tracked.rollout = None;
         if let Some(spec) = next {
@@ -207,6 +213,7 @@ impl Reconciler {
             let Rollout { id, spec, frozen, .. } = &rollout;
             let alarm = alarm(&self.sender, name);
             let recorder = Recorder::new(*id, spec, frozen, signature, &units, alarm);
+            self.metrics.rollouts().goes_on(name, rollout.phase, rollout.exposure);
             tracked.take_up(rollout, records, recorder, ShadowTotals::default());
         }
     }
@@ -217,19 +224,30 @@ impl Reconciler {
         let every = self.policy.rollout_look;
         let Some(tracked) = self.models.get_mut(name) else { return false };
         let Some(under_way) = &tracked.rollout else { return false };
-        if under_way.resumes {
-            // Until that is written, no look is taken.
+        // It begins again once both are there. What cannot be written is tried again, and what does harm is taken back
+        // meanwhile, whatever becomes of the journal.
+        let is_there = [tracked.model.committed.default, Some(under_way.rollout.spec.candidate)]
+            .into_iter()
+            .flatten()
+            .all(|version| tracked.model.ready(version).is_some());
+        if under_way.resumes && is_there && under_way.may_write(now) {
             let resumed = self.turn(name, &Event::Restarted, "gateway", now).is_ok();
             if let Some(under_way) = self.models.get_mut(name).and_then(|tracked| tracked.rollout.as_mut()) {
                 under_way.resumes = !resumed;
+                under_way.waits_until = (!resumed).then_some(now + WRITE_RETRY);
             }
             return resumed;
         }
-        if under_way.primary != tracked.model.committed.default {
-            let by = "gateway, as another version serves";
-            return self.turn(name, &Event::Abort, by, now).is_ok();
+        let Some(tracked) = self.models.get_mut(name) else { return false };
+        let Some(under_way) = &tracked.rollout else { return false };
+        if let Some((event, by)) = disturbed(&tracked.model, &under_way.rollout)
+            && self.turn(name, &event, &by, now).is_ok()
+        {
+            return true;
         }
-        if let Some(version) = tracked.arrived_since() {
+        let Some(tracked) = self.models.get(name) else { return false };
+        let Some(under_way) = &tracked.rollout else { return false };
+        if let Some(version) = arrived_since(&tracked.model, &under_way.rollout) {
             let standing = tracked.model.rollout.clone();
             let told = self.turn(name, &Event::NewVersion(version), "registry", now);
             if told.is_ok() && self.models.get(name).is_some_and(|tracked| tracked.model.rollout != standing)
@@ -261,6 +279,10 @@ impl Reconciler {
             // Only time went by, and nothing comes of it: that can be computed again without being written.
             return false;
         }
+        if (under_way.resumes || !under_way.may_write(now)) && !under_way.would_end(&event) {
+            // What was seen is kept.
+            return false;
+        }
         match self.turn(name, &event, "evidence", now) {
             Ok(_) => {
                 let tracked = self.models.get(name).and_then(|tracked| tracked.rollout.as_ref());
@@ -269,6 +291,9 @@ impl Reconciler {
             Err(refusal) => {
                 // What was seen is kept, and looked at again.
                 tracing::warn!(model = %name, "a rollout is held up: {}", refusal.reason);
+                if let Some(under_way) = self.models.get_mut(name).and_then(|it| it.rollout.as_mut()) {
+                    under_way.waits_until = Some(now + WRITE_RETRY);
+                }
                 false
             }
         }
@@ -297,16 +322,19 @@ impl Reconciler {
         let Some(tracked) = self.models.get_mut(name) else { return };
         let Some(under_way) = &tracked.rollout else { return };
         let panics = tracked.panics(under_way.rollout.spec.candidate).unwrap_or(under_way.panics);
-        let limits = &under_way.rollout.spec.limits;
-        tracked.alarmed =
-            under_way.recorder.is_past(limits) || panics.saturating_sub(under_way.panics) >= limits.panics;
+        let Rollout { spec, evidence, .. } = &under_way.rollout;
+        let limits = &spec.limits;
+        let kept: u64 = under_way.kept.looks.iter().map(|look| look.hard.primary_invalid).sum();
+        let both_invalid = evidence.hard.primary_invalid.saturating_add(kept) > 0;
+        tracked.alarmed = under_way.recorder.is_past(limits, both_invalid)
+            || panics.saturating_sub(under_way.panics) >= limits.panics;
     }
 }
 
 impl UnderWay {
     /// Adds what was seen since the last look to what is kept.
     fn see(&mut self, shadow: Option<ShadowTotals>, panics: Option<u64>, cannot_load: bool) {
-        let Seen { mut looks, units } = self.recorder.take();
+        let Seen { mut looks, mut units } = self.recorder.take();
         let stage = self.rollout.place.stage;
         if let Some(all) = shadow {
             let look = all.since(&self.shadowed).look(stage, &mut self.shadow_row);
@@ -325,7 +353,18 @@ impl UnderWay {
                 None => self.kept.looks.push(look),
             }
         }
-        self.kept.units.extend(units);
+        self.kept.units.append(&mut units);
+        self.kept.compact();
+    }
+
+    fn may_write(&self, now: Instant) -> bool {
+        self.waits_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether an event would take the candidate back, which does not wait for the journal.
+    fn would_end(&self, event: &Event) -> bool {
+        let taken = transition(&self.rollout, event, now());
+        taken.is_ok_and(|taken| matches!(taken.change, Change::Lower { .. }))
     }
 
     /// Whether it would stand otherwise after an event.
@@ -343,6 +382,7 @@ impl Tracked {
         let units: Vec<String> = spec.units.iter().map(ToString::to_string).collect();
         let newest = self.model.found.keys().next_back().copied();
         Ok(Frozen {
+            contents: contents(&self.model, spec.candidate),
             counted: spec.units.first().map_or(Counted::Requests, |unit| unit.kind().into()),
             unit: if units.is_empty() { "request_id".into() } else { units.join(", ") },
             salt: Standing::salt(&spec.model, id),
@@ -365,13 +405,13 @@ impl Tracked {
             rollout,
             records,
             recorder: Arc::new(recorder),
-            primary: self.model.committed.default,
             kept: Seen::default(),
             looked_at: Instant::now(),
             shadowed,
             shadow_row: 0,
             panics,
             resumes: records > 0,
+            waits_until: None,
         });
         self.changed = true;
     }
@@ -383,62 +423,8 @@ impl Tracked {
 
     /// Whether the candidate is not there, and is not about to come.
     fn cannot_load(&self) -> bool {
-        let Some(Standing { candidate, .. }) = self.model.rollout else { return false };
-        let model = &self.model;
-        let is_lost = model.failure(candidate).is_some()
-            || !model.found.contains_key(&candidate)
-            || model.is_withdrawn(candidate);
-        self.usable && model.ready(candidate).is_none() && is_lost
-    }
-
-    /// The newest version that came since a rollout began, once it is loaded.
-    fn arrived_since(&self) -> Option<VersionNumber> {
-        let under_way = self.rollout.as_ref()?;
-        let standing = self.model.rollout.as_ref()?;
-        let ready = self
-            .model
-            .versions
-            .iter()
-            .filter(|(number, state)| state.ready.is_some() && self.model.mark(**number).is_none());
-        let ready: Vec<VersionNumber> = ready.map(|(number, _)| *number).collect();
-        let version = arrivals(&self.model, standing, &ready)?;
-        let waits = under_way.rollout.queued >= Some(version);
-        (under_way.rollout.spec.on_new == OnNewVersion::Supersede || !waits).then_some(version)
-    }
-
-    /// What is committed of the model once a rollout stands so; nothing where that stays as it is.
-    fn after(&self, name: &ModelName, rollout: &Rollout, by: &str) -> Result<Option<Committed>, Refusal> {
-        let candidate = rollout.spec.candidate;
-        let why = match rollout.phase {
-            Phase::Created => return Ok(None),
-            Phase::Running | Phase::Paused | Phase::Asking => {
-                // It was left for a reason earlier: who lets it take over wants it again.
-                let mut new = self.model.committed.clone();
-                new.clear(candidate);
-                return Ok((new != self.model.committed).then_some(new));
-            }
-            Phase::Promoted => return self.promoted(name, candidate, by).map(Some),
-            Phase::RolledBack(cause) => format!("rollout {} rolled it back: {}", rollout.id, cause.words()),
-            Phase::Aborted => format!("rollout {} of it was aborted by {by}", rollout.id),
-            Phase::Superseded(version) => format!("rollout {} gave way to version {version}", rollout.id),
-        };
-        let mut new = self.model.committed.clone();
-        new.marks.insert(candidate, mark(&self.model, candidate, MarkKind::RolledBack, why));
-        Ok(Some(new))
-    }
-
-    fn promoted(&self, name: &ModelName, candidate: VersionNumber, by: &str) -> Result<Committed, Refusal> {
-        let model = crate::model::Model { rollout: None, ..self.model.clone() };
-        let wish = Wish::Promote { version: candidate, allow_breaking: false };
-        match grant(&model, &wish, by) {
-            Grant::Now(new) => Ok(*new),
-            Grant::Unchanged => Ok(model.committed),
-            Grant::Refused(refusal) => Err(refusal),
-            Grant::Needs { .. } | Grant::Rollout => {
-                let reason = format!("version {candidate} of model '{name}' is not loaded");
-                Err(Refusal::new(reason))
-            }
-        }
+        let candidate = self.model.rollout.as_ref().map(|standing| standing.candidate);
+        self.usable && candidate.is_some_and(|candidate| cannot_load(&self.model, candidate))
     }
 }
 

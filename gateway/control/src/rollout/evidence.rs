@@ -270,6 +270,19 @@ pub struct Frozen {
     pub classes: usize,
     /// The newest version that there was: what is above it has come since.
     pub newest: VersionNumber,
+    /// The version that serves, and the candidate, as they are loaded.
+    #[serde(default)]
+    pub contents: [Option<Content>; 2],
+}
+
+/// A version as it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// Its number.
+    pub version: VersionNumber,
+    /// The digest of what is loaded.
+    pub digest: String,
 }
 
 /// The thresholds of latencies: the larger of the objective and 1.25 times the primary's quantile, each in

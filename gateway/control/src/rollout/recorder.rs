@@ -106,6 +106,18 @@ fn doing(code: Code) -> Doing {
     }
 }
 
+impl Seen {
+    /// Forgets what was written down of a unit before its last marks, where that has become long: the journal may not take it
+    /// for hours.
+    pub(crate) fn compact(&mut self) {
+        if self.units.len() > 2 * UNITS_MAX * Units::WRITTEN {
+            let all = Units::read(&self.units).collect();
+            self.units.clear();
+            Units::write(all, &mut self.units);
+        }
+    }
+}
+
 impl Recorder {
     /// Of a rollout, with the units that it knows from before a restart. `signature` is what its versions give; `alarm` is
     /// called, on threads of requests, where one of the limits may have been reached.
@@ -147,15 +159,17 @@ impl Recorder {
         recorder
     }
 
-    /// Whether one of the limits that need no statistics is reached since the last look. Alarms are given again from here
-    /// on.
-    pub(crate) fn is_past(&self, limits: &Limits) -> bool {
+    /// Whether one of the limits that need no statistics is reached since the last look; `both_invalid` where the version
+    /// that serves has given outputs before that are not finite. Alarms are given again from here on.
+    pub(crate) fn is_past(&self, limits: &Limits, both_invalid: bool) -> bool {
         self.alarmed.store(false, Ordering::Relaxed);
         if self.row_max.load(Ordering::Relaxed) >= limits.errors_in_a_row {
             return true;
         }
         let sum = |of: fn(&Shard) -> u64| self.shards.iter().map(|shard| of(&shard.lock())).sum::<u64>();
-        sum(|shard| shard.invalid) >= limits.invalid && sum(|shard| shard.primary_invalid) == 0
+        !both_invalid
+            && sum(|shard| shard.invalid) >= limits.invalid
+            && sum(|shard| shard.primary_invalid) == 0
     }
 
     /// Takes what was seen since the last time.
@@ -171,7 +185,9 @@ impl Recorder {
             }
             hard.invalid += std::mem::take(&mut shard.invalid);
             hard.primary_invalid += std::mem::take(&mut shard.primary_invalid);
-            shard.units.take_changed(&mut seen.units);
+            let changed = shard.units.take_changed();
+            drop(shard);
+            Units::write(changed, &mut seen.units);
         }
         let came = counts.into_iter().enumerate().filter(|(_, counts)| *counts != Counts::default());
         seen.looks = came.map(|(stage, counts)| Look { stage, counts, ..Look::default() }).collect();

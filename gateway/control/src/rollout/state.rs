@@ -100,6 +100,15 @@ impl Rollout {
         }
     }
 
+    /// The version whose rollout begins as this one is over; nothing where none does.
+    #[must_use]
+    pub fn follows(&self) -> Option<VersionNumber> {
+        match self.phase {
+            Phase::Superseded(version) => Some(version),
+            _ => self.queued,
+        }
+    }
+
     fn enter(&mut self, stage: usize, now: Moment) {
         self.place.stage = stage;
         self.place.since = now;

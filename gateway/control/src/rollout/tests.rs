@@ -38,6 +38,7 @@ fn frozen(counted: Counted) -> Frozen {
         slow_us: [1, 2, 3],
         classes: 3,
         newest: version(3),
+        contents: [None, None],
     }
 }
 

@@ -65,14 +65,14 @@ pub(crate) struct Units {
     marks: HashMap<u64, Marks, BuildHasherDefault<Plain>>,
     /// A unit counts where none of these bits, from the lowest up, is set in its hash.
     left_out: u64,
-    /// Units whose marks changed since they were written last.
-    changed: Vec<u64>,
+    /// Units whose marks changed since they were written last, with these; a unit as often as its marks did.
+    changed: Vec<(u64, Marks)>,
 }
 
-/// Bytes of a unit as it is written.
-const WRITTEN: usize = 12;
-
 impl Units {
+    /// Bytes of a unit as it is written.
+    pub(crate) const WRITTEN: usize = 12;
+
     /// Room for so many.
     pub(crate) fn new(max: usize) -> Self {
         Self { max, marks: HashMap::default(), left_out: 0, changed: Vec::new() }
@@ -99,9 +99,7 @@ impl Units {
         let after = Marks(before.0 | marks.0).with_stage(stage);
         if after != before {
             self.marks.insert(unit, after);
-            if self.changed.last() != Some(&unit) {
-                self.changed.push(unit);
-            }
+            self.changed.push((unit, after));
         }
         (before, before.assigned_at())
     }
@@ -114,12 +112,17 @@ impl Units {
         }
     }
 
-    /// Units whose marks changed since the last time, as they are written down.
-    pub(crate) fn take_changed(&mut self, into: &mut Vec<u8>) {
-        self.changed.sort_unstable();
-        self.changed.dedup();
-        for unit in self.changed.drain(..) {
-            if let Some(marks) = self.marks.get(&unit) {
+    /// Units whose marks changed since the last time, in that order.
+    pub(crate) fn take_changed(&mut self) -> Vec<(u64, Marks)> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Writes units down, each once with its last marks.
+    pub(crate) fn write(mut changed: Vec<(u64, Marks)>, into: &mut Vec<u8>) {
+        // Equal ones stay in their order.
+        changed.sort_by_key(|(unit, _)| *unit);
+        for same in changed.chunk_by(|(one, _), (other, _)| one == other) {
+            if let Some((unit, marks)) = same.last() {
                 into.extend_from_slice(&unit.to_le_bytes());
                 into.extend_from_slice(&marks.0.to_le_bytes());
             }
@@ -138,7 +141,7 @@ impl Units {
 
     /// The units that were written down, in the order in which they were.
     pub(crate) fn read(written: &[u8]) -> impl Iterator<Item = (u64, Marks)> {
-        written.chunks_exact(WRITTEN).filter_map(|chunk| {
+        written.chunks_exact(Self::WRITTEN).filter_map(|chunk| {
             let (unit, marks) = chunk.split_first_chunk::<8>()?;
             Some((u64::from_le_bytes(*unit), Marks(u32::from_le_bytes(*marks.first_chunk()?))))
         })
@@ -204,16 +207,19 @@ mod tests {
         units.mark(4, Marks::ERRED, 1);
         units.mark(3, Marks::INVALID, 2);
         let mut written = Vec::new();
-        units.take_changed(&mut written);
-        assert_eq!(written.len(), 2 * WRITTEN);
-        let mut again = Vec::new();
-        units.take_changed(&mut again);
-        assert!(again.is_empty());
+        Units::write(units.take_changed(), &mut written);
+        assert_eq!(written.len(), 2 * Units::WRITTEN);
+        assert!(units.take_changed().is_empty());
         let mut read = Units::new(100);
         Units::read(&written).for_each(|(unit, marks)| read.know(unit, marks));
         let (before, stage) = read.mark(3, Marks::SEEN, 2);
         assert!(before.has(Marks::SEEN.and(Marks::INVALID)));
         assert_eq!(stage, Some(2));
+        // Of a unit that was written again the last marks count.
+        let twice = [Units::read(&written).collect::<Vec<_>>(), vec![(3, Marks::SEEN)]].concat();
+        written.clear();
+        Units::write(twice, &mut written);
+        assert_eq!(Units::read(&written).find(|(unit, _)| *unit == 3), Some((3, Marks::SEEN)));
         // What breaks off is as if it were not there.
         assert_eq!(Units::read(&written[..15]).count(), 1);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::{Arm, RequestId, VersionNumber, VersionSelector};
+use pointsman_core::{Arm, ModelName, RequestId, VersionNumber, VersionSelector};
 use pointsman_registry::FolderState;
 use pointsman_route::{Document, Facts, Pick, Plan, Settled, Split, Standing, Value, Versions};
 use proptest::prelude::*;
@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use super::plans;
 use super::world::{Content, World, version};
 use crate::plans::{PlanTo, aliases};
-use crate::wish::Wish;
+use crate::rollout::{Flags, Hard, Phase, Spec};
+use crate::wish::{RolloutWish, Wish};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -28,6 +29,19 @@ enum Happening {
     LoadEnds,
     Pass(u64),
     Restart,
+    /// The candidate of a rollout does.
+    Panics,
+}
+
+/// A rollout that nothing is known of.
+fn spec(candidate: u64, shadow: bool, queue: bool) -> Spec {
+    let flags = Flags {
+        shadow: shadow.then(|| "1m".to_owned()),
+        canary: Some("10,50".into()),
+        on_new: queue.then(|| "queue".to_owned()),
+        ..Flags::default()
+    };
+    flags.spec(&ModelName::new("iris").expect("a name"), version(candidate)).expect("a spec")
 }
 
 const CARDS: [&str; 6] = [
@@ -83,6 +97,17 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Wish::Unfreeze),
         Just(Wish::Reset),
     ];
+    let said = |said| Wish::Rollout(said);
+    let rollout = prop_oneof![
+        4 => (number(), any::<bool>(), any::<bool>()).prop_map(move |(n, shadow, queue)| {
+            said(RolloutWish::Start(Box::new(spec(n, shadow, queue))))
+        }),
+        1 => Just(said(RolloutWish::Pause)),
+        1 => Just(said(RolloutWish::Resume)),
+        2 => Just(said(RolloutWish::Advance)),
+        1 => Just(said(RolloutWish::Promote)),
+        1 => Just(said(RolloutWish::Abort)),
+    ];
     let plan = prop_oneof![
         4 => document().prop_map(|document| PlanTo::Document(Box::new(document))),
         1 => Just(PlanTo::Previous),
@@ -99,6 +124,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop::option::of(document()).prop_map(|plan| Happening::Declare(plan.map(Box::new))),
         4 => wish.prop_map(Happening::Wish),
         2 => plan.prop_map(Happening::Wish),
+        3 => rollout.prop_map(Happening::Wish),
+        1 => Just(Happening::Panics),
         6 => Just(Happening::LoadEnds),
         1 => (0..1000_u64).prop_map(Happening::Pass),
         1 => Just(Happening::Restart),
@@ -124,6 +151,7 @@ fn happen(world: &mut World, happening: &Happening) -> Option<Wish> {
         }
         Happening::Pass(seconds) => world.now += Duration::from_secs(*seconds),
         Happening::Restart => world.restart(),
+        Happening::Panics => world.sees(Hard { panics: 1, ..Hard::default() }),
     }
     world.converge();
     None
@@ -165,6 +193,33 @@ proptest! {
                 Some(Wish::Unload { version: Some(version) }) => prop_assert!(world.model.ready(version).is_none()),
                 _ => {}
             }
+        }
+    }
+
+    #[test]
+    fn while_a_version_takes_over_only_its_rollout_lets_it_answer_everybody(
+        happenings in prop::collection::vec(happening(), 1..60)
+    ) {
+        let mut world = World::new("", &[]);
+        for happening in happenings {
+            let (before, over) = (world.rollout.clone(), world.ended.len());
+            happen(&mut world, &happening);
+            let Some(before) = before else { continue };
+            let (default, candidate) = (world.model.committed.default, before.spec.candidate);
+            let primary = before.frozen.contents[0].as_ref().map(|content| content.version);
+            let Some(ended) = world.ended.get(over) else {
+                prop_assert_eq!(default, primary, "{:?}", happening);
+                continue;
+            };
+            // What is taken back does not come by another way, and what follows comes by a rollout.
+            if ended.phase != Phase::Promoted {
+                prop_assert_ne!(default, Some(candidate), "{:?} ended {:?}", happening, ended);
+            }
+            if let Some(next) = ended.follows().filter(|_| default != primary) {
+                let stays = primary.is_some_and(|primary| !world.model.is_withdrawn(primary));
+                prop_assert!(!stays || default != Some(next), "{happening:?}: {next} serves at once");
+            }
+            world.follow_on();
         }
     }
 

@@ -9,12 +9,16 @@ use pointsman_core::{Datatype, Dim, ModelName, Signature, TensorSpec, VersionNum
 use pointsman_registry::{Card, FolderState, Stamp};
 
 use crate::action::{Action, May, next_action};
-use crate::grant::{Grant, Refusal, grant};
+use crate::committed::Committed;
+use crate::grant::{Grant, Refusal, after, arrived_since, cannot_load, contents, disturbed, grant};
 use crate::loader::Gate;
 use crate::model::{Declared, Failure, Found, Model, Ready};
 use crate::plans;
+use crate::rollout::{
+    Counted, Event, Frozen, Hard, Look, Moment, Phase, Rollout, Spec, Standing, transition,
+};
 use crate::target::{Target, target};
-use crate::wish::Wish;
+use crate::wish::{RolloutWish, Wish};
 
 /// The most steps between two events: more of them would be a circle.
 const STEPS_MAX: usize = 200;
@@ -41,6 +45,12 @@ pub(super) struct World {
     pub(super) disk: BTreeMap<VersionNumber, Content>,
     /// The versions that wishes wait for.
     pub(super) asked: BTreeSet<VersionNumber>,
+    /// The rollout that is under way.
+    pub(super) rollout: Option<Rollout>,
+    /// Those that are over, in order.
+    pub(super) ended: Vec<Rollout>,
+    /// A rollout that follows on the last one that ended.
+    follows: Option<Spec>,
     stamps: u64,
     incarnations: u64,
     /// Everything that was done, in order.
@@ -58,6 +68,9 @@ impl World {
             now: Instant::now(),
             disk: BTreeMap::new(),
             asked: BTreeSet::new(),
+            rollout: None,
+            ended: Vec::new(),
+            follows: None,
             stamps: 0,
             incarnations: 0,
             done: Vec::new(),
@@ -108,6 +121,7 @@ impl World {
     /// Takes steps until there is nothing to do but wait.
     pub(super) fn converge(&mut self) {
         for _ in 0..STEPS_MAX {
+            self.look_at_rollout();
             match self.next() {
                 Action::Wait(_) if self.declare() => {}
                 Action::Wait(_) => return,
@@ -115,6 +129,68 @@ impl World {
             }
         }
         panic!("it goes round in circles: {:?}", &self.done[self.done.len() - 10..]);
+    }
+
+    /// Lets a rollout know what happened around it.
+    fn look_at_rollout(&mut self) {
+        let Some(rollout) = &self.rollout else { return };
+        if let Some((event, _)) = disturbed(&self.model, rollout) {
+            self.turn(&event).expect("it can end");
+        } else if cannot_load(&self.model, rollout.spec.candidate) {
+            self.sees(Hard { cannot_load: true, ..Hard::default() });
+        } else if let Some(version) = arrived_since(&self.model, rollout) {
+            self.turn(&Event::NewVersion(version)).expect("it can be told");
+        }
+    }
+
+    /// The rollout sees something that needs no statistics.
+    pub(super) fn sees(&mut self, hard: Hard) {
+        let _ = self.turn(&Event::Looked(vec![Look { hard, ..Look::default() }]));
+    }
+
+    fn begin(&mut self, spec: &Spec) -> Result<(), Refusal> {
+        let id = self.ended.len() as u64 + 1;
+        let newest = self.model.found.keys().next_back().copied();
+        let frozen = Frozen {
+            counted: Counted::Requests,
+            unit: "request_id".into(),
+            salt: Standing::salt(&spec.model, id),
+            slow_us: [1, 2, 3],
+            classes: 0,
+            newest: newest.unwrap_or(spec.candidate),
+            contents: contents(&self.model, spec.candidate),
+        };
+        self.rollout = Some(Rollout::new(id, spec.clone(), frozen, Moment(1)));
+        self.turn(&Event::Start)
+    }
+
+    /// Lets something happen to the rollout that is under way.
+    pub(super) fn turn(&mut self, event: &Event) -> Result<(), Refusal> {
+        let none = || Refusal::new("no rollout is under way");
+        let taken = transition(self.rollout.as_ref().ok_or_else(none)?, event, Moment(2))?;
+        let rollout = taken.change.rollout().clone();
+        let committed = after(&self.model, event, &rollout, "ada")?;
+        let is_over = rollout.phase.is_over();
+        self.model.rollout = (!is_over).then(|| Standing::of(&rollout));
+        self.rollout = (!is_over).then(|| rollout.clone());
+        if let Some(new) = committed {
+            self.commit(new);
+        }
+        if is_over {
+            let candidate = rollout.spec.candidate;
+            let is_marked = self.model.committed.marks.contains_key(&candidate);
+            assert_eq!(is_marked, rollout.phase != Phase::Promoted, "{rollout:?}");
+            self.follows = rollout.follows().map(|candidate| Spec { candidate, ..rollout.spec.clone() });
+            self.ended.push(rollout);
+        }
+        Ok(())
+    }
+
+    /// Begins the rollout that follows on one that ended, if one does.
+    pub(super) fn follow_on(&mut self) {
+        if let Some(spec) = self.follows.take() {
+            let _ = self.wish(Wish::Rollout(RolloutWish::Start(Box::new(spec))));
+        }
     }
 
     /// Takes a declared plan over, where one can be; says whether it was.
@@ -149,12 +225,18 @@ impl World {
     }
 
     fn serve(&mut self, to: Option<VersionNumber>) {
-        let before = self.model.committed.default;
         let mut new = self.model.committed.clone();
         new.serve(to);
+        self.commit(new);
+    }
+
+    fn commit(&mut self, mut new: Committed) {
+        let before = self.model.committed.default;
         self.model.promise(&mut new);
         self.model.committed = new;
-        self.keep(before);
+        if before != self.model.committed.default {
+            self.keep(before);
+        }
     }
 
     fn keep(&mut self, before: Option<VersionNumber>) {
@@ -217,9 +299,23 @@ impl World {
 
     /// Brings a wish forward and lets it end.
     pub(super) fn wish(&mut self, wish: Wish) -> Result<(), Refusal> {
+        // Whoever wants callers led back while a version takes over means that one.
+        let wish = match wish {
+            Wish::Rollback if self.rollout.is_some() => Wish::Rollout(RolloutWish::Abort),
+            wish => wish,
+        };
         for _ in 0..STEPS_MAX {
             match grant(&self.model, &wish, "ada") {
-                Grant::Rollout => unreachable!("no rollout is wished for here"),
+                Grant::Rollout => {
+                    let Wish::Rollout(said) = &wish else { unreachable!("{wish} is none of rollouts") };
+                    let told = match said {
+                        RolloutWish::Start(spec) => self.begin(spec),
+                        said => self.turn(&said.event()),
+                    };
+                    self.asked.clear();
+                    self.settle();
+                    return told;
+                }
                 Grant::Refused(refusal) => {
                     self.asked.clear();
                     self.settle();
@@ -227,12 +323,9 @@ impl World {
                 }
                 Grant::Unchanged => break,
                 Grant::Now(new) => {
-                    let before = self.model.committed.default;
-                    let mut new = *new;
-                    self.model.promise(&mut new);
-                    self.model.committed = new;
-                    if before != self.model.committed.default {
-                        self.keep(before);
+                    self.commit(*new);
+                    if wish == Wish::Freeze {
+                        let _ = self.turn(&Event::Pause);
                     }
                     break;
                 }
@@ -278,6 +371,8 @@ impl World {
     pub(super) fn restart(&mut self) {
         self.model.versions.clear();
         self.asked.clear();
+        self.follows = None;
+        let _ = self.turn(&Event::Restarted);
     }
 }
 
