@@ -62,15 +62,37 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Default)]
 struct Ending {
     failed: bool,
+    /// What it is to errors in a row.
+    row: Row,
     invalid: bool,
     slow: [bool; SLOW],
     class: Option<usize>,
+}
+
+impl Ending {
+    fn failed() -> Self {
+        Self { failed: true, slow: [true; SLOW], ..Self::default() }
+    }
+}
+
+/// What the end of a request is to errors in a row.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Row {
+    /// An answer: no row goes on.
+    Ends,
+    /// One more.
+    Grows,
+    /// Nothing: some caller alone could bring it about again and again.
+    #[default]
+    Stays,
 }
 
 /// Whose doing it is that there is no answer.
 enum Doing {
     /// The version's, or that of the gateway around it.
     Versions,
+    /// The version's with these inputs.
+    WithInputs,
     /// The caller went away.
     Left,
     /// The caller's, or the gateway's as a whole.
@@ -79,12 +101,8 @@ enum Doing {
 
 fn doing(code: Code) -> Doing {
     match code {
-        Code::InputRejected
-        | Code::NotRepresentable
-        | Code::QueueFull
-        | Code::DeadlineExceeded
-        | Code::SessionFailed
-        | Code::NotReady => Doing::Versions,
+        Code::QueueFull | Code::SessionFailed | Code::NotReady => Doing::Versions,
+        Code::InputRejected | Code::NotRepresentable | Code::DeadlineExceeded => Doing::WithInputs,
         Code::Cancelled => Doing::Left,
         Code::BadRequest
         | Code::InputMismatch
@@ -210,13 +228,15 @@ impl Recorder {
         match ended.outputs {
             Ok(outputs) => Some(Ending {
                 failed: false,
+                row: Row::Ends,
                 invalid: self.is_invalid(outputs),
                 slow: over,
                 class: self.classes.as_ref().and_then(|classes| classes.predicted(outputs)),
             }),
             Err(code) => match doing(code) {
                 // What never came is over every threshold.
-                Doing::Versions => Some(Ending { failed: true, slow: [true; SLOW], ..Ending::default() }),
+                Doing::Versions => Some(Ending { row: Row::Grows, ..Ending::failed() }),
+                Doing::WithInputs => Some(Ending::failed()),
                 Doing::Left => Some(Ending { slow: over, ..Ending::default() }),
                 Doing::Others => None,
             },
@@ -236,13 +256,18 @@ impl Recorder {
 
     /// Counts errors in a row; gives how many they are.
     fn count_row(&self, ending: Ending) -> u64 {
-        if !ending.failed {
-            self.row.store(0, Ordering::Relaxed);
-            return 0;
+        match ending.row {
+            Row::Stays => 0,
+            Row::Ends => {
+                self.row.store(0, Ordering::Relaxed);
+                0
+            }
+            Row::Grows => {
+                let row = self.row.fetch_add(1, Ordering::Relaxed) + 1;
+                self.row_max.fetch_max(row, Ordering::Relaxed);
+                row
+            }
         }
-        let row = self.row.fetch_add(1, Ordering::Relaxed) + 1;
-        self.row_max.fetch_max(row, Ordering::Relaxed);
-        row
     }
 }
 
