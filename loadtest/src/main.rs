@@ -9,6 +9,7 @@
 
 mod about;
 mod accounting;
+mod admin;
 mod bare;
 mod bench;
 mod call;
@@ -48,6 +49,7 @@ mod samples;
 mod scenario;
 mod schedule;
 mod search;
+mod shadow;
 mod start;
 mod summary;
 mod swap;
@@ -101,6 +103,9 @@ enum Command {
     /// Clients that vanish at every stage: what they asked for is let go at once, never run, and leaves nothing behind.
     #[command(after_help = disconnect::HELP)]
     Disconnect(disconnect::Arguments),
+    /// What a shadow costs the version that serves: one that is twice as slow, and one that hangs.
+    #[command(after_help = shadow::HELP)]
+    Shadow(shadow::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -161,6 +166,7 @@ fn main() -> ExitCode {
         Command::Start(arguments) => start::run(&arguments),
         Command::Mix(arguments) => mix::run(&arguments),
         Command::Disconnect(arguments) => disconnect::run(&arguments),
+        Command::Shadow(arguments) => shadow::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

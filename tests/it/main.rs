@@ -31,6 +31,7 @@ mod overload;
 mod passthrough;
 mod rollouts;
 mod rollouts_shadowed;
+mod shadow_load;
 mod shadows;
 mod slow_readers;
 mod smoke;
