@@ -35,6 +35,7 @@ mod shadow_load;
 mod shadows;
 mod slow_readers;
 mod smoke;
+mod split_load;
 mod splits;
 mod storm;
 mod swap_load;

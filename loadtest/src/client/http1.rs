@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head};
+use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, Headers};
 use super::line::{Line, Manner};
 
 /// The most header lines of an answer.
@@ -59,7 +59,8 @@ impl Connection {
                 Framing::Length(length) => self.read_length(body + length).await?,
                 Framing::Chunked => self.read_chunks(body).await?,
             }
-            return Ok(Answer { head, body: &self.buffer[body..] });
+            let (lines, body) = self.buffer.split_at(body);
+            return Ok(Answer { head, headers: Headers::Lines(lines), body });
         }
     }
 

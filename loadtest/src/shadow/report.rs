@@ -9,7 +9,7 @@ use super::stand::Loaded;
 use super::{Arguments, Fault, Kind};
 use crate::claim::Claim;
 use crate::findings::Counts;
-use crate::ratio::ratio;
+use crate::ratio::{median, ratio};
 use crate::units;
 
 /// How far the gateway's own ratio may be from the measured one, at most, where the rounds lie closer together.
@@ -59,16 +59,7 @@ impl Rounds {
 
     /// Their median.
     fn median(&self) -> Option<f64> {
-        median(&self.ratios())
-    }
-}
-
-/// Of sorted numbers.
-fn median(sorted: &[f64]) -> Option<f64> {
-    let middle = sorted.len() / 2;
-    match sorted.len() % 2 {
-        0 => Some((sorted.get(middle.checked_sub(1)?)? + sorted.get(middle)?) / 2.0),
-        _ => sorted.get(middle).copied(),
+        median(self.ratios())
     }
 }
 
@@ -207,18 +198,5 @@ impl fmt::Display for Report {
             (Some(fault), true) => write!(f, "\nthe fault {} was NOT CAUGHT by any figure", fault.name()),
             (Some(fault), false) => write!(f, "\nthe fault {} was caught by: {missed}", fault.name()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_lies_in_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0]), Some(3.0));
-        assert_eq!(median(&[1.0, 2.0]), Some(1.5));
-        assert_eq!(median(&[1.0, 2.0, 9.0]), Some(2.0));
     }
 }
