@@ -6,16 +6,21 @@
 //! server, and the same run in ONNX Runtime alone. `swap` changes versions under an open loop of traffic and
 //! judges every answer. `mix` sends requests that identify themselves,
 //! so that an answer to the wrong caller is seen, and `disconnect` has clients that vanish.
+//! `shadow`, `canary` and `ab` let versions share the traffic.
 
+mod ab;
 mod about;
 mod accounting;
+mod admin;
 mod bare;
 mod bench;
 mod call;
+mod canary;
 mod claim;
 mod client;
 mod clock;
 mod compare;
+mod crowd;
 mod disconnect;
 mod exposition;
 mod figure;
@@ -48,6 +53,7 @@ mod samples;
 mod scenario;
 mod schedule;
 mod search;
+mod shadow;
 mod start;
 mod summary;
 mod swap;
@@ -101,6 +107,15 @@ enum Command {
     /// Clients that vanish at every stage: what they asked for is let go at once, never run, and leaves nothing behind.
     #[command(after_help = disconnect::HELP)]
     Disconnect(disconnect::Arguments),
+    /// What a shadow costs the version that serves: one that is twice as slow, and one that hangs.
+    #[command(after_help = shadow::HELP)]
+    Shadow(shadow::Arguments),
+    /// A version that takes over under traffic: to the end, back by a call, and back where it does harm.
+    #[command(after_help = canary::HELP)]
+    Canary(canary::Arguments),
+    /// An experiment under traffic: who gets which arm, whether everybody keeps it, and what the split costs.
+    #[command(after_help = ab::HELP)]
+    Ab(ab::Arguments),
     /// A few requests, one after the other, with what came of each: to try a server, a model or a file.
     #[command(after_help = once::HELP)]
     Once(once::Arguments),
@@ -161,6 +176,9 @@ fn main() -> ExitCode {
         Command::Start(arguments) => start::run(&arguments),
         Command::Mix(arguments) => mix::run(&arguments),
         Command::Disconnect(arguments) => disconnect::run(&arguments),
+        Command::Shadow(arguments) => shadow::run(&arguments),
+        Command::Canary(arguments) => canary::run(&arguments),
+        Command::Ab(arguments) => ab::run(&arguments),
         Command::Once(arguments) => once::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Bare { listen, body, header_length, grpc } => {

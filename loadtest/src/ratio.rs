@@ -31,11 +31,30 @@ pub(crate) fn ratio(pairs: &[(f64, f64)]) -> Option<Ratio> {
     Some(Ratio { value: mean.exp(), interval })
 }
 
+/// The number in the middle, or the mean of the two that are; nothing of none.
+pub(crate) fn median(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    match numbers.len() % 2 {
+        0 => Some((numbers.get(middle.checked_sub(1)?)? + numbers.get(middle)?) / 2.0),
+        _ => numbers.get(middle).copied(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        let of = |numbers: &[f64]| median(numbers.to_vec());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[3.0]), Some(3.0));
+        assert_eq!(of(&[2.0, 1.0]), Some(1.5));
+        assert_eq!(of(&[9.0, 1.0, 2.0]), Some(2.0));
+    }
 
     #[test]
     fn the_interval_is_that_of_students_t() {

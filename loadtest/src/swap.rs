@@ -22,12 +22,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use self::caller::{Asker, Calls, STREAMS};
+use self::caller::{Asker, Calls};
+pub(crate) use self::caller::{Lines, STREAMS, judge, kind};
 use self::course::Course;
 use self::driver::Driver;
 use self::operator::Operator;
-use self::record::Work;
-use self::registry::SwapRegistry;
+pub(crate) use self::record::{Work, work};
+pub(crate) use self::registry::SwapRegistry;
 use self::report::Report;
 use self::watch::Watch;
 use crate::call::{Manner, Wiring};
@@ -194,13 +195,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
 fn measure(arguments: &Arguments, scratch: &Path, interrupted: &AtomicBool) -> Result<Report, String> {
     let Arguments { models, model, by, .. } = arguments;
     let registry = SwapRegistry::new(models, model, scratch.join("models"))?;
-    registry.write_card(*by, true)?;
+    registry.write_card(&registry.policy(*by, true))?;
     let work = {
         // A gateway of its own, which never swaps, says what is right.
         let gateway = start(arguments, &registry, scratch, "reference", "", &[])?;
-        record::work(&gateway, models, model, registry.sources())?
+        work(&gateway, models, model, registry.sources())?
     };
-    registry.write_card(*by, arguments.resident)?;
+    registry.write_card(&registry.policy(*by, arguments.resident))?;
     let settings = settings(arguments);
     let fault = arguments.fault.map(|fault| ("POINTSMAN_FAULT", fault.name()));
     let gateway = start(arguments, &registry, scratch, "gateway", &settings, fault.as_slice())?;

@@ -62,6 +62,16 @@ pub(crate) enum Came<'a> {
     Grpc(&'a Received),
 }
 
+impl Came<'_> {
+    /// A header of it, its name in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Http(answer) => answer.headers.get(name),
+            Self::Grpc(received) => received.headers.get(name)?.to_str().ok(),
+        }
+    }
+}
+
 /// The shortest time after which a client vanishes: its request has to be on its way.
 const VANISH_AFTER_MIN: Duration = Duration::from_millis(1);
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head};
+use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, Headers};
 use super::line::{Line, Manner};
 
 /// The most header lines of an answer.
@@ -59,7 +59,8 @@ impl Connection {
                 Framing::Length(length) => self.read_length(body + length).await?,
                 Framing::Chunked => self.read_chunks(body).await?,
             }
-            return Ok(Answer { head, body: &self.buffer[body..] });
+            let (lines, body) = self.buffer.split_at(body);
+            return Ok(Answer { head, headers: Headers::Lines(lines), body });
         }
     }
 
@@ -171,9 +172,24 @@ pub(crate) async fn once(address: SocketAddr, request: &[u8]) -> Result<(Head, B
 
 /// The bytes of a `POST`; `json_length` is said where a binary part follows the JSON.
 pub(crate) fn post(host: impl Display, path: &str, json_length: Option<usize>, body: &[u8]) -> Vec<u8> {
+    with_body("POST", host, path, json_length, body)
+}
+
+/// The bytes of a `PUT` of JSON.
+pub(crate) fn put(host: impl Display, path: &str, body: &[u8]) -> Vec<u8> {
+    with_body("PUT", host, path, None, body)
+}
+
+fn with_body(
+    method: &str,
+    host: impl Display,
+    path: &str,
+    json_length: Option<usize>,
+    body: &[u8],
+) -> Vec<u8> {
     let (length, kind) = (body.len(), content_type(json_length));
     let mut head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
     );
     if let Some(length) = json_length {
         head.push_str(&format!("Inference-Header-Content-Length: {length}\r\n"));

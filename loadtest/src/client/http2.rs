@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head};
+use super::answer::{Answer, BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, Headers};
 use super::line::{Line, Manner};
 
 /// Bytes of answers that a server may send ahead on a stream, and on a connection: enough for tensors.
@@ -42,7 +42,7 @@ pub(crate) struct Received {
 impl Received {
     /// What is also known of an answer over HTTP/1.1.
     pub(crate) fn answer(&self) -> Answer<'_> {
-        Answer { head: self.head, body: &self.body }
+        Answer { head: self.head, headers: Headers::Map(&self.headers), body: &self.body }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Made-up answers: right ones, and each way in which one can be wrong.
 
 use super::*;
-use crate::client::answer::Head;
+use crate::client::answer::{Head, Headers};
 
 const HEAD: Head = Head { status: 200, version: Some(2), json_length: None, last: false };
 
@@ -36,7 +36,7 @@ fn references() -> References {
 }
 
 fn judge_json(head: Head, body: &[u8]) -> Verdict {
-    references().judge_http(Protocol::HttpJson, 0, &Answer { head, body })
+    references().judge_http(Protocol::HttpJson, 0, &Answer { head, headers: Headers::Lines(&[]), body })
 }
 
 fn is_mixed(verdict: &Verdict) -> bool {
@@ -56,7 +56,11 @@ fn a_whole_answer_is_told_by_its_version() {
         let length = json(version, "").len();
         let head = Head { version: Some(version), json_length: Some(length), ..HEAD };
         let body = binary(version, b"\x02");
-        let verdict = references().judge_http(Protocol::HttpBinary, 0, &Answer { head, body: &body });
+        let verdict = references().judge_http(
+            Protocol::HttpBinary,
+            0,
+            &Answer { head, headers: Headers::Lines(&[]), body: &body },
+        );
         assert_eq!(verdict, Verdict::Whole { version });
     }
 }
@@ -80,7 +84,11 @@ fn a_mixed_answer_over_http_is_found() {
     let length = json(2, "").len();
     for (length, body) in [(length, binary(2, b"\x01")), (length - 1, binary(2, b"\x02"))] {
         let head = Head { json_length: Some(length), ..HEAD };
-        let verdict = references().judge_http(Protocol::HttpBinary, 0, &Answer { head, body: &body });
+        let verdict = references().judge_http(
+            Protocol::HttpBinary,
+            0,
+            &Answer { head, headers: Headers::Lines(&[]), body: &body },
+        );
         assert!(is_mixed(&verdict), "{verdict:?}");
     }
 }

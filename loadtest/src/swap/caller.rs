@@ -16,7 +16,7 @@ use crate::references::{References, Verdict};
 use crate::traffic::{Caller, Turn};
 
 /// Streams of each gRPC connection.
-pub(super) const STREAMS: usize = 16;
+pub(crate) const STREAMS: usize = 16;
 
 /// The requests about one input, one for each protocol, in the order of [`Protocol::ALL`].
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Asker {
 }
 
 /// The connections of one thread.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     http: Option<Connections>,
     grpc: Option<Connections>,
     clock: Clock,
@@ -54,14 +54,7 @@ impl Calls {
         tensors: &[InputTensor],
     ) -> Result<Self, String> {
         let input = Input { tensors: tensors.to_vec(), ..Input::default() };
-        let call = |protocol| {
-            let (transport, body) = match protocol {
-                Protocol::HttpJson => (Transport::Http1, Body::Json),
-                Protocol::HttpBinary => (Transport::Http1, Body::Binary),
-                Protocol::Grpc => (Transport::Grpc, Body::Binary),
-            };
-            Call::prepare(endpoint, model, Kind { form: Form::V2, transport, body }, &input)
-        };
+        let call = |protocol| Call::prepare(endpoint, model, kind(protocol), &input);
         let [json, binary, grpc] = Protocol::ALL.map(call);
         Ok(Self([json?, binary?, grpc?]))
     }
@@ -77,7 +70,7 @@ impl Lines {
     ///
     /// # Errors
     /// Where one cannot be made.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         endpoint: &Endpoint,
         protocols: &[Protocol],
         wiring: Wiring,
@@ -97,7 +90,7 @@ impl Lines {
     }
 
     /// Those that a protocol goes over.
-    pub(super) fn over(&self, protocol: Protocol) -> Result<&Connections, String> {
+    pub(crate) fn over(&self, protocol: Protocol) -> Result<&Connections, String> {
         let lines = if protocol == Protocol::Grpc { &self.grpc } else { &self.http };
         lines.as_ref().ok_or_else(|| format!("there is no connection for {}", protocol.name()))
     }
@@ -118,7 +111,7 @@ impl Caller for Asker {
         let (sent, verdict) = match lines.over(protocol) {
             Ok(connections) => {
                 let call = self.calls[input].over(protocol);
-                connections.exchange(call, |came| self.judge(protocol, input, came)).await
+                connections.exchange(call, |came| judge(&self.references, protocol, input, came)).await
             }
             Err(problem) => (fired, Ok(Verdict::Failed(problem))),
         };
@@ -127,18 +120,24 @@ impl Caller for Asker {
     }
 }
 
-impl Asker {
-    fn judge(&self, protocol: Protocol, input: usize, came: Came<'_>) -> Verdict {
-        match came {
-            Came::Http(answer) => self.references.judge_http(protocol, input, &answer),
-            Came::Grpc(received) => match decode(received) {
-                Ok(message) => {
-                    let version = received.headers.get("pointsman-version").and_then(|v| v.to_str().ok());
-                    self.references.judge_grpc(input, version, message)
-                }
-                Err(said) => Verdict::Failed(said),
-            },
-        }
+/// The requests that a protocol stands for.
+pub(crate) fn kind(protocol: Protocol) -> Kind {
+    let (transport, body) = match protocol {
+        Protocol::HttpJson => (Transport::Http1, Body::Json),
+        Protocol::HttpBinary => (Transport::Http1, Body::Binary),
+        Protocol::Grpc => (Transport::Grpc, Body::Binary),
+    };
+    Kind { form: Form::V2, transport, body }
+}
+
+/// Holds an answer against that of the version that it names.
+pub(crate) fn judge(references: &References, protocol: Protocol, input: usize, came: Came<'_>) -> Verdict {
+    match came {
+        Came::Http(answer) => references.judge_http(protocol, input, &answer),
+        Came::Grpc(received) => match decode(received) {
+            Ok(message) => references.judge_grpc(input, came.header("pointsman-version"), message),
+            Err(said) => Verdict::Failed(said),
+        },
     }
 }
 

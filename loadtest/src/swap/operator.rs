@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
 use super::By;
 use super::registry::{ALIAS, SwapRegistry};
-use crate::client::http1;
+use crate::admin::Admin;
 
 /// How long one swap may take.
 const SWAP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,12 +19,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Operator {
     by: By,
-    admin: SocketAddr,
+    admin: Admin,
     model: String,
     registry: SwapRegistry,
     /// Version folders that stay where new ones are dropped in.
     kept: u64,
-    runtime: Runtime,
     /// How many swaps were made.
     made: u64,
 }
@@ -39,9 +37,7 @@ impl Operator {
         registry: SwapRegistry,
         kept: u64,
     ) -> Result<Self, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| e.to_string())?;
-        Ok(Self { by, admin, model: model.into(), registry, kept, runtime, made: 0 })
+        Ok(Self { by, admin: Admin::new(admin)?, model: model.into(), registry, kept, made: 0 })
     }
 
     /// How many versions take turns.
@@ -85,8 +81,7 @@ impl Operator {
 
     /// The version that answers requests that name none.
     pub(super) fn default_version(&self) -> Result<u64, String> {
-        let (_, body) = self.exchange(&http1::get(self.admin, "/models"))?;
-        let models: Value = serde_json::from_slice(&body).map_err(|e| format!("GET /models: {e}"))?;
+        let models = self.admin.get("/models")?;
         let listed = models["models"].as_array().into_iter().flatten();
         let model = listed.into_iter().find(|model| model["name"] == self.model.as_str());
         let default = model.and_then(|model| model["default"].as_u64());
@@ -95,13 +90,11 @@ impl Operator {
 
     fn call(&self, action: &str, body: &Value) -> Result<(), String> {
         let path = format!("/models/{}/{action}", self.model);
-        let body = body.to_string();
-        let (status, answer) = self.exchange(&http1::post(self.admin, &path, None, body.as_bytes()))?;
-        let outcome: Value = serde_json::from_slice(&answer).unwrap_or_default();
-        if status == 200 && outcome["outcome"] == "done" {
+        let outcome = self.admin.post(&path, body)?;
+        if outcome["outcome"] == "done" {
             Ok(())
         } else {
-            Err(format!("POST {path} {body} was answered {status} {}", String::from_utf8_lossy(&answer)))
+            Err(format!("POST {path} {body} was answered {outcome}"))
         }
     }
 
@@ -118,12 +111,5 @@ impl Operator {
             }
             std::thread::sleep(ASK_AGAIN);
         }
-    }
-
-    fn exchange(&self, request: &[u8]) -> Result<(u16, bytes::Bytes), String> {
-        let exchange = async { tokio::time::timeout(SWAP_TIMEOUT, http1::once(self.admin, request)).await };
-        let answer = self.runtime.block_on(exchange);
-        let (head, body) = answer.map_err(|_| format!("no answer within {SWAP_TIMEOUT:?}"))??;
-        Ok((head.status, body))
     }
 }

@@ -23,13 +23,13 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the model is asked, and what is right.
-#[derive(Debug)]
-pub(super) struct Work {
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
     /// The model, at its default version.
-    pub(super) model: Model,
-    pub(super) inputs: Vec<Vec<InputTensor>>,
+    pub(crate) model: Model,
+    pub(crate) inputs: Vec<Vec<InputTensor>>,
     /// For the same inputs.
-    pub(super) references: References,
+    pub(crate) references: References,
 }
 
 /// What to ask the model, with the right answers by the versions 1 to `sources` of a gateway that has
@@ -37,7 +37,7 @@ pub(super) struct Work {
 ///
 /// # Errors
 /// Where a version does not answer, or two answer alike.
-pub(super) fn work(gateway: &Gateway, models: &Path, model: &str, sources: u64) -> Result<Work, String> {
+pub(crate) fn work(gateway: &Gateway, models: &Path, model: &str, sources: u64) -> Result<Work, String> {
     let versions: Vec<u64> = (1..=sources).collect();
     let inputs = inputs::of_golden_cases(models, model, &versions)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -14,7 +14,7 @@ const ROWS_MAX: u32 = 64;
 
 /// A registry with one model, whose folder changes while the gateway watches it.
 #[derive(Debug)]
-pub(super) struct SwapRegistry {
+pub(crate) struct SwapRegistry {
     root: PathBuf,
     model: PathBuf,
     /// How many versions there were at first. A later version n has the content of (n - 1) modulo this, plus 1.
@@ -27,7 +27,7 @@ impl SwapRegistry {
     ///
     /// # Errors
     /// Where the model has fewer than two, or a file cannot be copied.
-    pub(super) fn new(models: &Path, model: &str, root: PathBuf) -> Result<Self, String> {
+    pub(crate) fn new(models: &Path, model: &str, root: PathBuf) -> Result<Self, String> {
         let from = models.join(model);
         let sources = (1..).take_while(|number| from.join(number.to_string()).is_dir()).count() as u64;
         if sources < 2 {
@@ -41,28 +41,32 @@ impl SwapRegistry {
     }
 
     /// The registry's folder.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// How many versions there were at first.
-    pub(super) fn sources(&self) -> u64 {
+    pub(crate) fn sources(&self) -> u64 {
         self.sources
     }
 
-    /// Writes the model's card: which version it serves, and whether all are loaded or that one alone.
-    pub(super) fn write_card(&self, by: By, load_all: bool) -> Result<(), String> {
+    /// Writes the model's card, of which this is all but how requests are run together.
+    pub(crate) fn write_card(&self, policy: &str) -> Result<(), String> {
+        let card = format!("batch_rows_max = {ROWS_MAX}\n{policy}");
+        let file = self.model.join("model.toml");
+        fs::write(&file, card).map_err(|e| format!("{}: {e}", file.display()))
+    }
+
+    /// What the card says where versions are swapped: which one it serves, and whether all are loaded or that one alone.
+    pub(super) fn policy(&self, by: By, load_all: bool) -> String {
         let load = if load_all { "all" } else { "serving" };
         let latest = self.sources;
-        let policy = match by {
+        match by {
             By::Promote | By::Drop => format!("serve = \"latest\"\nload = \"{load}\"\non_new = \"serve\"\n"),
             By::Alias => {
                 format!("serve = \"{ALIAS}\"\nload = \"{load}\"\n\n[aliases]\n{ALIAS} = {latest}\n")
             }
-        };
-        let card = format!("batch_rows_max = {ROWS_MAX}\n{policy}");
-        let file = self.model.join("model.toml");
-        fs::write(&file, card).map_err(|e| format!("{}: {e}", file.display()))
+        }
     }
 
     /// Puts a version in: copied under a name that is none, and then named, all at once.
@@ -110,7 +114,7 @@ mod tests {
         assert_eq!(registry.sources(), 3);
         registry.add(5).expect("a copy");
         registry.remove(1).expect("it is there");
-        registry.write_card(By::Alias, false).expect("a card");
+        registry.write_card(&registry.policy(By::Alias, false)).expect("a card");
         let iris = registry.root().join("iris");
         let mut names: Vec<String> = fs::read_dir(&iris)
             .expect("the model")

@@ -6,7 +6,7 @@ use pointsman_wire::grpc::proto::model_infer_response::InferOutputTensor;
 use prost::Message;
 
 use super::*;
-use crate::client::answer::Head;
+use crate::client::answer::{Head, Headers};
 
 const HEAD: Head = Head { status: 200, version: None, json_length: None, last: false };
 
@@ -44,7 +44,7 @@ fn binary(value: f32) -> (Vec<u8>, usize) {
 
 /// The code of the verdict on a success; nothing where it is right.
 fn code(judge: &Judge, head: Head, body: &[u8]) -> Option<String> {
-    match judge.http(&Answer { head, body }).0 {
+    match judge.http(&Answer { head, headers: Headers::Lines(&[]), body }).0 {
         Verdict::Right => None,
         Verdict::Wrong(fault) => Some(fault.code.into_owned()),
         other => panic!("{other}"),
@@ -60,7 +60,10 @@ fn the_same_bytes_are_right_again_and_others_are_looked_at() {
     let judge = judge(Written::V2, None, Some(0.5));
     for _ in 0..3 {
         let answer = json("7", "3", "0.5");
-        assert_eq!(judge.http(&Answer { head: HEAD, body: &answer }), (Verdict::Right, Some(3)));
+        assert_eq!(
+            judge.http(&Answer { head: HEAD, headers: Headers::Lines(&[]), body: &answer }),
+            (Verdict::Right, Some(3))
+        );
         assert_eq!(kept(&judge), 1);
     }
     // Within the tolerance, from another version, and wrong.
@@ -180,7 +183,7 @@ fn an_error_is_read_once() {
     let judge = judge(Written::V2, None, None);
     let refused = |status, body: &[u8]| {
         let head = Head { status, ..HEAD };
-        judge.http(&Answer { head, body }).0.to_string()
+        judge.http(&Answer { head, headers: Headers::Lines(&[]), body }).0.to_string()
     };
     for _ in 0..2 {
         let body = br#"{"error":"busy","code":"OVERLOADED"}"#;
