@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use pointsman_core::PredictError;
+use pointsman_predict::Cores;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -41,8 +42,8 @@ impl IoThreads {
     ///
     /// # Errors
     /// The system's, where it has no more.
-    pub(crate) fn start(count: usize) -> std::io::Result<Self> {
-        let threads = (0..count.max(1)).map(|_| IoThread::start()).collect::<Result<_, _>>()?;
+    pub(crate) fn start(count: usize, cores: &Arc<Cores>) -> std::io::Result<Self> {
+        let threads = (0..count.max(1)).map(|core| IoThread::start(core, cores)).collect::<Result<_, _>>()?;
         Ok(Self { threads })
     }
 
@@ -64,15 +65,20 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start() -> std::io::Result<Self> {
+    fn start(core: usize, cores: &Arc<Cores>) -> std::io::Result<Self> {
+        let beside = cores.clone();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(ASIDE_MAX)
             .thread_name("pointsman-aside")
+            // Where this one stays, those beside it need not.
+            .on_thread_start(move || beside.roam())
             .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
+        let cores = cores.clone();
         let serve = move || {
+            cores.serves_connections(core);
             // An error means the same: nobody needs the thread any more.
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
@@ -126,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_go_where_fewest_are() {
-        let threads = IoThreads::start(2).expect("threads");
+        let threads = IoThreads::start(2, &Cores::new(2)).expect("threads");
         let mut connections = JoinSet::new();
         let mut open = |threads: &IoThreads| {
             let (told, tells) = channel();
@@ -158,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_served_ends_with_the_threads() {
-        let threads = IoThreads::start(1).expect("threads");
+        let threads = IoThreads::start(1, &Cores::new(1)).expect("threads");
         let mut connections = JoinSet::new();
         threads.serve(&mut connections, std::future::pending());
         drop(threads);

@@ -172,7 +172,7 @@ async fn serve(
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
     let operators = crate::control::Control::new(handle, experiments, webhooks.clone());
-    let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get));
+    let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
     let _reloading = reloading::on_hangup(reload, operators)?;

@@ -19,10 +19,12 @@ use parking_lot::{Condvar, Mutex};
 use pointsman_core::ModelName;
 
 use crate::admission::InFlight;
+use crate::posts::Posts;
 
 /// The cores, and who waits for them.
 pub struct Cores {
     total: usize,
+    posts: Posts,
     state: Mutex<State>,
     /// The shares of models that have a version. Those whose last version is gone are forgotten.
     shares: Mutex<HashMap<ModelName, Weak<Share>>>,
@@ -30,6 +32,10 @@ pub struct Cores {
 
 struct State {
     free: usize,
+    /// Which of them are given, by their numbers.
+    given: Vec<bool>,
+    /// The number that is looked at first: runs one after the other are spread over all.
+    next: usize,
     /// What the model that came last had had by then, in core nanoseconds: where idle models start.
     level: u64,
     /// In the order in which they came: never more than there are workers.
@@ -45,7 +51,7 @@ struct Waiting {
 /// Tells one waiting worker that it is its turn.
 #[derive(Default)]
 struct Call {
-    called: Mutex<bool>,
+    called: Mutex<Option<Vec<usize>>>,
     changed: Condvar,
 }
 
@@ -61,7 +67,8 @@ pub(crate) struct Share {
 /// The right to run on some cores, until it is dropped.
 pub(crate) struct Turn {
     share: Arc<Share>,
-    cores: usize,
+    /// The numbers of the cores.
+    cores: Vec<usize>,
     since: Instant,
 }
 
@@ -70,8 +77,10 @@ impl Cores {
     #[must_use]
     pub fn new(total: usize) -> Arc<Self> {
         let total = total.max(1);
-        let state = State { free: total, level: 0, waiting: Vec::new() };
-        Arc::new(Self { total, state: Mutex::new(state), shares: Mutex::default() })
+        let given = vec![false; total];
+        let state = State { free: total, given, next: 0, level: 0, waiting: Vec::new() };
+        let posts = Posts::new(total);
+        Arc::new(Self { total, posts, state: Mutex::new(state), shares: Mutex::default() })
     }
 
     /// How many cores there are in all.
@@ -90,6 +99,21 @@ impl Cores {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.lock().waiting.len()
+    }
+
+    /// Says that the calling thread serves connections, and is the one of this core: while shadows run it stays there.
+    pub fn serves_connections(&self, core: usize) {
+        self.posts.register(core);
+    }
+
+    /// Lets the calling thread run on any core, whichever thread started it.
+    pub fn roam(&self) {
+        self.posts.roam();
+    }
+
+    /// Where threads stay while shadows run.
+    pub(crate) fn posts(&self) -> &Posts {
+        &self.posts
     }
 
     /// The share of a model: the same for all its versions.
@@ -119,9 +143,20 @@ impl State {
         *had = (*had).max(self.level);
     }
 
-    fn give(&mut self, share: &Share, cores: usize) {
-        self.free -= cores;
+    fn give(&mut self, share: &Share, cores: usize) -> Vec<usize> {
         self.level = self.level.max(*share.had.lock());
+        let total = self.given.len();
+        let from = (self.next..total).chain(0..self.next.min(total));
+        let found: Vec<usize> = from.filter(|core| !self.given[*core]).take(cores).collect();
+        found.iter().for_each(|core| self.given[*core] = true);
+        self.free -= found.len();
+        self.next = found.last().map_or(self.next, |last| (last + 1) % total.max(1));
+        found
+    }
+
+    fn take_back(&mut self, cores: &[usize]) {
+        cores.iter().for_each(|core| self.given[*core] = false);
+        self.free += cores.len();
     }
 
     /// Calls up whoever's turn it is. One who wants more cores than are free is waited for, or it would never come.
@@ -135,8 +170,8 @@ impl State {
                 return;
             }
             let Waiting { share, cores, call } = self.waiting.remove(place);
-            self.give(&share, cores);
-            *call.called.lock() = true;
+            let given = self.give(&share, cores);
+            *call.called.lock() = Some(given);
             call.changed.notify_one();
         }
     }
@@ -151,7 +186,7 @@ impl Share {
             return None;
         }
         state.comes(self);
-        state.give(self, cores);
+        let cores = state.give(self, cores);
         Some(Turn { share: self.clone(), cores, since: Instant::now() })
     }
 
@@ -170,10 +205,18 @@ impl Share {
             state.call();
         }
         let mut called = call.called.lock();
-        while !*called {
+        let cores = loop {
+            if let Some(cores) = called.take() {
+                break cores;
+            }
             call.changed.wait(&mut called);
-        }
+        };
         Turn { share: self.clone(), cores, since: Instant::now() }
+    }
+
+    /// Where threads stay while shadows run.
+    pub(crate) fn posts(&self) -> &Posts {
+        self.cores.posts()
     }
 
     /// How many workers wait for their turn, of whatever model.
@@ -194,16 +237,26 @@ impl fmt::Debug for Share {
     }
 }
 
+impl Turn {
+    /// The number of its core; nothing where it has several.
+    pub(crate) fn core(&self) -> Option<usize> {
+        match *self.cores {
+            [core] => Some(core),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         let time = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let spent = time.saturating_mul(self.cores as u64);
+        let spent = time.saturating_mul(self.cores.len() as u64);
         let mut state = self.share.cores.state.lock();
         {
             let mut had = self.share.had.lock();
             *had = had.saturating_add(spent);
         }
-        state.free += self.cores;
+        state.take_back(&self.cores);
         state.call();
     }
 }
@@ -255,11 +308,12 @@ mod tests {
         let two = share.try_turn(1).expect("one is free");
         assert!(share.try_turn(1).is_none());
         assert_eq!((cores.busy(), share.free()), (2, 0));
+        assert_ne!(one.core(), two.core());
         drop(one);
         assert!(share.try_turn(2).is_none(), "one is free");
         drop(two);
         let all = share.try_turn(9).expect("all there are");
-        assert_eq!(cores.busy(), 2);
+        assert_eq!((cores.busy(), all.core()), (2, None));
         drop(all);
         assert_eq!(cores.busy(), 0);
     }

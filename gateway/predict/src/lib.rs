@@ -28,6 +28,7 @@ mod metrics;
 mod outcome;
 mod parts;
 mod pipeline;
+mod posts;
 pub mod priority;
 mod queue;
 mod recent;

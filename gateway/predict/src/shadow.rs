@@ -30,6 +30,7 @@ use self::watch::Watch;
 use crate::admission::Admission;
 use crate::exchange::Exchange;
 use crate::metrics::{Metrics, ShadowMetrics};
+use crate::posts::Held;
 use crate::priority;
 use crate::tee::Windows;
 use crate::version::Version;
@@ -162,10 +163,11 @@ impl Shadow {
         };
         // The process does not end while it has sessions.
         let alive = metrics.worker();
+        let posts = Held::new(&primary.share);
         let spawned = thread.spawn(move || {
             priority::lower();
             runner.work();
-            drop(alive);
+            drop((posts, alive));
         });
         let runner = spawned.inspect_err(|_| shared.watch.close())?.thread().clone();
         Ok(Arc::new(Self { sees, version, limits, admission, shared, runner }))

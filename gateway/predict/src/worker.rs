@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     /// Those that one run takes.
     cores: usize,
     crew: Arc<Crew>,
+    /// The core that it stays on.
+    post: Option<usize>,
 }
 
 impl Worker {
@@ -36,13 +38,14 @@ impl Worker {
         (share, cores): (Arc<Share>, usize),
         crew: Arc<Crew>,
     ) -> Self {
-        Self { jobs, runs, index, share, cores, crew }
+        Self { jobs, runs, index, share, cores, crew, post: None }
     }
 
     /// Works until the queue is closed and empty, then frees the session, here.
     pub(crate) fn work(mut self, mut session: Box<dyn Session>) {
         let mut jobs = Vec::new();
         while let Some(turn) = self.jobs.next(&self.share, self.cores, &mut jobs) {
+            self.post = self.share.posts().take(self.post, turn.core());
             let (record, run_times) = (self.crew.record(), self.crew.run_times());
             let site = Site { slot: Some(&self.runs[self.index]), record, run_times };
             let ended = run(session.as_mut(), &mut jobs, site);
