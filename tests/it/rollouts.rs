@@ -287,7 +287,7 @@ fn operators_hold_and_move_a_rollout_and_what_cannot_be_is_refused() {
     let planned = begin(&gateway, json!({"dry_run": true}));
     assert_eq!((planned.0, &planned.1["outcome"]), (200, &json!("planned")), "{}", planned.1);
     let none = get(gateway.admin, ROLLOUT);
-    assert_eq!(none.status, 400, "{}", none.text());
+    assert_eq!(none.status, 404, "{}", none.text());
 
     began(&gateway, json!({"time_min": "1h", "approve": "10"}));
     let url = format!("http://{}", gateway.admin);

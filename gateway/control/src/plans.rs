@@ -280,7 +280,7 @@ pub(crate) fn names(model: &Model, version: VersionNumber) -> bool {
     targets.any(|target| number(model, target) == Some(version))
 }
 
-fn number(model: &Model, target: &Target) -> Option<VersionNumber> {
+pub(crate) fn number(model: &Model, target: &Target) -> Option<VersionNumber> {
     match target {
         Target::Number(number) => Some(*number),
         Target::Alias(alias) => model.committed.aliases.get(&**alias).copied(),

@@ -87,11 +87,17 @@ impl<'a> Elements<'a> {
     /// Whether no element is NaN or an infinity.
     #[must_use]
     pub fn are_finite(&self) -> bool {
+        self.are_finite_within(usize::MAX)
+    }
+
+    /// Whether none of the first so many is.
+    #[must_use]
+    pub fn are_finite_within(&self, most: usize) -> bool {
         match self {
-            Self::F16(all) => all.iter().all(|x| x.is_finite()),
-            Self::Bf16(all) => all.iter().all(|x| x.is_finite()),
-            Self::F32(all) => all.iter().all(|x| x.is_finite()),
-            Self::F64(all) => all.iter().all(|x| x.is_finite()),
+            Self::F16(all) => all.iter().take(most).all(|x| x.is_finite()),
+            Self::Bf16(all) => all.iter().take(most).all(|x| x.is_finite()),
+            Self::F32(all) => all.iter().take(most).all(|x| x.is_finite()),
+            Self::F64(all) => all.iter().take(most).all(|x| x.is_finite()),
             _ => true,
         }
     }
@@ -137,7 +143,8 @@ mod tests {
         check!(Fp64, f64, 1.5, true);
         for bad in [f32::NAN, f32::NEG_INFINITY] {
             let tensor = Tensor::from_vec(Datatype::Fp32, shape(), vec![0.0, bad]).expect("fits");
-            assert!(!Elements::of(&tensor).expect("numbers").are_finite());
+            let elements = Elements::of(&tensor).expect("numbers");
+            assert!(!elements.are_finite() && elements.are_finite_within(1));
         }
         let exact = Tensor::from_vec(Datatype::Uint64, shape(), vec![u64::MAX, 0]).expect("fits");
         assert_eq!(read(&exact).2, Some(i128::from(u64::MAX)));

@@ -81,7 +81,9 @@ impl Comparison {
         let disagrees = self.shadow.push(pair, &pair.shadow, Some(&pair.inputs), &self.settings);
         if let Some(floor) = &pair.floor {
             let noise = self.floor.push(pair, floor, None, &self.settings);
-            if let (Some(disagrees), Some(noise)) = (disagrees, noise) {
+            // Where one of the three failed, that says nothing of how far answers of the same version are apart.
+            let answered = [&pair.primary, &pair.shadow, floor].iter().all(|side| side.outputs.is_ok());
+            if let (Some(disagrees), Some(noise), true) = (disagrees, noise, answered) {
                 self.excess.push(disagrees, noise);
             }
         }

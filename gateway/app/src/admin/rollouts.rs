@@ -14,6 +14,7 @@ use pointsman_predict::Record;
 use pointsman_stats::{ExpectedRates, Rate};
 use serde_json::{Map, Value, json};
 
+use super::comparisons::not_found;
 use super::{Admin, operator};
 use crate::http::{AnswerBody, document, error, read_small};
 
@@ -58,7 +59,7 @@ impl Admin {
         };
         let told = self.control.read(found).await?;
         told.map(|told| described(&told)).ok_or_else(|| {
-            PredictError::BadRequest(format!(
+            not_found(format!(
                 "model '{}' has had no rollout; `pointsman rollout start` begins one",
                 shown(model)
             ))
@@ -72,9 +73,7 @@ impl Admin {
         let told = self.control.read(move |handle| handle.rollout(number)).await?;
         let of_model = |told: &Told| model == ANY || told.created.spec.model == model;
         told.filter(of_model).ok_or_else(|| {
-            PredictError::BadRequest(format!(
-                "there is no rollout {number}; `pointsman rollout list` shows all"
-            ))
+            not_found(format!("there is no rollout {number}; `pointsman rollout list` shows all"))
         })
     }
 

@@ -53,7 +53,7 @@ fn start(arguments: &StartRollout) -> End {
     let mut body = asked(of);
     body["dry_run"] = json!(how.dry_run);
     if how.dry_run && !how.client.json {
-        let planned = call(&how.client, None, &format!("/v1/rollouts/{}/plan", of.model), &asked(of));
+        let planned = call(&how.client, &format!("/v1/rollouts/{}/plan", of.model), &asked(of));
         match planned {
             Ok(planned) => println!("{}", shown_plan(&planned)),
             Err(end) => return end,
@@ -67,7 +67,7 @@ fn plan(arguments: &PlanRollout) -> End {
     let mut body = asked(of);
     body["per_second"] = json!(expected.per_second);
     body["disagreement"] = json!(expected.disagreement);
-    match call(client, None, &format!("/v1/rollouts/{}/plan", of.model), &body) {
+    match call(client, &format!("/v1/rollouts/{}/plan", of.model), &body) {
         Ok(planned) if client.json => println!("{planned}"),
         Ok(planned) => println!("{}", shown_plan(&planned)),
         Err(end) => return end,
@@ -103,9 +103,9 @@ fn change(verb: &str, model: &str, path: &str, body: &Value, how: &How) -> End {
     }
 }
 
-fn call(client: &AdminClient, operator: Option<&str>, path: &str, body: &Value) -> Result<Value, End> {
+fn call(client: &AdminClient, path: &str, body: &Value) -> Result<Value, End> {
     let url = &client.admin_url;
-    let answer = call_as(operator, Method::POST, url, path, Bytes::from(body.to_string()))
+    let answer = call_as(None, Method::POST, url, path, Bytes::from(body.to_string()))
         .map_err(|error| failed(&error, client.json))?;
     serde_json::from_slice(&answer)
         .map_err(|e| refused(&format!("{url} answered something that is not JSON: {e}")))

@@ -7,7 +7,7 @@ use pointsman_route::Settled;
 
 use super::{FROZEN, Grant, Refusal, known};
 use crate::model::Model;
-use crate::plans::{Plans, check_units};
+use crate::plans::{Plans, check_units, number};
 use crate::rollout::{Exposure, Spec, Standing};
 use crate::target::breaks_default;
 use crate::wish::{RolloutWish, Wish};
@@ -62,6 +62,7 @@ fn begin(model: &Model, spec: &Spec) -> Result<BTreeSet<VersionNumber>, Refusal>
         )));
     }
     check_splits(&model.committed.plans)?;
+    check_shadows(model, &model.committed.plans, candidate)?;
     check_units(model, spec.units.iter())?;
     for stage in &spec.stages {
         in_plan(&model.committed.plans, spec, stage.exposure)?;
@@ -83,6 +84,19 @@ fn check_splits(plans: &Plans) -> Result<(), Refusal> {
     let reason = "the model's plan has an experiment, and a rollout splits callers as well; end it first with a plan \
                   without one (`pointsman plan apply`)";
     Err(Refusal::new(reason))
+}
+
+/// A shadow of the plan and that of the rollout would be told the same requests, and each be counted twice.
+fn check_shadows(model: &Model, plans: &Plans, candidate: VersionNumber) -> Result<(), Refusal> {
+    let mut shadows = plans.current.plan.document().shadows.iter();
+    match shadows.find(|shadow| number(model, &shadow.version) == Some(candidate)) {
+        None => Ok(()),
+        Some(shadow) => Err(Refusal::new(format!(
+            "the model's plan has version {candidate} as its shadow '{}', and a rollout shows it requests itself: take it \
+             out of the plan first (`pointsman plan apply`)",
+            shadow.name
+        ))),
+    }
 }
 
 /// Whether the plan goes together with the rollout.
@@ -110,6 +124,7 @@ pub(crate) fn check_plan(model: &Model, name: &str, plans: &Plans) -> Result<(),
             standing.id, standing.candidate
         ))
     })?;
+    check_shadows(model, plans, standing.candidate)?;
     settles(name, plans, standing)
 }
 

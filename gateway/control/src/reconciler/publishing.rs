@@ -99,7 +99,11 @@ impl Tracked {
         let aliases = aliases.into_iter().map(|(alias, version)| (alias.as_str().into(), version)).collect();
         let plan = Plan { default, aliases, split: self.compiled.split.clone() };
         let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
-        if let Some(under_way) = &self.rollout {
+        // Where the candidate does not serve, its units are not counted either, and those of the default alone would look
+        // as if it got too few.
+        if let Some(under_way) = &self.rollout
+            && self.versions.contains_key(&under_way.rollout.spec.candidate)
+        {
             witnesses.push(under_way.recorder.clone());
         }
         if plan.default.as_ref().is_some_and(is_ready) {

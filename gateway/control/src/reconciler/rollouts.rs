@@ -218,7 +218,7 @@ impl Reconciler {
         }
     }
 
-    /// Looks at a rollout where it is time to, or where `at_once` something does not wait; says whether it stands otherwise
+    /// Looks at a rollout where it is time to, or where something does not wait; says whether it stands otherwise
     /// since.
     pub(super) fn look_at_rollout(&mut self, name: &ModelName, now: Instant) -> bool {
         let every = self.policy.rollout_look;

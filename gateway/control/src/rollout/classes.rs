@@ -14,7 +14,8 @@ const SUM_TOLERANCE: f64 = 1e-3;
 pub(crate) struct Classes {
     output: Arc<str>,
     labels: Option<Arc<[String]>>,
-    count: usize,
+    /// Scores of a row.
+    scores: usize,
 }
 
 impl Classes {
@@ -26,19 +27,19 @@ impl Classes {
         let outputs = &signature.outputs;
         if let Some(spec) = outputs.iter().find(|spec| spec.labels.is_some()) {
             let labels = spec.labels.clone();
-            let count = labels.as_ref().map_or(0, |labels| labels.len());
-            return Some(Self { output: spec.name.clone(), labels, count: count.min(CLASSES_MAX) });
+            let scores = labels.as_ref().map_or(0, |labels| labels.len());
+            return Some(Self { output: spec.name.clone(), labels, scores });
         }
         outputs.iter().filter(is_float).find_map(|spec| {
             let Some(Dim::Fixed(last)) = spec.shape.as_ref()?.last() else { return None };
-            let count = usize::try_from(*last).ok().filter(|count| (2..=CLASSES_MAX).contains(count))?;
-            Some(Self { output: spec.name.clone(), labels: None, count })
+            let scores = usize::try_from(*last).ok().filter(|scores| (2..=CLASSES_MAX).contains(scores))?;
+            Some(Self { output: spec.name.clone(), labels: None, scores })
         })
     }
 
-    /// How many there are.
+    /// How many are told from each other: those beyond the most count as the last.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.scores.min(CLASSES_MAX)
     }
 
     /// The class of an answer's first row; nothing where it says none.
@@ -52,7 +53,8 @@ impl Classes {
         if let Some(class) = elements.whole(0) {
             return usize::try_from(class).ok();
         }
-        let row: Vec<f64> = (0..self.count.min(tensor.elements())).map(|index| elements.get(index)).collect();
+        let row: Vec<f64> =
+            (0..self.scores.min(tensor.elements())).map(|index| elements.get(index)).collect();
         let sum: f64 = row.iter().sum();
         // A distribution where nobody says so; scores of any kind where the card names the classes.
         let are_scores = self.labels.is_some()
@@ -99,6 +101,16 @@ mod tests {
         text.push(b"yes").expect("short");
         let text = Tensor::new(Datatype::Bytes, Shape::new(&[1]).expect("small"), text.finish());
         assert_eq!(named.predicted(&answer(text.expect("fits"))), Some(1));
+    }
+
+    #[test]
+    fn of_many_classes_all_scores_are_looked_at() {
+        let names: Vec<String> = (0..1000).map(|class| class.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let many = Classes::of(&spec(Datatype::Fp32, 1000, Some(&names))).expect("names");
+        let mut scores = vec![0.0; 1000];
+        scores[700] = 1.0;
+        assert_eq!((many.count(), many.predicted(&floats(&scores))), (CLASSES_MAX, Some(700)));
     }
 
     #[test]

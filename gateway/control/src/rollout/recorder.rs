@@ -16,11 +16,14 @@ use super::units::{Marks, Units};
 
 /// The most units of a rollout that are told from each other. Past it half of them is left out.
 pub(super) const UNITS_MAX: usize = 1 << 20;
+/// The most elements of an output that are looked at, one after the other on the thread of a request.
+const ELEMENTS_MAX: usize = 1 << 18;
 /// Locks among which units are divided, so that hardly two requests want the same one.
 const SHARDS: usize = 16;
 
 /// Counts requests of one rollout. What it is told comes on threads of requests, which hold one of its locks for well
-/// under a microsecond; nobody else holds one for longer than it takes to add some numbers.
+/// under a microsecond, but for the few moments at which a table of units grows or is halved; nobody else holds one for
+/// longer than it takes to add some numbers.
 pub(crate) struct Recorder {
     experiment: String,
     /// The candidate's share at each stage with a canary.
@@ -91,8 +94,8 @@ enum Row {
 enum Doing {
     /// The version's, or that of the gateway around it.
     Versions,
-    /// The version's with these inputs.
-    WithInputs,
+    /// The version's, though callers could bring it about: by inputs, by deadlines, by how many they are.
+    ByCallers,
     /// The caller went away.
     Left,
     /// The caller's, or the gateway's as a whole.
@@ -101,8 +104,10 @@ enum Doing {
 
 fn doing(code: Code) -> Doing {
     match code {
-        Code::QueueFull | Code::SessionFailed | Code::NotReady => Doing::Versions,
-        Code::InputRejected | Code::NotRepresentable | Code::DeadlineExceeded => Doing::WithInputs,
+        Code::SessionFailed | Code::NotReady => Doing::Versions,
+        Code::QueueFull | Code::InputRejected | Code::NotRepresentable | Code::DeadlineExceeded => {
+            Doing::ByCallers
+        }
         Code::Cancelled => Doing::Left,
         Code::BadRequest
         | Code::InputMismatch
@@ -236,7 +241,7 @@ impl Recorder {
             Err(code) => match doing(code) {
                 // What never came is over every threshold.
                 Doing::Versions => Some(Ending { row: Row::Grows, ..Ending::failed() }),
-                Doing::WithInputs => Some(Ending::failed()),
+                Doing::ByCallers => Some(Ending::failed()),
                 Doing::Left => Some(Ending { slow: over, ..Ending::default() }),
                 Doing::Others => None,
             },
@@ -249,8 +254,9 @@ impl Recorder {
             let spec = specs.iter().find(|spec| spec.name == output.name);
             spec.is_none_or(|spec| spec.datatype != output.tensor.datatype())
         };
-        let is_finite =
-            |output: &OutputTensor| Elements::of(&output.tensor).is_none_or(|elements| elements.are_finite());
+        let is_finite = |output: &OutputTensor| {
+            Elements::of(&output.tensor).is_none_or(|elements| elements.are_finite_within(ELEMENTS_MAX))
+        };
         outputs.iter().any(|output| is_other(output) || !is_finite(output))
     }
 

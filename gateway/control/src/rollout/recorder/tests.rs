@@ -211,12 +211,18 @@ fn a_row_of_errors_goes_on_over_looks() {
     assert_eq!(rig.look().hard.errors_in_a_row, 0);
     // What a caller could bring about is an error, and neither part of a row nor its end.
     fail(2);
-    for code in [Code::InputRejected, Code::DeadlineExceeded, Code::NotRepresentable, Code::Cancelled] {
+    for code in [
+        Code::QueueFull,
+        Code::InputRejected,
+        Code::DeadlineExceeded,
+        Code::NotRepresentable,
+        Code::Cancelled,
+    ] {
         rig.ended(asked(None, true, Err(code)));
     }
     fail(1);
     let look = rig.look();
-    assert_eq!((look.hard.errors_in_a_row, look.counts.canary.errors.requests), (3, 6));
+    assert_eq!((look.hard.errors_in_a_row, look.counts.canary.errors.requests), (3, 7));
 }
 
 #[test]
@@ -239,10 +245,10 @@ fn what_may_not_wait_gives_an_alarm_until_somebody_looks() {
     let (rig, good, bad) = (Rig::new(&[]), answer([0.2, 0.8]), answer([f32::NAN, 0.0]));
     let alarms = || rig.1.load(Ordering::Relaxed);
     let limits = Limits { panics: 1, errors_in_a_row: 10, invalid: 1 };
-    (0..9).for_each(|_| rig.ended(asked(None, true, Err(Code::QueueFull))));
+    (0..9).for_each(|_| rig.ended(asked(None, true, Err(Code::NotReady))));
     assert_eq!((alarms(), rig.0.is_past(&limits, false)), (0, false));
-    rig.ended(asked(None, true, Err(Code::QueueFull)));
-    rig.ended(asked(None, true, Err(Code::QueueFull)));
+    rig.ended(asked(None, true, Err(Code::NotReady)));
+    rig.ended(asked(None, true, Err(Code::NotReady)));
     assert_eq!((alarms(), rig.0.is_past(&limits, false)), (1, true));
     rig.ended(asked(None, true, Ok(&good)));
     rig.0.take();
