@@ -104,7 +104,7 @@ fn every_metric_is_in_the_readme() {
     let gateway = Start::over(repository().join("models")).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
-    let rollout = r#"{"version": 2, "canary": "10", "guard": ["errors"]}"#;
+    let rollout = r#"{"version": 1, "canary": "10", "guard": ["errors"]}"#;
     assert_eq!(post(gateway.admin, "/v1/rollouts/iris", rollout).status, 200);
     let exposed = wait_for("the declared shadow to run", || {
         Some(get(gateway.metrics, "/metrics").text()).filter(|text| text.contains("pointsman_shadow_offered"))

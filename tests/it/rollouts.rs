@@ -153,9 +153,7 @@ fn a_version_that_fails_is_taken_back_at_one_per_cent() {
     let body = r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT64","data":[5]}]}"#;
     let ended = taken_back(&registry, body);
     assert_eq!(ended["phase"], "rolled_back");
-    // Inputs that a version refuses are its errors, and not such as end it without statistics: some caller alone could
-    // send them again and again.
-    assert_eq!(ended["report"]["phase"]["rolled_back"]["guard"], "errors", "{ended}");
+    assert_eq!(ended["report"]["phase"]["rolled_back"], "errors_in_a_row", "{ended}");
 }
 
 #[test]
@@ -308,6 +306,8 @@ fn operators_hold_and_move_a_rollout_and_what_cannot_be_is_refused() {
         (answer.status, answer.json())
     };
     refused(put(plan), "splits callers itself");
+    // Each request would be counted twice.
+    refused(put("[[shadows]]\nname = \"dark\"\nversion = 3\nshare = \"10%\"\n"), "shadow 'dark'");
     // What does not split goes together with it.
     assert_eq!(put("forced_arm_header = \"x-arm\"\n").0, 200);
     let forced = request("POST", gateway.http, INFER, &[("x-arm", "candidate")], Some(BODY.as_bytes()));
@@ -378,6 +378,32 @@ fn a_newer_version_takes_the_place_of_a_rollout_or_waits_for_its_end() {
         });
         assert_eq!((&second["version"], &status(&gateway)["default"]), (&json!(3), &json!(1)), "{policy}");
     }
+}
+
+#[test]
+fn a_rollout_that_was_to_follow_begins_after_a_restart() {
+    let state = tempfile::tempdir().expect("a folder");
+    let registry = iris("on_new = \"serve\"\nload = \"all\"\n", &[1, 2]);
+    let gateway = start(registry.path(), state.path());
+    assert_eq!(wish(&gateway, "/models/iris/promote", json!({"version": 1})).0, 200);
+    began(&gateway, json!({"version": 2, "time_min": "1h", "on_new": "queue"}));
+    copy_version(3, &registry.join("iris/.3"));
+    std::fs::rename(registry.join("iris/.3"), registry.join("iris/3")).expect("there is 3");
+    let rollout = |gateway: &Gateway, id: u64| get(gateway.admin, &format!("{ROLLOUT}/{id}"));
+    wait_for("the newer version to wait", || (rollout(&gateway, 1).json()["queued"] == 3).then_some(()));
+    // A frozen model lets none begin: it is as if the gateway had been killed between both.
+    assert_eq!(wish(&gateway, "/models/iris/freeze", json!({})).0, 200);
+    assert_eq!(tell(&gateway, "abort").0, 200);
+    assert_eq!(wish(&gateway, "/models/iris/unfreeze", json!({})).0, 200);
+    assert_eq!(rollout(&gateway, 2).status, 404);
+    gateway.signal("KILL");
+    let _ = gateway.wait();
+    let gateway = start(registry.path(), state.path());
+    let second = wait_for("the second rollout", || {
+        let second = rollout(&gateway, 2).json();
+        (second["phase"] == "running").then_some(second)
+    });
+    assert_eq!((&second["version"], &status(&gateway)["default"]), (&json!(3), &json!(1)));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_rollback_that_comes_late_is_found() {
     assert!(missed(&report).contains(&"rollback, median"), "{}", stopped.stdout);
 }
 
-const AB: [&str; 6] = ["--rate", "400", "--units", "500", "--seconds", "4"];
+const AB: [&str; 6] = ["--rate", "200", "--units", "500", "--seconds", "4"];
 
 #[test]
 fn units_stay_with_their_arms_over_every_protocol() {

@@ -6,6 +6,7 @@ mod listing;
 mod loads;
 mod plans;
 mod publishing;
+mod resuming;
 mod rollouts;
 mod shadowing;
 mod wishes;
@@ -33,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::model::{Declared, Model};
 use crate::policy::Policy;
 use crate::profiles::Profiles;
-use crate::rollout::ShadowEvidence;
+use crate::rollout::{Rollout, ShadowEvidence};
 use crate::target::{Target, target};
 use crate::watching::Watching;
 
@@ -111,6 +112,8 @@ pub struct Reconciler {
     profiles: Profiles,
     /// Rollouts that were under way when the gateway went down, and whose models were not seen yet.
     resumable: BTreeMap<ModelName, Resumed>,
+    /// Rollouts that are over, and after which another one was to begin that never did.
+    to_follow: BTreeMap<ModelName, Rollout>,
     shadowed: Arc<dyn ShadowEvidence>,
     notify: Notify,
     /// The gateway is asked to stop: nothing new is begun.
@@ -177,6 +180,7 @@ impl Reconciler {
         let profiles = Profiles::of(parts.journal.profiles().map_err(|e| e.to_string())?);
         let journal = parts.journal.reader().map_err(|e| e.to_string())?;
         let resumable = resumable(&parts.journal).map_err(|e| e.to_string())?;
+        let to_follow = to_follow(&parts.journal).map_err(|e| e.to_string())?;
         let waiting = Arc::new(AtomicUsize::new(0));
         let handle = Handle { sender: sender.clone(), board: board.clone(), journal, waiting };
         let reconciler = Self {
@@ -201,6 +205,7 @@ impl Reconciler {
             incarnations: 0,
             profiles,
             resumable,
+            to_follow,
             shadowed: parts.shadowed,
             notify: parts.notify,
             draining: false,
@@ -404,6 +409,12 @@ fn resumable(journal: &Journal) -> Result<BTreeMap<ModelName, Resumed>, JournalE
     let under_way = journal.rollouts_under_way()?.into_iter();
     let named = under_way.filter_map(|it| Some((ModelName::new(&it.rollout.spec.model).ok()?, it)));
     Ok(named.collect())
+}
+
+/// Rollouts after which another one was to begin, by model.
+fn to_follow(journal: &Journal) -> Result<BTreeMap<ModelName, Rollout>, JournalError> {
+    let over = journal.last_rollouts_over()?.into_iter().filter(|rollout| rollout.follows().is_some());
+    Ok(over.filter_map(|rollout| Some((ModelName::new(&rollout.spec.model).ok()?, rollout))).collect())
 }
 
 fn until(at: Instant) -> Duration {

@@ -42,6 +42,8 @@ impl Admin {
             );
         };
         let question = question(request.uri())?;
+        // One after the other: each copies all sums of its experiments.
+        let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
         let experiments = self.control.experiments().clone();
         // To sum over all buckets takes milliseconds, and connections are accepted on this thread.
         let reports = tokio::task::spawn_blocking(move || {

@@ -104,7 +104,10 @@ impl Latest {
         loop {
             let place = self.read.load(Ordering::Acquire);
             // Taken only where it has ceased to be the one that is read: then there are newer totals in the other.
-            if let Some(totals) = self.places[place].try_read() {
+            if let Some(totals) = self.places[place].try_read()
+                // And what is written there meanwhile does not count yet: the next reader would find less.
+                && self.read.load(Ordering::Acquire) == place
+            {
                 return *totals;
             }
             std::hint::spin_loop();

@@ -98,6 +98,18 @@ impl Journal {
         rows.into_iter().map(resumed).collect()
     }
 
+    /// The last rollout of each model that is over: another one may have to follow it that never began.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn last_rollouts_over(&self) -> Result<Vec<Rollout>, JournalError> {
+        let last =
+            "SELECT stands FROM rollout WHERE is_over AND id IN (SELECT max(id) FROM rollout GROUP BY model)";
+        let mut statement = self.connection.prepare(last)?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
+        texts.map(|text| read(&text?)).collect()
+    }
+
     fn units(&self, id: u64) -> Result<Vec<u8>, JournalError> {
         let of = "SELECT units FROM rollout_units WHERE rollout = ?1 ORDER BY number";
         let mut statement = self.connection.prepare(of)?;

@@ -9,7 +9,7 @@ use pointsman_core::{Code, ModelName, Signature, VersionNumber};
 use super::{Reconciler, Tracked, earlier};
 use crate::committed::Committed;
 use crate::grant::{Refusal, after, arrived_since, cannot_load, contents, disturbed};
-use crate::journal::{Entry, RECORDS_MAX, Resumed, Step, What};
+use crate::journal::{Entry, RECORDS_MAX, Step, What};
 use crate::rollout::{
     Change, Classes, Counted, Event, Exposure, Frozen, Hard, Look, Moment, Notice, Phase, Question, Record,
     Recorder, Refused, Rollout, Seen, ShadowTotals, Spec, Standing, thresholds, transition,
@@ -202,22 +202,6 @@ impl Reconciler {
         }
     }
 
-    /// Takes up the rollouts that were under way when the gateway went down, as their models are seen again.
-    pub(super) fn resume_rollouts(&mut self) {
-        for (name, tracked) in &mut self.models {
-            if tracked.rollout.is_some() || !self.resumable.contains_key(name) {
-                continue;
-            }
-            let Some(signature) = tracked.promised_signature() else { continue };
-            let Some(Resumed { rollout, records, units }) = self.resumable.remove(name) else { continue };
-            let Rollout { id, spec, frozen, .. } = &rollout;
-            let alarm = alarm(&self.sender, name);
-            let recorder = Recorder::new(*id, spec, frozen, signature, &units, alarm);
-            self.metrics.rollouts().goes_on(name, rollout.phase, rollout.exposure);
-            tracked.take_up(rollout, records, recorder, ShadowTotals::default());
-        }
-    }
-
     /// Looks at a rollout where it is time to, or where something does not wait; says whether it stands otherwise
     /// since.
     pub(super) fn look_at_rollout(&mut self, name: &ModelName, now: Instant) -> bool {
@@ -393,12 +377,18 @@ impl Tracked {
     }
 
     /// What callers that name no version are promised.
-    fn promised_signature(&self) -> Option<Arc<Signature>> {
+    pub(super) fn promised_signature(&self) -> Option<Arc<Signature>> {
         self.model.promised(self.model.committed.default?).cloned()
     }
 
     /// Lets a rollout be under way.
-    fn take_up(&mut self, rollout: Rollout, records: u64, recorder: Recorder, shadowed: ShadowTotals) {
+    pub(super) fn take_up(
+        &mut self,
+        rollout: Rollout,
+        records: u64,
+        recorder: Recorder,
+        shadowed: ShadowTotals,
+    ) {
         let panics = self.panics(rollout.spec.candidate).unwrap_or(0);
         self.model.rollout = Some(Standing::of(&rollout));
         self.rollout = Some(UnderWay {
@@ -429,7 +419,7 @@ impl Tracked {
 }
 
 /// Wakes the thread of the control path where a rollout may not wait for its next look.
-fn alarm(sender: &Sender<crate::event::Event>, name: &ModelName) -> Box<dyn Fn() + Send + Sync> {
+pub(super) fn alarm(sender: &Sender<crate::event::Event>, name: &ModelName) -> Box<dyn Fn() + Send + Sync> {
     let (sender, name) = (sender.clone(), name.clone());
     // An error means that the gateway is stopping.
     Box::new(move || drop(sender.send(crate::event::Event::Alarmed(name.clone()))))

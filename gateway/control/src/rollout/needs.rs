@@ -23,7 +23,7 @@ pub struct Needs {
     pub units: u64,
     /// So many errors among them.
     pub errors: u64,
-    /// So much time, at the traffic of this stage so far; nothing where there was none.
+    /// So much time, at the traffic of the rollout so far; nothing where there was none.
     #[serde(with = "optional_millis")]
     pub time: Option<Duration>,
 }
@@ -53,10 +53,15 @@ pub fn needs(
     let weight = Step::weight(stage.exposure)?;
     let seen = step.counts.of_canary(frozen.counted, |arm| arm.seen).tries();
     let lasted = now.since(place.since);
-    let all = seen as f64 / weight.get();
+    // Of all stages: after a restart a stage counts its time anew, and not what it has seen.
+    let of_step = |step: &Step| {
+        let seen = step.counts.of_canary(frozen.counted, |arm| arm.seen).tries();
+        Step::weight(step.exposure).map_or(0.0, |weight| seen as f64 / weight.get())
+    };
+    let per_second =
+        evidence.steps.iter().map(of_step).sum::<f64>() / now.since(place.started).as_secs_f64().max(1.0);
     let time_of = |units: f64| {
-        let seconds = units / (all / lasted.as_secs_f64());
-        (all > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
+        (per_second > 0.0).then(|| Duration::try_from_secs_f64(units / per_second).ok()).flatten()
     };
     let mut needs: Option<Needs> = None;
     let mut take = |more: Needs| {
@@ -68,7 +73,7 @@ pub fn needs(
         match why {
             Why::Time => {
                 let time = stage.time_min.saturating_sub(lasted);
-                let units = (all * time.as_secs_f64() / lasted.as_secs_f64().max(1.0)) as u64;
+                let units = (per_second * time.as_secs_f64()) as u64;
                 take(Needs { question: None, units, errors: 0, time: Some(time) });
             }
             Why::Count => {

@@ -85,7 +85,7 @@ enum Row {
     Ends,
     /// One more.
     Grows,
-    /// Nothing: some caller alone could bring it about again and again.
+    /// Nothing: it comes of load, or of a caller who left.
     #[default]
     Stays,
 }
@@ -94,8 +94,8 @@ enum Row {
 enum Doing {
     /// The version's, or that of the gateway around it.
     Versions,
-    /// The version's, though callers could bring it about: by inputs, by deadlines, by how many they are.
-    ByCallers,
+    /// The version's, though callers could bring it about by how many they are.
+    UnderLoad,
     /// The caller went away.
     Left,
     /// The caller's, or the gateway's as a whole.
@@ -104,10 +104,10 @@ enum Doing {
 
 fn doing(code: Code) -> Doing {
     match code {
-        Code::SessionFailed | Code::NotReady => Doing::Versions,
-        Code::QueueFull | Code::InputRejected | Code::NotRepresentable | Code::DeadlineExceeded => {
-            Doing::ByCallers
+        Code::SessionFailed | Code::InputRejected | Code::NotRepresentable | Code::NotReady => {
+            Doing::Versions
         }
+        Code::QueueFull | Code::DeadlineExceeded => Doing::UnderLoad,
         Code::Cancelled => Doing::Left,
         Code::BadRequest
         | Code::InputMismatch
@@ -241,7 +241,7 @@ impl Recorder {
             Err(code) => match doing(code) {
                 // What never came is over every threshold.
                 Doing::Versions => Some(Ending { row: Row::Grows, ..Ending::failed() }),
-                Doing::ByCallers => Some(Ending::failed()),
+                Doing::UnderLoad => Some(Ending::failed()),
                 Doing::Left => Some(Ending { slow: over, ..Ending::default() }),
                 Doing::Others => None,
             },
