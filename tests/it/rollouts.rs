@@ -394,6 +394,10 @@ fn a_rollout_that_was_to_follow_begins_after_a_restart() {
     // A frozen model lets none begin: it is as if the gateway had been killed between both.
     assert_eq!(wish(&gateway, "/models/iris/freeze", json!({})).0, 200);
     assert_eq!(tell(&gateway, "abort").0, 200);
+    wait_for("the next one to be refused", || {
+        let journal = get(gateway.admin, "/journal?model=iris").text();
+        journal.contains("rollout start 3: REFUSED").then_some(())
+    });
     assert_eq!(wish(&gateway, "/models/iris/unfreeze", json!({})).0, 200);
     assert_eq!(rollout(&gateway, 2).status, 404);
     gateway.signal("KILL");
