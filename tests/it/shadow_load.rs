@@ -71,7 +71,7 @@ fn a_shadow_that_is_as_important_as_its_primary_is_found() {
         "--seconds",
         "2",
         "--load",
-        "0.9",
+        "0.5",
         "--fault",
         "foreground",
     ]);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use pointsman_control::Question;
+use pointsman_control::{Granted, Question};
 use pointsman_core::{Code, ModelName, PredictError};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -98,13 +98,7 @@ impl Admin {
         let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
         let (wish, dry_run) = wishes::read(verb, &body)?;
         let granted = self.control.wish(model, wish, by, dry_run).await?;
-        Ok(json!({
-            "model": model,
-            "outcome": granted.outcome.name(),
-            "generation": granted.generation,
-            "changes": granted.changes,
-            "took_ms": granted.took.as_secs_f64() * 1000.0,
-        }))
+        Ok(granted_as_json(model, &granted))
     }
 
     /// `GET /journal?model=M&after=ID&limit=N`.
@@ -128,6 +122,17 @@ impl Admin {
         let entries = self.control.journal(question).await?;
         Ok(json!({"entries": entries.iter().map(status::entry).collect::<Vec<_>>()}))
     }
+}
+
+/// What came of a wish.
+fn granted_as_json(model: &str, granted: &Granted) -> Value {
+    json!({
+        "model": model,
+        "outcome": granted.outcome.name(),
+        "generation": granted.generation,
+        "changes": granted.changes,
+        "took_ms": granted.took.as_secs_f64() * 1000.0,
+    })
 }
 
 /// Who says so: the header, or that nobody did.

@@ -12,7 +12,7 @@ use pointsman_route::Document;
 use pointsman_route::limits::DOCUMENT_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::{Admin, operator};
+use super::{Admin, granted_as_json, operator};
 use crate::http::{AnswerBody, document, error, read_at_most};
 
 impl Admin {
@@ -80,15 +80,9 @@ impl Admin {
         let granted = self.control.wish(model, Wish::Plan(wish), operator(headers), dry_run).await?;
         let plans = self.status(model)?.plan.plans;
         let tag = plans.current.plan.etag();
-        let json = json!({
-            "model": model,
-            "outcome": granted.outcome.name(),
-            "revision": plans.current.revision,
-            "etag": tag,
-            "generation": granted.generation,
-            "changes": granted.changes,
-            "took_ms": granted.took.as_secs_f64() * 1000.0,
-        });
+        let mut json = granted_as_json(model, &granted);
+        json["revision"] = json!(plans.current.revision);
+        json["etag"] = json!(tag);
         Ok((json, Some(tag)))
     }
 }

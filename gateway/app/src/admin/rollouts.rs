@@ -8,14 +8,14 @@ use hyper::body::Incoming;
 use pointsman_control::rollout::{
     Counted, Decision, Flags, Moment, Question, Report, Spec, Traffic, needs, plan, thresholds,
 };
-use pointsman_control::{Granted, Listed, RolloutWish, Told, Wish};
+use pointsman_control::{Listed, RolloutWish, Told, Wish};
 use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, shown};
 use pointsman_predict::Record;
 use pointsman_stats::{ExpectedRates, Rate};
 use serde_json::{Map, Value, json};
 
 use super::comparisons::not_found;
-use super::{Admin, operator};
+use super::{Admin, granted_as_json, operator};
 use crate::http::{AnswerBody, document, error, read_small};
 
 /// The most rollouts in one list.
@@ -244,16 +244,6 @@ fn described(told: &Told) -> Value {
         "held_by": held.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "needs": needs,
         "report": report,
-    })
-}
-
-fn granted_as_json(model: &str, granted: &Granted) -> Value {
-    json!({
-        "model": model,
-        "outcome": granted.outcome.name(),
-        "generation": granted.generation,
-        "changes": granted.changes,
-        "took_ms": granted.took.as_secs_f64() * 1000.0,
     })
 }
 
