@@ -46,7 +46,7 @@ impl Received {
         protocol: Protocol,
         headers: &HeaderMap,
     ) -> Self {
-        let outcome = Outcome::received(gateway.predictor.metrics(), protocol);
+        let outcome = Outcome::received(gateway.predictor.metrics(), id, protocol);
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
         Self {
             gateway: gateway.clone(),
@@ -67,7 +67,7 @@ impl Received {
         self
     }
 
-    /// No shadow is shown the request.
+    /// No shadow and no monitor is shown the request.
     #[must_use]
     pub(crate) fn apart(mut self) -> Self {
         self.outcome.apart();

@@ -27,6 +27,7 @@ pub(crate) fn loader(config: &Config, registry: Arc<dyn Registry>, engines: &Eng
             inline: serving.inline && serving.intra_op_threads == 1,
             niceness: serving.niceness,
         },
+        monitoring: None,
         gates: config.gates.clone(),
         trial: ChildTrial::new(config).map(|trial| Arc::new(trial) as Arc<dyn Trial>),
     }

@@ -22,6 +22,7 @@ mod listen;
 mod loader;
 mod memory_watch;
 mod metrics;
+mod monitoring;
 mod reload;
 mod serve;
 mod sweep;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use pointsman_control::{Notify, Shadowing};
+use pointsman_control::{Notify, Policy, Shadowing};
 use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
@@ -34,6 +34,7 @@ use crate::gateway::Gateway;
 use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
+use crate::monitoring::Monitoring;
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -127,6 +128,23 @@ fn shadowing(config: &Config, gateway: &Gateway) -> Result<Shadowing, String> {
     })
 }
 
+/// Makes the policy of a configuration that was read again.
+fn policies(
+    config: &Config,
+    registry: &Arc<dyn Registry>,
+    engines: &Arc<Engines>,
+    monitoring: &Arc<Monitoring>,
+) -> Box<dyn Fn(&Config) -> Policy + Send + Sync> {
+    let (registry, engines, monitoring) = (registry.clone(), engines.clone(), monitoring.clone());
+    let (models, library) = (config.models.clone(), config.onnxruntime_library.clone());
+    Box::new(move |config| {
+        // These two count from a start on, for a trial as well.
+        let (models, onnxruntime_library) = (models.clone(), library.clone());
+        let config = Config { models, onnxruntime_library, ..config.clone() };
+        control::policy(&config, &registry, &engines, &monitoring)
+    })
+}
+
 /// Serves until told to stop, and drains.
 async fn serve(
     config: &Config,
@@ -150,7 +168,8 @@ async fn serve(
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
-    let policy = control::policy(config, &registry, engines);
+    let monitoring = Monitoring::new(Vec::new());
+    let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
     let tells = webhooks.clone();
@@ -159,15 +178,7 @@ async fn serve(
     let data_path = DataPath { ground, publisher, shadowing, comparisons, notify };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
-    let make_policy = {
-        let engines = engines.clone();
-        let (models, library) = (config.models.clone(), config.onnxruntime_library.clone());
-        Box::new(move |config: &Config| {
-            // These two count from a start on, for a trial as well.
-            let (models, onnxruntime_library) = (models.clone(), library.clone());
-            control::policy(&Config { models, onnxruntime_library, ..config.clone() }, &registry, &engines)
-        })
-    };
+    let make_policy = policies(config, &registry, engines, &monitoring);
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());

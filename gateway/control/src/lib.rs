@@ -26,6 +26,7 @@ mod loading;
 pub mod memory;
 mod metrics;
 mod model;
+mod monitoring;
 mod plans;
 mod policy;
 mod profiles;
@@ -53,6 +54,7 @@ pub use journal::{
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;
 pub use model::{Declared, Failure, Found, Model, Ready, VersionState};
+pub use monitoring::{Monitoring, Subject};
 pub use plans::{PlanRecord, PlanTo, PlanWish, Plans, TakenOver};
 pub use policy::Policy;
 pub use profiles::Profiles;

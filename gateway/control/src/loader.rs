@@ -33,6 +33,7 @@ use pointsman_core::{EngineChoice, ModelName, QueueDelay, RunTime, SessionOption
 use pointsman_registry::{Registry, Settings};
 
 use crate::engines::Engines;
+use crate::monitoring::Monitoring;
 use crate::profiles::Profiles;
 
 pub use fault::{Gate, LoadFailure, LoadFault, TrialRefusal};
@@ -56,6 +57,8 @@ pub struct Loader {
     pub session: SessionOptions,
     /// How many workers, and how long a queue, where a card does not say.
     pub workers: WorkerDefaults,
+    /// Who sees what versions are asked and answer; nobody in a trial.
+    pub monitoring: Option<Arc<dyn Monitoring>>,
     /// What a version has to pass.
     pub gates: Gates,
     /// Who tries a version first, apart from this process; nobody where models are trusted.

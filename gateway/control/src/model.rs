@@ -31,7 +31,7 @@ pub struct Model {
 }
 
 /// What the owners of a model and of the gateway say about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Declared {
     /// The card, with what the gateway's configuration says in its place.
     pub card: Card,

@@ -10,6 +10,7 @@
 //! | alias | a name that stands for a version | [`VersionSelector::Alias`] |
 //! | arm | the way by which a request came to its version | [`Arm`] |
 //! | signature | the inputs and outputs of a version | [`Signature`] |
+//! | column | one value for each row of a request, in tables, profiles and schemas | [`Column`] |
 //! | pair | an exchange, and what a shadow made of the same inputs | [`Pair`] |
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
@@ -17,6 +18,7 @@
 mod arm;
 mod byte_size;
 mod choice;
+mod column;
 mod duration;
 mod elements;
 mod engine;
@@ -26,6 +28,7 @@ mod id;
 mod mismatch;
 mod pair;
 mod request;
+mod schema;
 mod shape;
 mod signature;
 mod strings;
@@ -37,6 +40,7 @@ pub use byte_size::ByteSize;
 pub use choice::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
 };
+pub use column::{Column, ColumnKind, ColumnView, Columns, Origin, TENSOR_COLUMNS_MAX};
 pub use duration::{read_duration, show_duration};
 pub use elements::Elements;
 pub use engine::{
@@ -51,6 +55,7 @@ pub use pair::{Inputs, LoadTenth, Pair, ShadowDrop, Side};
 pub use request::{
     InputTensor, OutputTensor, ParameterValue, Parameters, PredictRequest, Prediction, StageTimes,
 };
+pub use schema::{Action, Anomaly, ColumnSchema, Redaction, Schema, Violation};
 pub use shape::Shape;
 pub use signature::{Dim, Signature, TensorSpec};
 pub use strings::{StringElements, StringTensorBuilder};

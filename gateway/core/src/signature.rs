@@ -31,7 +31,7 @@ pub struct TensorSpec {
     pub shape: Option<Vec<Dim>>,
     /// Whether a request may leave it out (the model has a default for it).
     pub optional: bool,
-    /// Names of the classes along the last dimension of an output.
+    /// Names along the last dimension: the features of an input, the classes of an output.
     pub labels: Option<Arc<[String]>>,
 }
 

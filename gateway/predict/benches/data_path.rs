@@ -107,6 +107,7 @@ fn predictor(models: usize, workers: usize, limits: &RunLimits) -> Predictor {
             cache_bytes_max: None,
             nonfinite: None,
             findings: Arc::new(Findings::default()),
+            monitor: None,
         };
         let inline = (limits.inline_rows_max > 0).then(session);
         let sessions = Sessions { workers: (0..workers).map(|_| session()).collect(), inline };
@@ -214,7 +215,7 @@ async fn ask(predictor: Predictor, tensor: Tensor) {
         priority: 0,
         deadline: None,
     };
-    let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
     let pinned =
         predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).expect("it serves");
     let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome).expect("it serves");

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Arm, Code, PredictError, Prediction, RequestId, StageTimes, Tensor};
+use pointsman_core::{Arm, Code, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor};
 use pointsman_route::Pick;
 
 use crate::metrics::{ArmResult, Metrics, Protocol, Stage};
+use crate::monitor::{Ended, Followed};
 use crate::snapshot::ServedModel;
 use crate::tee::Teed;
 use crate::version::Version;
@@ -17,6 +18,7 @@ use crate::witness::Watched;
 #[derive(Debug)]
 pub struct Outcome {
     metrics: Metrics,
+    id: RequestId,
     protocol: Protocol,
     received_at: Instant,
     version: Option<Arc<Version>>,
@@ -29,18 +31,21 @@ pub struct Outcome {
     apart: bool,
     /// Where its unit was drawn, and somebody wants to know how that ended.
     watched: Option<Box<Watched>>,
+    /// Where its version has a monitor.
+    followed: Option<Box<Followed>>,
     finished: bool,
 }
 
 impl Outcome {
     /// A request whose headers have come.
     #[must_use]
-    pub fn received(metrics: &Metrics, protocol: Protocol) -> Self {
+    pub fn received(metrics: &Metrics, id: RequestId, protocol: Protocol) -> Self {
         metrics.received(protocol);
         let received_at = Instant::now();
         let metrics = metrics.clone();
         Self {
             metrics,
+            id,
             protocol,
             received_at,
             version: None,
@@ -50,11 +55,12 @@ impl Outcome {
             teed: None,
             apart: false,
             watched: None,
+            followed: None,
             finished: false,
         }
     }
 
-    /// The request is a trial, which no shadow is shown and which says nothing of what shadows cost.
+    /// The request is a trial, which no shadow and no monitor is shown and which says nothing of what shadows cost.
     pub fn apart(&mut self) {
         self.apart = true;
     }
@@ -98,6 +104,8 @@ impl Outcome {
     pub(crate) fn came_to(&mut self, served: &ServedModel, version: &Arc<Version>) {
         self.version = Some(version.clone());
         self.teed = served.tee.as_ref().filter(|_| !self.apart).and_then(|tee| tee.follow(version));
+        let monitor = version.spec().monitor.as_ref().filter(|_| !self.apart);
+        self.followed = monitor.map(|monitor| Followed::new(monitor.clone(), self.id, self.protocol));
     }
 
     /// The request has reached the version that answers it.
@@ -105,13 +113,19 @@ impl Outcome {
         self.came_to(served, version);
         self.arm = pick.arm.clone();
         self.watched = pick.assignment.as_ref().and_then(|drawn| served.witnesses.follow(drawn));
+        if let Some(followed) = &mut self.followed {
+            followed.reached(pick);
+        }
     }
 
     /// The request is checked: what its shadows would see, and how many rows it has.
-    pub(crate) fn checked(&mut self, id: RequestId, inputs: &[Option<Tensor>], rows: u64) {
+    pub(crate) fn checked(&mut self, parameters: Parameters, inputs: &[Option<Tensor>], rows: u64) {
         self.rows = rows;
         if let Some(teed) = &mut self.teed {
-            teed.asked(id, inputs);
+            teed.asked(self.id, inputs);
+        }
+        if let Some(followed) = &mut self.followed {
+            followed.checked(parameters, inputs, rows);
         }
     }
 
@@ -122,6 +136,9 @@ impl Outcome {
         }
         if let Some(watched) = &mut self.watched {
             watched.answered(answer);
+        }
+        if let Some(followed) = &mut self.followed {
+            followed.answered(answer);
         }
     }
 
@@ -151,7 +168,12 @@ impl Outcome {
         if let Some(watched) = self.watched.take() {
             watched.ended(&self.arm, version.spec().number, None, total);
         }
-        if let Some(teed) = self.teed.take() {
+        let teed = self.teed.take();
+        if let Some(followed) = self.followed.take() {
+            let is_shadowed = teed.as_ref().is_some_and(|teed| teed.is_shown());
+            followed.ended(None, Ended { decode: self.decode, encode, total, is_shadowed });
+        }
+        if let Some(teed) = teed {
             teed.written(total);
         }
     }
@@ -167,6 +189,11 @@ impl Outcome {
             version.record().statistics().failed(total);
             if let Some(watched) = self.watched.take() {
                 watched.ended(&self.arm, version.spec().number, Some(code), total);
+            }
+            if let Some(followed) = self.followed.take() {
+                let is_shadowed = self.teed.as_ref().is_some_and(|teed| teed.is_shown());
+                let encode = Duration::ZERO;
+                followed.ended(Some(code), Ended { decode: self.decode, encode, total, is_shadowed });
             }
             self.metrics.of_arm(&version.record().metrics, &self.arm, ArmResult::Failed);
         }

@@ -200,7 +200,7 @@ fn check(
     let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
     let rows = rows(&inputs);
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
-    outcome.checked(request.id, &inputs, rows);
+    outcome.checked(request.parameters, &inputs, rows);
     let queued_at = Instant::now();
     let (deadline, priority) = (request.deadline, request.priority);
     if let Some(deadline) = deadline {

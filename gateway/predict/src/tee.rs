@@ -115,6 +115,11 @@ impl Teed {
         };
     }
 
+    /// Whether a shadow is to see it.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// The last byte of the answer is handed on.
     pub(crate) fn written(self, total: Duration) {
         let Self { tee, phase, .. } = &self;

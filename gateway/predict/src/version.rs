@@ -10,6 +10,7 @@ use crate::cores::{Cores, Share};
 use crate::crew::Crew;
 use crate::limits::RunLimits;
 use crate::metrics::Metrics;
+use crate::monitor::Monitor;
 use crate::priority::stand_back;
 use crate::queue::Queue;
 use crate::record::{Counting, Record};
@@ -41,6 +42,8 @@ pub struct VersionSpec {
     pub nonfinite: Option<Nonfinite>,
     /// What its checks found.
     pub findings: Arc<Findings>,
+    /// Who sees its exchanges.
+    pub monitor: Option<Arc<dyn Monitor>>,
 }
 
 /// The sessions of a version.

@@ -18,6 +18,8 @@ pub struct Limits {
     pub card_bytes_max: u64,
     /// Bytes of a file of golden cases.
     pub golden_bytes_max: u64,
+    /// Bytes of a profile of training data.
+    pub baseline_bytes_max: u64,
     /// Bytes of `model.onnx`.
     pub model_bytes_max: u64,
     /// Bytes of all the files of one version together.
@@ -35,6 +37,7 @@ impl Default for Limits {
             watches_max: 16_384,
             card_bytes_max: 1 << 20,
             golden_bytes_max: 64 << 20,
+            baseline_bytes_max: 16 << 20,
             // What protobuf itself can say: a larger model keeps its weights in external data.
             model_bytes_max: 2 << 30,
             version_bytes_max: 16 << 30,

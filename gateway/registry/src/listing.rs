@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pointsman_core::{
-    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, QueueDelay,
+    BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, ModelName, Nonfinite, QueueDelay, Schema,
     VersionNumber,
 };
 
@@ -99,7 +99,7 @@ pub struct Unfinished {
 }
 
 /// How a model is to be served: the card, and where it says nothing the Triton configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// The engine asked for; nothing leaves it to the gateway's configuration.
     pub engine: Option<EngineChoice>,
@@ -142,6 +142,8 @@ pub struct Settings {
     pub features: BTreeMap<String, Arc<[String]>>,
     /// Names of the classes of an output, by the output's name.
     pub labels: BTreeMap<String, Arc<[String]>>,
+    /// What the values of its columns are expected to be.
+    pub schema: Option<Arc<Schema>>,
 }
 
 impl ModelListing {
@@ -199,6 +201,7 @@ impl ModelListing {
             optional_inputs: config.optional_inputs,
             features: card.features,
             labels,
+            schema: None,
         }
     }
 }

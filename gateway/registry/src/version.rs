@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use pointsman_core::ModelFiles;
 
 use crate::digest::Digest;
@@ -28,6 +29,8 @@ pub struct VersionFiles {
     pub manifest: Option<Manifest>,
     /// The golden cases, where there are any.
     pub golden: Option<GoldenCases>,
+    /// The profile of the training data (`baseline.json`) as it stands there, where there is one.
+    pub baseline: Option<Bytes>,
     /// What the look at the model showed.
     pub onnx: OnnxSummary,
 }

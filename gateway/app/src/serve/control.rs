@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use pointsman_control::{
-    Handle, Journal, Metrics as ControlMetrics, Notify, Parts, Policy, Reconciler, Shadowing, WatchPolicy,
+    Handle, Journal, Loader, Metrics as ControlMetrics, Notify, Parts, Policy, Reconciler, Shadowing,
+    WatchPolicy,
 };
 use pointsman_predict::{Ground, Publisher};
 use pointsman_registry::{Problem, Registry};
@@ -16,6 +17,7 @@ use crate::comparisons::Comparisons;
 use crate::config::Config;
 use crate::engines::Engines;
 use crate::experiments::{Experiments, Keeper};
+use crate::monitoring::Monitoring;
 
 /// The reconciler on a thread of its own. Dropped, it withdraws every version.
 pub(super) struct Control {
@@ -37,9 +39,15 @@ pub(super) struct DataPath {
 }
 
 /// What a configuration says to the control path.
-pub(super) fn policy(config: &Config, registry: &Arc<dyn Registry>, engines: &Engines) -> Policy {
+pub(super) fn policy(
+    config: &Config,
+    registry: &Arc<dyn Registry>,
+    engines: &Engines,
+    monitoring: &Arc<Monitoring>,
+) -> Policy {
+    let loader = crate::loader::loader(config, registry.clone(), engines);
     Policy {
-        loader: Arc::new(crate::loader::loader(config, registry.clone(), engines)),
+        loader: Arc::new(Loader { monitoring: Some(monitoring.clone()), ..loader }),
         watch: WatchPolicy { settle: config.registry.settle, poll: config.registry.poll },
         previous_kept: config.registry.previous_kept,
         load_timeout: config.registry.load_timeout,

@@ -9,7 +9,7 @@ use pointsman_core::{
     VersionNumber,
 };
 use pointsman_predict::{
-    Ground, Priorities, RunLimits, RunTimes, Sessions, Supervisor, Version, VersionSpec, rows,
+    Ground, Monitor, Priorities, RunLimits, RunTimes, Sessions, Supervisor, Version, VersionSpec, rows,
 };
 use pointsman_registry::{
     Digest, GoldenCase, GoldenCases, Settings, Stamp, VersionFiles, compare, unmatched,
@@ -22,7 +22,8 @@ use super::runner::{RunFault, Runner};
 use super::samples::Samples;
 use super::warm_up::Plan;
 use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time};
-use crate::profiles::{Profiles, Subject};
+use crate::monitoring::Subject;
+use crate::profiles::{Profiles, Subject as Measured};
 
 /// A version whose files were read whole and agree with their digests.
 pub(super) struct Verified {
@@ -170,10 +171,7 @@ impl Checked {
         let Self { loaded, session, rows, mut findings } = self;
         let Loaded { files, engine, engine_version, loaded, .. } = loaded;
         let settings = &job.settings;
-        let mut signature = loaded.signature().clone();
-        for output in &mut signature.outputs {
-            output.labels = settings.labels.get(&*output.name).cloned();
-        }
+        let signature = named(loaded.signature(), settings);
         let samples = Samples::new(rows, files.golden.as_ref(), &signature);
         let rows_max = settings.max_batch_size.unwrap_or(usize::MAX);
         let outputs = signature.outputs.len();
@@ -192,7 +190,7 @@ impl Checked {
                 cold = reason;
             }
             if sessions.is_empty() {
-                let subject = Subject {
+                let subject = Measured {
                     digest: &files.digest.to_string(),
                     engine,
                     engine_version: &engine_version,
@@ -220,10 +218,12 @@ impl Checked {
             findings.warnings.push(format!("it was not warmed: {cold}"));
         }
         compare_latency(loader, job, &mut findings)?;
+        let signature = Arc::new(signature);
+        let monitor = monitor(loader, job, &files, &signature, &mut findings.warnings);
         let spec = VersionSpec {
             model: job.model.clone(),
             number: job.number,
-            signature: Arc::new(signature),
+            signature,
             engine,
             digest: files.digest.to_string(),
             queue_max: settings.queue_max.unwrap_or(loader.workers.queue_max),
@@ -232,10 +232,43 @@ impl Checked {
             cache_bytes_max: response_cache::bytes_max(settings, &files.onnx, &mut findings.warnings),
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
+            monitor,
         };
         let sessions = Sessions { workers: sessions, inline };
         Ok(Warm { spec, stamp: files.stamp, model: loaded, sessions })
     }
+}
+
+/// A signature with the names of features and classes that the card gives.
+fn named(signature: &Signature, settings: &Settings) -> Signature {
+    let mut signature = signature.clone();
+    for input in &mut signature.inputs {
+        input.labels = settings.features.get(&*input.name).cloned();
+    }
+    for output in &mut signature.outputs {
+        output.labels = settings.labels.get(&*output.name).cloned();
+    }
+    signature
+}
+
+/// Who sees the version's exchanges.
+fn monitor(
+    loader: &Loader,
+    job: &LoadJob,
+    files: &VersionFiles,
+    signature: &Arc<Signature>,
+    warnings: &mut Vec<String>,
+) -> Option<Arc<dyn Monitor>> {
+    let subject = Subject {
+        model: &job.model,
+        number: job.number,
+        digest: &files.digest.to_string(),
+        signature,
+        schema: job.settings.schema.as_ref(),
+        baseline: files.baseline.as_ref(),
+        manifest: files.manifest.as_ref(),
+    };
+    loader.monitoring.as_ref()?.monitor(subject, warnings)
 }
 
 /// How the version's requests wait and are run.
@@ -266,14 +299,14 @@ fn known_or_measured(
     one: Option<&Vec<Option<Tensor>>>,
     plan: &Plan,
     profiles: &Profiles,
-    subject: Subject<'_>,
+    subject: Measured<'_>,
 ) -> Result<Vec<SizeTime>, LoadFault> {
     let Some(one) = one else { return Ok(Vec::new()) };
     let rows = rows::shared(one).unwrap_or(1);
     let requests: Vec<(u64, &Vec<Option<Tensor>>)> =
         std::iter::once((rows, one)).chain(plan.joined()).collect();
     let wanted: Vec<u64> = requests.iter().map(|(rows, _)| *rows).collect();
-    let subject = Subject { rows: &wanted, ..subject };
+    let subject = Measured { rows: &wanted, ..subject };
     if let Some(sizes) = profiles.known(subject) {
         return Ok(sizes);
     }

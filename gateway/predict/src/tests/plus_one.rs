@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pointsman_core::{
     Datatype, InputTensor, Interrupt, LoadError, LoadedModel, PredictError, PredictRequest, Prediction,
-    RunError, RunInputs, RunOutputs, Session, Shape, Signature, Tensor, VersionNumber,
+    RequestId, RunError, RunInputs, RunOutputs, Session, Shape, Signature, Tensor, VersionNumber,
 };
 use pointsman_route::Bare;
 use prometheus_client::registry::Registry;
@@ -164,7 +164,7 @@ pub(super) async fn predict_for(
     predictor: Predictor,
     request: PredictRequest,
 ) -> Result<Prediction, PredictError> {
-    let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
     let pinned = predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome)?;
     let chosen = predictor.choose(pinned, &Bare(request.id), &mut outcome)?;
     let answer = predictor.predict(chosen, request, driver, &mut outcome).await;

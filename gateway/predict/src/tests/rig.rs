@@ -194,6 +194,7 @@ pub(super) fn spec(number: VersionNumber, queue_max: usize) -> VersionSpec {
         cache_bytes_max: None,
         nonfinite: None,
         findings: Default::default(),
+        monitor: None,
     }
 }
 
@@ -269,7 +270,7 @@ impl Rig {
     ) -> tokio::task::JoinHandle<Result<Prediction, PredictError>> {
         let predictor = self.predictor.clone();
         tokio::spawn(async move {
-            let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
+            let mut outcome = Outcome::received(predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
             let bare = Bare(request.id);
             let pinned = predictor.pin(&request.model, &request.version, &bare, &mut outcome);
             let chosen = pinned.and_then(|pinned| predictor.choose(pinned, &bare, &mut outcome));

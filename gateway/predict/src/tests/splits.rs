@@ -71,7 +71,7 @@ async fn a_request_is_split_by_its_head_before_its_body_is_read() {
     let mut counts = BTreeMap::new();
     for user in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
         let facts = Asked { header: Some(user), parameter: None };
-        let mut outcome = Outcome::received(rig.predictor.metrics(), Protocol::V2Rest);
+        let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
         let pinned = rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
         let (number, arm) = (pinned.version().spec().number, outcome.arm().clone());
         // What the body says changes nothing any more.
@@ -100,7 +100,7 @@ async fn a_request_is_split_by_its_body_at_the_generation_of_its_head() {
     let default_alone = served(rig.version());
     rig.publish(split);
     let gold = Asked { header: None, parameter: Some("gold") };
-    let mut outcome = Outcome::received(rig.predictor.metrics(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
     let mut permit = rig.predictor.admission().admit(0, None).unwrap();
     // A full queue of the default refuses nobody who may go elsewhere.
     let pinned = rig
@@ -120,7 +120,7 @@ async fn a_request_is_split_by_its_body_at_the_generation_of_its_head() {
     assert_eq!((answer.version, answer.arm.name(), answer.experiment), (version(3), "next", None));
     outcome.ok(&answer.times, Duration::ZERO);
     // Whoever comes later has the new generation.
-    let mut outcome = Outcome::received(rig.predictor.metrics(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
     let pinned = rig.predictor.pin("m", &VersionSelector::Default, &gold, &mut outcome).unwrap();
     let chosen = rig.predictor.choose(pinned, &gold, &mut outcome).unwrap();
     assert_eq!(chosen.pick().version, version(2));
@@ -131,7 +131,7 @@ async fn an_arm_that_is_not_there_cannot_be_forced() {
     let mut rig = Rig::new(4);
     let split = split(&rig, &format!("forced_arm_header = \"x-user\"\n{BY_HEADER}"));
     rig.publish(split);
-    let mut outcome = Outcome::received(rig.predictor.metrics(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
     let mut pin = |header| {
         let facts = Asked { header: Some(header), parameter: None };
         rig.predictor
@@ -167,7 +167,7 @@ async fn a_witness_is_told_how_each_request_ended_whose_unit_was_drawn() {
     let mut seen = BTreeSet::new();
     for user in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
         let facts = Asked { header: Some(user), parameter: None };
-        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        let mut outcome = Outcome::received(&metrics, RequestId::generate(), Protocol::V2Rest);
         let pinned = rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
         let number = pinned.version().spec().number.get();
         let chosen = rig.predictor.choose(pinned.clone(), &facts, &mut outcome).unwrap();
@@ -177,16 +177,16 @@ async fn a_witness_is_told_how_each_request_ended_whose_unit_was_drawn() {
         outcome.failed(Code::Cancelled);
         assert_eq!(told(), [(number, Ok(1))]);
         // Another fails, and the caller of a third goes away.
-        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        let mut outcome = Outcome::received(&metrics, RequestId::generate(), Protocol::V2Rest);
         rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
         outcome.failed(Code::SessionFailed);
-        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        let mut outcome = Outcome::received(&metrics, RequestId::generate(), Protocol::V2Rest);
         rig.predictor.pin("m", &VersionSelector::Default, &facts, &mut outcome).unwrap();
         drop(outcome);
         assert_eq!(told(), [(number, Err(Code::SessionFailed)), (number, Err(Code::Cancelled))]);
         // Who names a version takes part in nothing.
         let named = VersionSelector::Number(version(3));
-        let mut outcome = Outcome::received(&metrics, Protocol::V2Rest);
+        let mut outcome = Outcome::received(&metrics, RequestId::generate(), Protocol::V2Rest);
         rig.predictor.pin("m", &named, &facts, &mut outcome).unwrap();
         drop(outcome);
         assert!(told().is_empty());

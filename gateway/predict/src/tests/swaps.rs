@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pointsman_core::{
-    Datatype, Interrupt, LoadError, LoadedModel, RunError, RunInputs, RunOutputs, Session, Shape, Signature,
-    Tensor, VersionNumber,
+    Datatype, Interrupt, LoadError, LoadedModel, RequestId, RunError, RunInputs, RunOutputs, Session, Shape,
+    Signature, Tensor, VersionNumber,
 };
 use pointsman_route::Bare;
 
@@ -87,7 +87,7 @@ impl Supervisor for Freed {
 async fn ask(predictor: Predictor, stop: Arc<AtomicBool>) -> usize {
     let mut answers = 0;
     while !stop.load(Ordering::SeqCst) {
-        let mut outcome = Outcome::received(predictor.metrics(), Protocol::V2Rest);
+        let mut outcome = Outcome::received(predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
         let request = request(1);
         let pinned =
             predictor.pin(&request.model, &request.version, &Bare(request.id), &mut outcome).unwrap();

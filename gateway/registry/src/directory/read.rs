@@ -19,6 +19,7 @@ use crate::stamp::Stamp;
 use crate::version::{ReadError, VersionFiles};
 
 const GOLDEN: &str = "golden.json";
+const BASELINE: &str = "baseline.json";
 
 /// Reads a version below `root`. Where its folder is another one afterwards, whatever was found is
 /// of neither.
@@ -85,6 +86,7 @@ impl Opened {
         }
 
         let golden = staging.golden()?;
+        let baseline = staging.baseline()?;
         staging.verify_rest()?;
         let digest = Digest::of_files(served.iter().map(|(name, digest)| (name.as_str(), *digest)));
         Ok(VersionFiles {
@@ -94,6 +96,7 @@ impl Opened {
             digests: staging.digests,
             manifest: staging.manifest,
             golden,
+            baseline,
             onnx,
         })
     }
@@ -170,6 +173,16 @@ impl<'a> Staging<'a> {
         self.verify(GOLDEN, digest)?;
         let cases = GoldenCases::parse(&self.folder.path_of(GOLDEN), &bytes);
         cases.map(Some).map_err(|problem| ReadError::Written { problems: vec![problem] })
+    }
+
+    fn baseline(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let limit = SizeLimit { bytes: self.limits.baseline_bytes_max, key: "baseline_bytes_max" };
+        let Some(file) = present(self.file(BASELINE, limit, Links::Any))? else {
+            return Ok(None);
+        };
+        let (bytes, digest) = file.read()?;
+        self.verify(BASELINE, digest)?;
+        Ok(Some(bytes.into()))
     }
 
     /// Verifies what the manifest lists and nothing here reads: with all of it there and as listed,

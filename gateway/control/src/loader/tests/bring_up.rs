@@ -43,6 +43,7 @@ impl Rig {
                 inline: false,
                 niceness: 0,
             },
+            monitoring: None,
             gates: Gates { run_timeout: PATIENCE, ..Gates::default() },
             trial: None,
         };

@@ -1,0 +1,81 @@
+//! The monitors of versions: each exchange that ended is shown to every part that looks at traffic.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pointsman_control::{Monitoring as ControlMonitoring, Subject};
+use pointsman_core::ParameterValue;
+use pointsman_predict::{Monitor, Monitored};
+
+/// The request parameter that says when an example is from, where a schema asks for it.
+const EVENT_TIME: &str = "event_time";
+
+/// The latest time that is believed: the first second of the year 2200.
+const LATEST: Duration = Duration::from_secs(7_258_118_400);
+
+/// Something that looks at the traffic of all models.
+pub(crate) trait Part: Send + Sync {
+    /// Who looks at one version; nobody where it is not wanted. See [`ControlMonitoring::monitor`].
+    fn watcher(&self, subject: Subject<'_>, warnings: &mut Vec<String>) -> Option<Arc<dyn Watcher>>;
+}
+
+/// Looks at the traffic of one version. As [`Monitor`]: on threads of requests, so it never waits.
+pub(crate) trait Watcher: Send + Sync {
+    /// An exchange has ended.
+    fn saw(&self, seen: &Arc<Seen>);
+}
+
+/// An exchange, and when it is from.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) exchange: Monitored,
+    /// When the example is from: what the caller says of it where the schema lets it, else when the request came.
+    pub(crate) at: SystemTime,
+}
+
+/// All parts.
+pub(crate) struct Monitoring {
+    parts: Vec<Arc<dyn Part>>,
+}
+
+impl Monitoring {
+    /// Shows traffic to these.
+    #[must_use]
+    pub(crate) fn new(parts: Vec<Arc<dyn Part>>) -> Arc<Self> {
+        Arc::new(Self { parts })
+    }
+}
+
+impl ControlMonitoring for Monitoring {
+    fn monitor(&self, subject: Subject<'_>, warnings: &mut Vec<String>) -> Option<Arc<dyn Monitor>> {
+        let watchers: Vec<_> = self.parts.iter().filter_map(|part| part.watcher(subject, warnings)).collect();
+        let has_event_times = subject.schema.is_some_and(|schema| schema.event_time);
+        let monitor = VersionMonitor { watchers, has_event_times };
+        (!monitor.watchers.is_empty()).then(|| Arc::new(monitor) as Arc<dyn Monitor>)
+    }
+}
+
+/// The monitor of one version.
+struct VersionMonitor {
+    watchers: Vec<Arc<dyn Watcher>>,
+    /// Whether callers say when an example is from.
+    has_event_times: bool,
+}
+
+impl Monitor for VersionMonitor {
+    fn ended(&self, exchange: Monitored) {
+        let said = self.has_event_times.then(|| event_time(&exchange)).flatten();
+        let came = || SystemTime::now().checked_sub(exchange.total).unwrap_or(SystemTime::UNIX_EPOCH);
+        let at = said.unwrap_or_else(came);
+        let seen = Arc::new(Seen { exchange, at });
+        self.watchers.iter().for_each(|watcher| watcher.saw(&seen));
+    }
+}
+
+/// When the caller says that an example is from: a time of RFC 3339 in UTC, from 1970 to 2199.
+fn event_time(exchange: &Monitored) -> Option<SystemTime> {
+    let (_, value) = exchange.parameters.iter().find(|(name, _)| name == EVENT_TIME)?;
+    let ParameterValue::String(text) = value else { return None };
+    let time = humantime::parse_rfc3339(text).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since < LATEST).map(|_| time)
+}
