@@ -269,7 +269,7 @@ impl ShadowRig {
     /// Asks, and has the answer written to its caller.
     pub(super) async fn ask(&self, request: PredictRequest) -> Result<Prediction, PredictError> {
         let predictor = &self.predictor;
-        let mut outcome = Outcome::received(predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
+        let mut outcome = Outcome::received(predictor.metrics(), request.id, Protocol::V2Rest);
         let bare = Bare(request.id);
         let pinned = predictor.pin(&request.model, &request.version, &bare, &mut outcome)?;
         let chosen = predictor.choose(pinned, &bare, &mut outcome)?;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Code, Datatype, RequestId, ShadowDrop, Signature, VersionNumber};
+use pointsman_core::{Code, Datatype, ShadowDrop, Signature, VersionNumber};
 
 use super::rig::{request, spec};
 use super::shadow_rig::{Act, Setup, ShadowRig, until};
@@ -81,7 +81,7 @@ async fn nothing_is_offered_before_the_answer_was_written_or_where_the_caller_le
     let rig = ShadowRig::new(Act::Echo, setup(limits()));
     let asked = request(1);
     let bare = pointsman_route::Bare(asked.id);
-    let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(rig.predictor.metrics(), asked.id, Protocol::V2Rest);
     let pinned = rig.predictor.pin("m", &asked.version, &bare, &mut outcome).unwrap();
     let chosen = rig.predictor.choose(pinned, &bare, &mut outcome).unwrap();
     assert!(rig.predictor.predict(chosen, asked, Driver::Task, &mut outcome).await.is_ok());
@@ -272,7 +272,7 @@ async fn shadows_are_shed_before_anything_else_is() {
     let rig = ShadowRig::new(Act::Echo, setup(limits()));
     let asked = request(1);
     let bare = pointsman_route::Bare(asked.id);
-    let mut outcome = Outcome::received(rig.predictor.metrics(), RequestId::generate(), Protocol::V2Rest);
+    let mut outcome = Outcome::received(rig.predictor.metrics(), asked.id, Protocol::V2Rest);
     let pinned = rig.predictor.pin("m", &asked.version, &bare, &mut outcome).unwrap();
     let chosen = rig.predictor.choose(pinned, &bare, &mut outcome).unwrap();
     let answer = rig.predictor.predict(chosen, asked, Driver::Task, &mut outcome).await.unwrap();
