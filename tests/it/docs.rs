@@ -8,6 +8,8 @@ use pointsman_core::Code;
 use pointsman_tests::{Start, binary, get, post, repository, wait_for};
 use pointsman_wire::status::status;
 
+use crate::alerts::dice;
+
 const README: &str = "README.md";
 const ARCHITECTURE: &str = "gateway/ARCHITECTURE.md";
 
@@ -100,14 +102,20 @@ fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
     let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
-                  [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = 1 }]\n";
-    let gateway = Start::over(repository().join("models")).config(cached).start();
+                  [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = 1 }]\n\
+                  [registry]\nattempts_max = 1000\n[same_score]\nevery = \"100ms\"\n[alerts]\nlook = \"50ms\"\n";
+    let registry = dice().shipped("iris");
+    let gateway = Start::over(registry.path()).config(cached).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let rollout = r#"{"version": 1, "canary": "10", "guard": ["errors"]}"#;
     assert_eq!(post(gateway.admin, "/v1/rollouts/iris", rollout).status, 200);
-    let exposed = wait_for("the declared shadow to run", || {
-        Some(get(gateway.metrics, "/metrics").text()).filter(|text| text.contains("pointsman_shadow_offered"))
+    let exposed = wait_for("the declared shadow to run, and an alert", || {
+        let text = get(gateway.metrics, "/metrics").text();
+        ["pointsman_shadow_offered", "pointsman_alerts{"]
+            .iter()
+            .all(|name| text.contains(name))
+            .then_some(text)
     });
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;

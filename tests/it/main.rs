@@ -2,6 +2,7 @@
 #![allow(clippy::panic)] // that is how a test fails
 
 mod accounting;
+mod alerts;
 mod app;
 mod bad_grpc;
 mod bad_input;

@@ -28,12 +28,11 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Libraries that one crate alone may know.
-const KEPT_IN: [(&str, &str); 9] = [
+const KEPT_IN: [(&str, &str); 8] = [
     ("ort", "engine"),
     ("ort-sys", "engine"),
     ("tract-onnx", "engine"),
     ("libloading", "engine"),
-    ("xxhash-rust", "route"),
     ("arc-swap", "predict"),
     ("notify", "registry"),
     ("procfs", "control"),

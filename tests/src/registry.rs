@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::paths::{fixture, test_model};
+use crate::paths::{fixture, repository, test_model};
 
 /// A directory of models that is gone after the test.
 #[derive(Debug)]
@@ -43,6 +43,26 @@ impl TestRegistry {
     pub fn version(self, model: &str, number: u64, from_fixture: &str) -> Self {
         let bytes = std::fs::read(fixture(from_fixture).join("model.onnx")).expect("a fixture has a model");
         self.file(&format!("{model}/{number}/model.onnx"), bytes)
+    }
+
+    /// A model that the project ships, with all its versions.
+    #[must_use]
+    pub fn shipped(self, model: &str) -> Self {
+        fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+            std::fs::create_dir_all(to)?;
+            for entry in std::fs::read_dir(from)? {
+                let entry = entry?;
+                let to = to.join(entry.file_name());
+                if entry.file_type()?.is_dir() {
+                    copy(&entry.path(), &to)?
+                } else {
+                    drop(std::fs::copy(entry.path(), to)?)
+                }
+            }
+            Ok(())
+        }
+        copy(&repository().join("models").join(model), &self.path().join(model)).expect("a model is shipped");
+        self
     }
 
     /// Version 1 of a model that `tests/models/make.py` made.

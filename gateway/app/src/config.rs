@@ -34,6 +34,9 @@ pub(crate) use self::webhook::Webhook;
 const LOOK_MIN: Duration = Duration::from_millis(50);
 const LOOK_MAX: Duration = Duration::from_secs(3600);
 
+/// How often golden cases may be asked again.
+const SAME_SCORE_MIN: Duration = Duration::from_millis(100);
+
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
@@ -79,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: Telemetry,
     /// Who may be told of rollouts and alerts.
     pub(crate) webhook: Webhook,
+    /// How often versions that serve are asked their golden cases again; never where it is no time.
+    pub(crate) same_score_every: Duration,
     /// What somebody should know.
     pub(crate) alerts: crate::alerts::Settings,
 }
@@ -263,6 +268,7 @@ impl Default for Config {
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
             webhook: Webhook::default(),
+            same_score_every: Duration::from_secs(3600),
             alerts: crate::alerts::Settings::default(),
         }
     }
@@ -330,6 +336,12 @@ impl Config {
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
         root.section("webhook", |s| config.webhook.read(s));
+        root.section("same_score", |s| {
+            s.set("every", &mut config.same_score_every);
+            if !config.same_score_every.is_zero() && config.same_score_every < SAME_SCORE_MIN {
+                s.problem("every", "give a time of 100ms at least, or 0s for never".into());
+            }
+        });
         config.alerts = alerts::read(&mut root);
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
@@ -509,6 +521,7 @@ mod tests {
             "log",
             "telemetry",
             "webhook",
+            "same_score",
             "alerts",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();

@@ -2,6 +2,7 @@
 
 mod admin;
 mod alerts;
+mod apart;
 mod check;
 mod child;
 mod cli;
@@ -25,6 +26,7 @@ mod memory_watch;
 mod metrics;
 mod monitoring;
 mod reload;
+mod same_score;
 mod serve;
 mod sweep;
 mod table;

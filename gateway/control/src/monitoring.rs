@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pointsman_core::{ModelName, Schema, Signature, VersionNumber};
 use pointsman_predict::Monitor;
-use pointsman_registry::Manifest;
+use pointsman_registry::{GoldenCases, Manifest};
 
 /// Makes the monitor of each version. Asked on the thread that loads the version, once that is warm.
 pub trait Monitoring: Send + Sync {
@@ -29,6 +29,8 @@ pub struct Subject<'a> {
     pub schema: Option<&'a Arc<Schema>>,
     /// The profile of its training data, as it stands in `baseline.json`.
     pub baseline: Option<&'a Bytes>,
+    /// Real inputs with the outputs that training saw.
+    pub golden: Option<&'a GoldenCases>,
     /// Where it comes from.
     pub manifest: Option<&'a Manifest>,
 }

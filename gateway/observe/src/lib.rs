@@ -22,6 +22,7 @@ mod output;
 mod quantiles;
 mod report;
 mod sample;
+mod score;
 mod scores;
 mod settings;
 mod sums;
@@ -36,5 +37,6 @@ pub use report::{
     HarmReport, LatencyReport, NumberReport, OutputReport, QuantileReport, RankReport, RateReport, Report,
     RequestsReport, RunReport, SideReport,
 };
+pub use score::{Group, Score, ScoreFacts, ScoreTest};
 pub use settings::{Kind, Settings, SettingsError};
 pub use totals::Totals;

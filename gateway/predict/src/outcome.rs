@@ -65,6 +65,11 @@ impl Outcome {
         self.apart = true;
     }
 
+    /// Whether the request is a trial.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
     /// When the headers came.
     #[must_use]
     pub fn received_at(&self) -> Instant {

@@ -176,7 +176,9 @@ impl Predictor {
         outcome: &mut Outcome,
     ) -> Result<Prediction, PredictError> {
         let asked = check(chosen, request, driver, outcome)?;
-        let answer = match asked.placed.version.cache().cloned() {
+        // A trial asks what the version says now.
+        let cache = asked.placed.version.cache().filter(|_| !outcome.is_apart()).cloned();
+        let answer = match cache {
             // In a box, so that nobody else carries the room that it takes.
             Some(cache) => Box::pin(asked.find_or_run(cache)).await,
             None => asked.run().await,

@@ -1,16 +1,13 @@
 //! An example of a comparison, run again: `POST /v1/replays/{id}` with `{"versions": [2, 3]}`.
 
-use std::time::{Duration, Instant};
-
-use ::http::{HeaderMap, Request};
+use ::http::Request;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use pointsman_core::{
-    InputTensor, Inputs, ModelName, OutputTensor, Pair, PredictError, PredictRequest, Prediction, RequestId,
-    Shape, Side, StringTensorBuilder, Tensor, VersionNumber, VersionSelector, shown,
+    Inputs, ModelName, OutputTensor, Pair, PredictError, Prediction, RequestId, Shape, Side,
+    StringTensorBuilder, Tensor, VersionNumber, shown,
 };
 use pointsman_observe::{Comparison, Pairing, Settings};
-use pointsman_predict::Protocol;
 use pointsman_stats::Alpha;
 use pointsman_wire::v2;
 use serde::Deserialize;
@@ -18,12 +15,10 @@ use serde_json::{Value, json};
 
 use super::Admin;
 use super::comparisons::{ALPHA, busy, not_found};
+use crate::apart;
 use crate::comparisons::Asked;
-use crate::exchange::Received;
 use crate::http::read_small;
 
-/// How long one run may take, with what it has to wait.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// The most versions that one example is run with.
 const VERSIONS_MAX: usize = 8;
 /// The most elements of one output that are shown.
@@ -69,46 +64,12 @@ impl Admin {
         let Asked { model, inputs, settings } = found.map_err(|kept| not_found(not_kept(id, &kept)))?;
         let mut runs = Vec::new();
         for version in versions {
-            let result = self.run_again(&model, version, &inputs).await;
+            let result = apart::run(&self.gateway, &model, version, &inputs).await;
             runs.push(Ran { version, result });
         }
         // What is large takes a while to be compared and written.
         let told = tokio::task::spawn_blocking(move || told(id, &model, &runs, &settings)).await;
         told.map_err(|_| PredictError::ShuttingDown)?
-    }
-
-    /// Runs inputs with one version, as a request like others that no shadow is shown.
-    async fn run_again(
-        &self,
-        model: &ModelName,
-        version: VersionNumber,
-        inputs: &[InputTensor],
-    ) -> Result<Prediction, PredictError> {
-        let (id, headers) = (RequestId::generate(), HeaderMap::new());
-        let bytes = inputs.iter().map(|input| input.tensor.data().len()).sum();
-        let received = Received::new(&self.gateway, id, Protocol::V2Rest, &headers).apart();
-        let mut exchange = received.admit(Some(bytes), None)?;
-        let selector = VersionSelector::Number(version);
-        let request = PredictRequest {
-            id,
-            client_id: None,
-            model: model.to_string(),
-            version: selector.clone(),
-            parameters: Vec::new(),
-            inputs: inputs.to_vec(),
-            outputs: Vec::new(),
-            priority: 0,
-            deadline: Some(Instant::now() + TIMEOUT),
-        };
-        let answer = match exchange.enter(model.as_str(), &selector, &headers) {
-            Ok(pinned) => exchange.predict(pinned, &headers, request, Duration::ZERO).await,
-            Err(error) => Err(error),
-        };
-        match &answer {
-            Ok(prediction) => exchange.answered(prediction, Duration::ZERO).written(),
-            Err(error) => exchange.failed(error),
-        }
-        answer
     }
 }
 

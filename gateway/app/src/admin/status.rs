@@ -15,17 +15,19 @@ pub(super) fn models(gateway: &Gateway, control: &Control) -> Value {
     let board = control.handle().board().models();
     let describe = |served: &ServedModel| {
         let status = board.iter().find(|status| status.name == served.name);
-        model(served, status.map(AsRef::as_ref))
+        model(gateway, served, status.map(AsRef::as_ref))
     };
     let models: Vec<Value> = gateway.models().iter().map(|served| describe(served)).collect();
     let generation = gateway.predictor.snapshots().pin().generation;
     json!({"generation": generation, "ready": gateway.is_ready(), "models": models})
 }
 
-fn model(served: &ServedModel, status: Option<&ModelStatus>) -> Value {
+fn model(gateway: &Gateway, served: &ServedModel, status: Option<&ModelStatus>) -> Value {
     let mut versions: Vec<(u64, Value)> = Vec::new();
     for (number, version) in &served.versions {
-        versions.push((number.get(), ready(version)));
+        let mut value = ready(version);
+        value["same_score"] = json!(gateway.same_score.record(&served.name, *number));
+        versions.push((number.get(), value));
     }
     for (number, unavailable) in &served.unavailable {
         let value = json!({

@@ -266,6 +266,7 @@ fn monitor(
         signature,
         schema: job.settings.schema.as_ref(),
         baseline: files.baseline.as_ref(),
+        golden: files.golden.as_ref(),
         manifest: files.manifest.as_ref(),
     };
     loader.monitoring.as_ref()?.monitor(subject, warnings)
