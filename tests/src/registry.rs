@@ -56,7 +56,7 @@ impl TestRegistry {
                 if entry.file_type()?.is_dir() {
                     copy(&entry.path(), &to)?
                 } else {
-                    drop(std::fs::copy(entry.path(), to)?)
+                    let _bytes = std::fs::copy(entry.path(), to)?;
                 }
             }
             Ok(())
