@@ -6,6 +6,7 @@ mod experiments;
 mod plans;
 mod replays;
 mod rollouts;
+mod schema;
 mod status;
 mod wishes;
 
@@ -74,6 +75,7 @@ impl Admin {
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
+            (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),

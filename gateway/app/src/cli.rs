@@ -3,8 +3,10 @@
 mod compare;
 mod experiment;
 mod plan;
+mod predict;
 mod profile;
 mod rollout;
+mod schema;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,10 +17,12 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
+pub(crate) use self::predict::Predict;
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
+pub(crate) use self::schema::ShowSchema;
 use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
@@ -127,6 +131,8 @@ pub(crate) enum Command {
         The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
     )]
     Replay(Replay),
+    /// Show what a model's schema says, and what requests broke it.
+    Schema(ShowSchema),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -265,25 +271,6 @@ pub(crate) struct Engines {
     /// The ONNX Runtime library to look at first.
     #[arg(long, env = "POINTSMAN_ONNXRUNTIME", value_name = "FILE")]
     pub(crate) onnxruntime: Option<PathBuf>,
-    /// Answer as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `pointsman predict`.
-#[derive(Debug, Args)]
-pub(crate) struct Predict {
-    /// The model.
-    pub(crate) model: String,
-    /// The version or alias; without one, what the model's plan serves.
-    #[arg(long = "version", value_name = "VERSION")]
-    pub(crate) model_version: Option<String>,
-    /// A V2 request as JSON; - reads standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
-    /// The gateway's HTTP listener.
-    #[arg(long, env = "POINTSMAN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    pub(crate) url: String,
     /// Answer as JSON.
     #[arg(long)]
     pub(crate) json: bool,

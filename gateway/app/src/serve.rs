@@ -34,7 +34,7 @@ use crate::gateway::Gateway;
 use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
-use crate::monitoring::Monitoring;
+use crate::monitoring::{Health, Monitoring};
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -99,8 +99,10 @@ fn gateway(
     metrics: &Metrics,
     cores: &Arc<Cores>,
     phase: watch::Receiver<Phase>,
+    health: Arc<Health>,
 ) -> Result<Gateway, String> {
     Ok(Gateway {
+        health,
         cores: cores.clone(),
         spinning: config.serving.spinning,
         predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
@@ -163,12 +165,13 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases)?);
+    let health = Health::new(&mut instruments);
+    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases, health.clone())?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
-    let monitoring = Monitoring::new(Vec::new());
+    let monitoring = Monitoring::new(vec![health]);
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();

@@ -64,7 +64,7 @@ pub use signature::{Dim, Signature, TensorSpec};
 pub use strings::{StringElements, StringTensorBuilder};
 pub use tensor::{Datatype, Tensor, TensorError};
 pub use text::shown;
-pub use validator::{Checked, Validator};
+pub use validator::{Checked, Rule, Validator};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!(

@@ -39,6 +39,23 @@ pub struct Checked {
     pub rejected: Option<Box<InputMismatch>>,
 }
 
+/// One rule that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Where its column is from.
+    pub origin: Origin,
+    /// The column.
+    pub column: Arc<str>,
+    /// What its values are.
+    pub kind: ColumnKind,
+    /// What breaks it.
+    pub anomaly: Anomaly,
+    /// What becomes of a value that does.
+    pub action: Action,
+    /// What it says, for people: `at least 5`.
+    pub text: String,
+}
+
 /// The rules for the inputs, or for the outputs.
 #[derive(Debug, Default)]
 struct Side {
@@ -95,6 +112,12 @@ impl Validator {
         [&self.inputs, &self.outputs].iter().all(|side| side.tensors.is_empty() && side.relations.is_empty())
     }
 
+    /// The rules that count, in the order of the columns, the inputs' first.
+    #[must_use]
+    pub fn rules(&self) -> Vec<Rule> {
+        [&self.inputs, &self.outputs].into_iter().flat_map(Side::rules).collect()
+    }
+
     /// Holds the inputs of a request of so many rows, in the order of the signature, against the schema.
     #[must_use]
     pub fn check(&self, inputs: &[Option<Tensor>], rows: u64) -> Checked {
@@ -124,6 +147,14 @@ impl Validator {
 }
 
 impl Side {
+    fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.columns.iter().enumerate().flat_map(|(index, ruled)| {
+            let has_relation = self.relations.iter().any(|relation| relation.column == index);
+            let has_domain = self.tensors.iter().any(|tensor| tensor.has_domain(index));
+            ruled.rules(has_domain, has_relation)
+        })
+    }
+
     /// Looks at the tensors that are there.
     fn find<'t>(&self, tensor: impl Fn(usize) -> Option<&'t Tensor>) -> Findings {
         let mut findings = Findings::new();
@@ -183,6 +214,15 @@ impl Side {
 }
 
 impl TensorRules {
+    /// Whether the column, which is the `index`th of all, has a list of values that is held to.
+    fn has_domain(&self, index: usize) -> bool {
+        let mut places = self.places.iter().filter(|(_, column)| *column == index).map(|(place, _)| *place);
+        places.any(|place| match &self.values {
+            ValueRules::Numbers(numbers) => numbers.has_domain(place),
+            ValueRules::Texts(texts) => texts.has_domain(place),
+        })
+    }
+
     /// Whether the tensor is rows of so many columns.
     fn fits(&self, tensor: &Tensor) -> bool {
         self.width == 1 || tensor.shape().dims().last() == Some(&(self.width as u64))
@@ -190,6 +230,38 @@ impl TensorRules {
 }
 
 impl RuledColumn {
+    /// Its rules.
+    fn rules(&self, has_domain: bool, has_relation: bool) -> impl Iterator<Item = Rule> {
+        let Self { column, schema } = self;
+        let is_text = self.is_text();
+        let is_on = |anomaly| schema.action(anomaly) != Action::Off;
+        let number = |limit: Option<f64>| limit.filter(|_| !is_text);
+        let is_missing =
+            if column.origin == Origin::Output && !is_text { Anomaly::HasNan } else { Anomaly::Missing };
+        let values = schema.values.as_ref().map_or(0, |values| values.len());
+        let other = shown(schema.at_most.as_deref().unwrap_or_default());
+        let rules = [
+            (is_missing, Some("not missing".to_owned())),
+            (Anomaly::HasInf, (column.kind == ColumnKind::Float).then(|| "finite".to_owned())),
+            (Anomaly::SmallNumber, number(schema.min).map(|min| format!("at least {min}"))),
+            (Anomaly::BigNumber, number(schema.max).map(|max| format!("at most {max}"))),
+            (Anomaly::UnexpectedValue, has_domain.then(|| format!("one of {values}"))),
+            (Anomaly::InvalidUtf8, is_text.then(|| "UTF-8".to_owned())),
+            (Anomaly::AboveOther, has_relation.then(|| format!("not above {other}"))),
+        ];
+        let counted = rules.into_iter().filter(move |(anomaly, _)| is_on(*anomaly));
+        counted.filter_map(|(anomaly, text)| {
+            Some(Rule {
+                origin: column.origin,
+                column: column.name.clone(),
+                kind: column.kind,
+                anomaly,
+                action: schema.action(anomaly),
+                text: text?,
+            })
+        })
+    }
+
     /// The value in a row, where it may be repeated.
     fn value(&self, tensor: Option<&Tensor>, row: usize) -> Option<String> {
         let tensor = tensor.filter(|_| self.schema.is_shown(self.column.kind))?;

@@ -52,6 +52,11 @@ impl NumberRules {
         is_read
     }
 
+    /// Whether the column at this place of the rows has a domain.
+    pub(super) fn has_domain(&self, place: usize) -> bool {
+        self.domains.iter().any(|(of, _)| *of == place)
+    }
+
     /// Makes what follows from the rules of all columns.
     pub(super) fn finished(mut self) -> Self {
         // Whatever is cast to beyond the range of FP32 becomes infinite, and is moved back into it.

@@ -206,6 +206,16 @@ fn outputs_are_looked_at_by_name_and_never_refused() {
     assert_eq!(validator.check_outputs(&[output("p", odd)]), []);
     assert_eq!(validator.check_outputs(&[output("q", p)]), []);
     assert!(!validator.is_idle());
+    let rules = validator.rules();
+    let told: Vec<_> = rules.iter().map(|rule| (&*rule.column, rule.anomaly, &*rule.text)).collect();
+    assert_eq!(
+        told,
+        [
+            ("p.1", Anomaly::HasNan, "not missing"),
+            ("p.1", Anomaly::SmallNumber, "at least 0"),
+            ("p.1", Anomaly::BigNumber, "at most 1"),
+        ]
+    );
     assert!(compiled(&schema(vec![("temp", ColumnSchema::default())], vec![])).is_idle());
 }
 

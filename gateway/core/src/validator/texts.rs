@@ -35,6 +35,12 @@ impl TextRules {
         });
     }
 
+    /// Whether the column at this place of the rows has a domain that is held to.
+    pub(super) fn has_domain(&self, place: usize) -> bool {
+        let column = self.columns.get(place).and_then(Option::as_ref);
+        column.is_some_and(|column| column.has_domain_rule && column.domain.is_some())
+    }
+
     /// Finds which rules are broken.
     pub(super) fn find(&self, tensor: &Tensor, rules: &TensorRules, findings: &mut Findings) {
         let Some(mut texts) = tensor.strings() else { return };
