@@ -7,6 +7,7 @@ mod experiments;
 mod plans;
 mod replays;
 mod rollouts;
+mod schema;
 mod status;
 mod wishes;
 
@@ -77,6 +78,7 @@ impl Admin {
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
             (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
+            (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),

@@ -4,8 +4,10 @@ mod alerts;
 mod compare;
 mod experiment;
 mod plan;
+mod predict;
 mod profile;
 mod rollout;
+mod schema;
 mod wish;
 
 use std::net::SocketAddr;
@@ -18,10 +20,12 @@ pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
+pub(crate) use self::predict::Predict;
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
+pub(crate) use self::schema::ShowSchema;
 pub(crate) use self::wish::{Alias, How, OfModel, OfVersion, Promote};
 use crate::config::{Config, Effective, Origin, not_loopback};
 
@@ -131,6 +135,8 @@ pub(crate) enum Command {
         The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
     )]
     Replay(Replay),
+    /// Show what a model's schema says, and what requests broke it.
+    Schema(ShowSchema),
     /// Show what somebody should know of the models: drift, skew, quality, broken rules.
     #[command(
         after_help = "Examples:\n  pointsman alerts\n  pointsman alerts flights --all\n  pointsman alerts --history --limit 20\n  \
@@ -275,25 +281,6 @@ pub(crate) struct Engines {
     /// The ONNX Runtime library to look at first.
     #[arg(long, env = "POINTSMAN_ONNXRUNTIME", value_name = "FILE")]
     pub(crate) onnxruntime: Option<PathBuf>,
-    /// Answer as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `pointsman predict`.
-#[derive(Debug, Args)]
-pub(crate) struct Predict {
-    /// The model.
-    pub(crate) model: String,
-    /// The version or alias; without one, what the model's plan serves.
-    #[arg(long = "version", value_name = "VERSION")]
-    pub(crate) model_version: Option<String>,
-    /// A V2 request as JSON; - reads standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
-    /// The gateway's HTTP listener.
-    #[arg(long, env = "POINTSMAN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
-    pub(crate) url: String,
     /// Answer as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,6 +12,7 @@ mod predict;
 mod profile;
 mod replay;
 mod rollout;
+mod schema;
 mod verify;
 mod wish;
 
@@ -26,6 +27,7 @@ pub(crate) use self::predict::predict;
 pub(crate) use self::profile::profile;
 pub(crate) use self::replay::replay;
 pub(crate) use self::rollout::rollout;
+pub(crate) use self::schema::schema;
 pub(crate) use self::wish::{Wished, wish};
 
 use ::http::Method;

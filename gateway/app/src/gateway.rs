@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::comparisons::Comparisons;
 use crate::config::Readiness;
 use crate::listen::Phase;
-use crate::same_score::SameScore;
+use crate::monitoring::Monitors;
 use crate::telemetry::Tracer;
 
 /// The extensions of V2 that the gateway has.
@@ -48,8 +48,8 @@ pub(crate) struct Gateway {
     pub(crate) readiness: Readiness,
     /// What shadows are compared in. No thread of a request reads or writes them.
     pub(crate) comparisons: Arc<Comparisons>,
-    /// Whether versions still answer as training did.
-    pub(crate) same_score: Arc<SameScore>,
+    /// What looks at the traffic of versions.
+    pub(crate) monitors: Monitors,
     /// Where it is on its way down.
     pub(crate) phase: watch::Receiver<Phase>,
     /// Whether the first pass over the registry has ended.

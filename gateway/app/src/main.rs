@@ -26,7 +26,6 @@ mod memory_watch;
 mod metrics;
 mod monitoring;
 mod reload;
-mod same_score;
 mod serve;
 mod sweep;
 mod table;
@@ -85,6 +84,7 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => client::compare(&arguments),
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
+        Command::Schema(arguments) => client::schema(&arguments),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

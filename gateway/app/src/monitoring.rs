@@ -1,11 +1,18 @@
 //! The monitors of versions: each exchange that ended is shown to every part that looks at traffic.
 
+mod health;
+mod monitors;
+mod same_score;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pointsman_control::{Monitoring as ControlMonitoring, Subject};
 use pointsman_core::ParameterValue;
 use pointsman_predict::{Monitor, Monitored};
+
+pub(crate) use self::health::{Example, VersionHealth, origin_name};
+pub(crate) use self::monitors::Monitors;
 
 /// The request parameter that says when an example is from, where a schema asks for it.
 const EVENT_TIME: &str = "event_time";
@@ -64,7 +71,7 @@ struct VersionMonitor {
 
 impl Monitor for VersionMonitor {
     fn ended(&self, exchange: Monitored) {
-        let said = self.has_event_times.then(|| event_time(&exchange)).flatten();
+        let said = self.has_event_times.then(|| event_time(&exchange)).and_then(Result::ok);
         let came = || SystemTime::now().checked_sub(exchange.total).unwrap_or(SystemTime::UNIX_EPOCH);
         let at = said.unwrap_or_else(came);
         let seen = Arc::new(Seen { exchange, at });
@@ -72,10 +79,21 @@ impl Monitor for VersionMonitor {
     }
 }
 
+/// Why a caller does not say when an example is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoEventTime {
+    /// It says nothing.
+    Absent,
+    /// It says something else.
+    Malformed,
+}
+
 /// When the caller says that an example is from: a time of RFC 3339 in UTC, from 1970 to 2199.
-fn event_time(exchange: &Monitored) -> Option<SystemTime> {
-    let (_, value) = exchange.parameters.iter().find(|(name, _)| name == EVENT_TIME)?;
-    let ParameterValue::String(text) = value else { return None };
-    let time = humantime::parse_rfc3339(text).ok()?;
-    time.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since < LATEST).map(|_| time)
+fn event_time(exchange: &Monitored) -> Result<SystemTime, NoEventTime> {
+    let said = exchange.parameters.iter().find(|(name, _)| name == EVENT_TIME);
+    let (_, value) = said.ok_or(NoEventTime::Absent)?;
+    let ParameterValue::String(text) = value else { return Err(NoEventTime::Malformed) };
+    let time = humantime::parse_rfc3339(text).map_err(|_| NoEventTime::Malformed)?;
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok();
+    since.filter(|since| *since < LATEST).map(|_| time).ok_or(NoEventTime::Malformed)
 }

@@ -35,9 +35,8 @@ use crate::gateway::Gateway;
 use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
-use crate::monitoring::Monitoring;
+use crate::monitoring::{Monitoring, Monitors};
 use crate::reload::Reload;
-use crate::same_score::SameScore;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
 
@@ -100,7 +99,7 @@ fn gateway(
     snapshots: Reader,
     metrics: &Metrics,
     cores: &Arc<Cores>,
-    same_score: Arc<SameScore>,
+    monitors: Monitors,
     phase: watch::Receiver<Phase>,
 ) -> Result<Gateway, String> {
     Ok(Gateway {
@@ -114,7 +113,7 @@ fn gateway(
         readiness: config.serving.readiness,
         phase,
         comparisons: Comparisons::new(config.compare.clone()),
-        same_score,
+        monitors,
         first_pass_ended: AtomicBool::new(false),
     })
 }
@@ -167,13 +166,13 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let same_score = SameScore::register(&mut instruments);
-    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, same_score.clone(), phases)?);
+    let monitors = Monitors::new(&mut instruments);
+    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, monitors.clone(), phases)?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
-    let monitoring = Monitoring::new(vec![same_score.clone()]);
+    let monitoring = Monitoring::new(monitors.parts());
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
@@ -187,12 +186,12 @@ async fn serve(
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
     let alerts = control.alerts().clone();
     let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
-    let _watch = Watch::start(alerts, vec![same_score.clone()], config.alerts.look)
+    let _watch = Watch::start(alerts, monitors.sources(), config.alerts.look)
         .map_err(|e| format!("cannot start the thread of alerts: {e}"))?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
-    let checking = tokio::spawn(same_score.run(gateway.clone(), config.same_score_every));
+    let checking = tokio::spawn(monitors.same_score.run(gateway.clone(), config.same_score_every));
     let _reloading = reloading::on_hangup(reload, operators)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {

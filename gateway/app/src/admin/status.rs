@@ -26,7 +26,7 @@ fn model(gateway: &Gateway, served: &ServedModel, status: Option<&ModelStatus>) 
     let mut versions: Vec<(u64, Value)> = Vec::new();
     for (number, version) in &served.versions {
         let mut value = ready(version);
-        value["same_score"] = json!(gateway.same_score.record(&served.name, *number));
+        value["same_score"] = json!(gateway.monitors.same_score.record(&served.name, *number));
         versions.push((number.get(), value));
     }
     for (number, unavailable) in &served.unavailable {

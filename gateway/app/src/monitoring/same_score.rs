@@ -20,10 +20,10 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde_json::json;
 
+use super::{Part, Watcher};
 use crate::alerts::Source;
 use crate::apart;
 use crate::gateway::Gateway;
-use crate::monitoring::{Part, Watcher};
 
 /// The most cases that are kept of a version, and the most bytes of their tensors.
 const CASES_MAX: usize = 1000;
