@@ -24,6 +24,7 @@ mod grpc;
 mod grpc_limits;
 mod grpc_stream;
 mod kills;
+mod labels;
 mod load;
 mod mix_load;
 mod models_bad;

@@ -4,6 +4,7 @@
 mod comparisons;
 mod experiments;
 mod plans;
+mod quality;
 mod replays;
 mod rollouts;
 mod status;
@@ -22,7 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::control::Control;
 use crate::gateway::Gateway;
-use crate::http::{AnswerBody, Http, document, error, read_small};
+use crate::http::{AnswerBody, Http, document, error, read_small, take_feedback};
 use crate::listen::Answer;
 use crate::reload::Reload;
 
@@ -74,6 +75,10 @@ impl Admin {
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
+            (&Method::POST, ["v1", "feedback"]) => {
+                take_feedback(&self.gateway, request.into_body(), self.body_timeout).await
+            }
+            (&Method::GET, ["v1", "quality", model]) => self.quality(model, request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
@@ -81,7 +86,10 @@ impl Admin {
             (_, ["models" | "journal" | "config"] | ["v1", "comparisons"] | ["v1", "comparisons", _]) => {
                 Err(PredictError::MethodNotAllowed { allowed: "GET" })
             }
-            (_, ["v1", "replays", _]) => Err(PredictError::MethodNotAllowed { allowed: "POST" }),
+            (_, ["v1", "quality", _]) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
+            (_, ["v1", "replays", _] | ["v1", "feedback"]) => {
+                Err(PredictError::MethodNotAllowed { allowed: "POST" })
+            }
             (_, ["models", _, verb]) if wishes::VERBS.contains(verb) => {
                 Err(PredictError::MethodNotAllowed { allowed: "POST" })
             }

@@ -3,10 +3,12 @@
 //! [`Config::read_with_origins`] refuses unknown keys and reports every problem at once, each with its key.
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
+mod labels;
 mod plans;
 mod reader;
 mod setting;
 mod shadows;
+mod staleness;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -22,12 +24,14 @@ use pointsman_registry::Card;
 use pointsman_route::Document;
 use pointsman_wire::limits::Limits;
 
+pub(crate) use self::labels::Labels;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
 pub(crate) use self::webhook::Webhook;
+use crate::monitoring::AgeLimits;
 
 /// How often a rollout is looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(50);
@@ -76,6 +80,10 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// OpenTelemetry.
     pub(crate) telemetry: Telemetry,
+    /// What becomes of labels.
+    pub(crate) labels: Labels,
+    /// From what age on versions and their data are too old.
+    pub(crate) staleness: AgeLimits,
     /// Whom rollouts may tell.
     pub(crate) webhook: Webhook,
 }
@@ -259,6 +267,8 @@ impl Default for Config {
             },
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
+            labels: Labels::default(),
+            staleness: AgeLimits::default(),
             webhook: Webhook::default(),
         }
     }
@@ -325,6 +335,8 @@ impl Config {
             s.set_optional("otlp_endpoint", &mut config.telemetry.otlp_endpoint);
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
+        root.section("labels", |s| config.labels.read(s));
+        root.section("staleness", |s| staleness::read(s, &mut config.staleness));
         root.section("webhook", |s| config.webhook.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
@@ -503,6 +515,8 @@ mod tests {
             "shutdown",
             "log",
             "telemetry",
+            "labels",
+            "staleness",
             "webhook",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 
 use crate::comparisons::Comparisons;
 use crate::config::Readiness;
+use crate::labels::Labels;
 use crate::listen::Phase;
+use crate::monitoring::Ages;
 use crate::telemetry::Tracer;
 
 /// The extensions of V2 that the gateway has.
@@ -47,6 +49,10 @@ pub(crate) struct Gateway {
     pub(crate) readiness: Readiness,
     /// What shadows are compared in. No thread of a request reads or writes them.
     pub(crate) comparisons: Arc<Comparisons>,
+    /// How old versions are.
+    pub(crate) ages: Arc<Ages>,
+    /// Labels, and what they say.
+    pub(crate) labels: Arc<Labels>,
     /// Where it is on its way down.
     pub(crate) phase: watch::Receiver<Phase>,
     /// Whether the first pass over the registry has ended.

@@ -18,6 +18,7 @@ mod gateway;
 mod grpc;
 mod http;
 mod io_threads;
+mod labels;
 mod listen;
 mod loader;
 mod memory_watch;
@@ -81,6 +82,8 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
+        Command::Labels(arguments) => client::labels(&arguments.verb),
+        Command::Quality(arguments) => client::quality(&arguments),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -1,11 +1,17 @@
 //! The monitors of versions: each exchange that ended is shown to every part that looks at traffic.
 
+mod ages;
+mod labels;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pointsman_control::{Monitoring as ControlMonitoring, Subject};
 use pointsman_core::ParameterValue;
 use pointsman_predict::{Monitor, Monitored};
+
+pub(crate) use self::ages::{AgeLimits, Ages, Staleness};
+pub(crate) use self::labels::{LabelPart, ShadowWatcher};
 
 /// The request parameter that says when an example is from, where a schema asks for it.
 const EVENT_TIME: &str = "event_time";

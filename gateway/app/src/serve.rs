@@ -32,9 +32,10 @@ use crate::config::{Config, Effective};
 use crate::engines::Engines;
 use crate::gateway::Gateway;
 use crate::io_threads::IoThreads;
+use crate::labels::{LabelKeeper, Labels};
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
-use crate::monitoring::Monitoring;
+use crate::monitoring::{Ages, LabelPart, Monitoring};
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -99,6 +100,7 @@ fn gateway(
     metrics: &Metrics,
     cores: &Arc<Cores>,
     phase: watch::Receiver<Phase>,
+    labels: Arc<Labels>,
 ) -> Result<Gateway, String> {
     Ok(Gateway {
         cores: cores.clone(),
@@ -110,7 +112,9 @@ fn gateway(
         tracer: Tracer::start(&config.telemetry)?,
         readiness: config.serving.readiness,
         phase,
-        comparisons: Comparisons::new(config.compare.clone()),
+        comparisons: Comparisons::new(config.compare.clone(), Some(labels.clone())),
+        labels,
+        ages: Ages::new(config.staleness),
         first_pass_ended: AtomicBool::new(false),
     })
 }
@@ -163,12 +167,13 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases)?);
+    let labels = Labels::open(&config.labels, config.state.as_deref(), &mut instruments)?;
+    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases, labels.clone())?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
-    let monitoring = Monitoring::new(Vec::new());
+    let monitoring = Monitoring::new(vec![Arc::new(LabelPart(labels.clone())), gateway.ages.clone()]);
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
@@ -178,6 +183,9 @@ async fn serve(
     let data_path = DataPath { ground, publisher, shadowing, comparisons, notify };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
+    labels.lead_to(control.handle().clone());
+    let label_keeper =
+        LabelKeeper::start(labels).map_err(|e| format!("cannot start the thread that keeps labels: {e}"))?;
     let make_policy = policies(config, &registry, engines, &monitoring);
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
@@ -208,6 +216,8 @@ async fn serve(
     control.handle().drain();
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
+    // It writes once more, which blocks.
+    let _ = tokio::task::spawn_blocking(move || drop(label_keeper)).await;
     wait_for_workers(gateway.predictor.metrics()).await;
     // Its last tries block, and nothing tells of anything any more.
     let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;

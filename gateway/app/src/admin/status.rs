@@ -1,5 +1,7 @@
 //! What serves and why, as JSON.
 
+use std::time::SystemTime;
+
 use pointsman_control::{ModelStatus, Written};
 use pointsman_core::VersionNumber;
 use pointsman_predict::{ServedModel, Version};
@@ -9,23 +11,29 @@ use serde_json::{Value, json};
 use crate::control::Control;
 use crate::findings::as_json;
 use crate::gateway::Gateway;
+use crate::monitoring::{Ages, Staleness};
 
 /// `GET /models`: every model with its plan and every version with its state.
 pub(super) fn models(gateway: &Gateway, control: &Control) -> Value {
     let board = control.handle().board().models();
     let describe = |served: &ServedModel| {
         let status = board.iter().find(|status| status.name == served.name);
-        model(served, status.map(AsRef::as_ref))
+        model(served, status.map(AsRef::as_ref), &gateway.ages)
     };
     let models: Vec<Value> = gateway.models().iter().map(|served| describe(served)).collect();
     let generation = gateway.predictor.snapshots().pin().generation;
     json!({"generation": generation, "ready": gateway.is_ready(), "models": models})
 }
 
-fn model(served: &ServedModel, status: Option<&ModelStatus>) -> Value {
+fn model(served: &ServedModel, status: Option<&ModelStatus>, ages: &Ages) -> Value {
     let mut versions: Vec<(u64, Value)> = Vec::new();
     for (number, version) in &served.versions {
-        versions.push((number.get(), ready(version)));
+        let mut value = ready(version);
+        let (moments, now) = (ages.of(&served.name, *number), SystemTime::now());
+        value["age_seconds"] = json!(moments.model_age(now).map(|age| age.as_secs()));
+        value["data_age_seconds"] = json!(moments.data_age(now).map(|age| age.as_secs()));
+        value["stale"] = json!(ages.staleness(moments, now).map(Staleness::name));
+        versions.push((number.get(), value));
     }
     for (number, unavailable) in &served.unavailable {
         let value = json!({
