@@ -110,12 +110,22 @@ fn every_metric_is_in_the_readme() {
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let rollout = r#"{"version": 1, "canary": "10", "guard": ["errors"]}"#;
     assert_eq!(post(gateway.admin, "/v1/rollouts/iris", rollout).status, 200);
+    let body = r#"{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}"#;
+    let answer = post(gateway.http, "/v2/models/iris/infer", body);
+    let id = answer.header("pointsman-request-id").expect("an id");
+    let label = format!("{{\"request_id\": \"{id}\", \"label\": 0}}");
+    wait_for("the label to be joined", || {
+        let text = post(gateway.admin, "/v1/feedback", &label).text();
+        (text.contains("joined") || text.contains("duplicate")).then_some(())
+    });
+    wait_for("figures of the label", || {
+        let report = get(gateway.admin, "/v1/quality/iris").json();
+        report["series"][0]["total"]["rows"].as_u64().filter(|rows| *rows > 0)
+    });
     let exposed = wait_for("the declared shadow to run, and an alert", || {
         let text = get(gateway.metrics, "/metrics").text();
-        ["pointsman_shadow_offered", "pointsman_alerts{"]
-            .iter()
-            .all(|name| text.contains(name))
-            .then_some(text)
+        let families = ["pointsman_shadow_offered", "pointsman_alerts{"];
+        families.iter().all(|name| text.contains(name)).then_some(text)
     });
     let family = |line: &str| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;

@@ -25,6 +25,7 @@ mod grpc;
 mod grpc_limits;
 mod grpc_stream;
 mod kills;
+mod labels;
 mod load;
 mod mix_load;
 mod models_bad;

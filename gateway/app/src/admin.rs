@@ -5,6 +5,7 @@ mod alerts;
 mod comparisons;
 mod experiments;
 mod plans;
+mod quality;
 mod replays;
 mod rollouts;
 mod schema;
@@ -24,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::control::Control;
 use crate::gateway::Gateway;
-use crate::http::{AnswerBody, Http, document, error, read_small};
+use crate::http::{AnswerBody, Http, document, error, read_small, take_feedback};
 use crate::listen::Answer;
 use crate::reload::Reload;
 
@@ -79,6 +80,10 @@ impl Admin {
             (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
             (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
+            (&Method::POST, ["v1", "feedback"]) => {
+                take_feedback(&self.gateway, request.into_body(), self.body_timeout).await
+            }
+            (&Method::GET, ["v1", "quality", model]) => self.quality(model, request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
@@ -87,10 +92,12 @@ impl Admin {
                 _,
                 ["models" | "journal" | "config"]
                 | ["v1", "comparisons" | "alerts"]
-                | ["v1", "comparisons", _]
+                | ["v1", "comparisons" | "quality", _]
                 | ["v1", "alerts", "history"],
             ) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
-            (_, ["v1", "replays", _]) => Err(PredictError::MethodNotAllowed { allowed: "POST" }),
+            (_, ["v1", "replays", _] | ["v1", "feedback"]) => {
+                Err(PredictError::MethodNotAllowed { allowed: "POST" })
+            }
             (_, ["models", _, verb]) if wishes::VERBS.contains(verb) => {
                 Err(PredictError::MethodNotAllowed { allowed: "POST" })
             }

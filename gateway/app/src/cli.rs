@@ -6,8 +6,10 @@ mod experiment;
 mod plan;
 mod predict;
 mod profile;
+mod quality;
 mod rollout;
 mod schema;
+mod trial;
 mod wish;
 
 use std::net::SocketAddr;
@@ -22,10 +24,12 @@ pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::predict::Predict;
 pub(crate) use self::profile::Profile;
+pub(crate) use self::quality::{ImportLabels, LabelsCommand, LabelsVerb, Quality};
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
 pub(crate) use self::schema::ShowSchema;
+pub(crate) use self::trial::TrialLoad;
 pub(crate) use self::wish::{Alias, How, OfModel, OfVersion, Promote};
 use crate::config::{Config, Effective, Origin, not_loopback};
 
@@ -143,6 +147,10 @@ pub(crate) enum Command {
         pointsman alerts --fail-if-firing    exit code 1 where one fires"
     )]
     Alerts(Alerts),
+    /// Show how good a model's versions are by the labels that came, and since when which is better.
+    Quality(Quality),
+    /// Send labels to a running gateway.
+    Labels(LabelsCommand),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -168,38 +176,6 @@ pub(crate) enum Command {
     /// Bring one version up in this process, under limits, and say how that went.
     #[command(hide = true)]
     TrialLoad(TrialLoad),
-}
-
-/// `pointsman trial-load`: what the gateway tells the process that it starts for a trial.
-#[derive(Debug, Args)]
-pub(crate) struct TrialLoad {
-    /// The registry.
-    pub(crate) models: PathBuf,
-    /// The model.
-    pub(crate) model: String,
-    /// The version's number.
-    pub(crate) number: u64,
-    /// The process that waits for this one.
-    #[arg(long)]
-    pub(crate) gateway: u32,
-    /// Bytes of memory that this process may write to.
-    #[arg(long)]
-    pub(crate) memory_max: u64,
-    /// Seconds of a processor that it may take.
-    #[arg(long)]
-    pub(crate) seconds_max: u64,
-    /// `serving.engine`.
-    #[arg(long)]
-    pub(crate) engine: String,
-    /// `serving.intra_op_threads`.
-    #[arg(long)]
-    pub(crate) intra_op_threads: usize,
-    /// `gates.integer_division`.
-    #[arg(long)]
-    pub(crate) integer_division: String,
-    /// `onnxruntime.library`.
-    #[arg(long)]
-    pub(crate) onnxruntime: Option<PathBuf>,
 }
 
 /// Where the configuration comes from, and what overrides it.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use pointsman_control::Observers;
 use pointsman_control::rollout::{ShadowEvidence, ShadowTotals};
-use pointsman_core::{InputTensor, LoadTenth, ModelName, RequestId, ShadowDrop, VersionNumber};
+use pointsman_core::{InputTensor, LoadTenth, ModelName, Pair, RequestId, ShadowDrop, VersionNumber};
 use pointsman_observe::{
     Comparison, CostReport, Pairing, Report, RequestsReport, RunReport, Settings, Totals,
 };
@@ -22,6 +22,8 @@ use pointsman_predict::{Accounting, Cost, Latency, Observer, Shadow, Tee, Versio
 use pointsman_stats::Alpha;
 
 use self::entry::Entry;
+use crate::labels::Labels;
+use crate::monitoring::ShadowWatcher;
 
 /// The most comparisons that are kept. The one that was touched longest ago goes first, of those whose shadows have
 /// ended where there is one.
@@ -30,6 +32,8 @@ pub(crate) const COMPARISONS_MAX: usize = 64;
 /// All comparisons.
 pub(crate) struct Comparisons {
     settings: BTreeMap<ModelName, Settings>,
+    /// Who keeps what shadows answered for labels that come later.
+    labels: Option<Arc<Labels>>,
     since: Instant,
     kept: Mutex<Vec<Kept>>,
 }
@@ -85,8 +89,8 @@ impl ShadowEvidence for Comparisons {
 impl Comparisons {
     /// None yet. Answers of models that `settings` do not name are held to the defaults.
     #[must_use]
-    pub(crate) fn new(settings: BTreeMap<ModelName, Settings>) -> Arc<Self> {
-        Arc::new(Self { settings, since: Instant::now(), kept: Mutex::default() })
+    pub(crate) fn new(settings: BTreeMap<ModelName, Settings>, labels: Option<Arc<Labels>>) -> Arc<Self> {
+        Arc::new(Self { settings, labels, since: Instant::now(), kept: Mutex::default() })
     }
 
     /// What is compared, that which was touched last first, with what was counted.
@@ -216,12 +220,35 @@ fn cost_report(cost: Cost) -> CostReport {
     CostReport { on: requests(cost.on), off: requests(cost.off), p99_ratio: cost.p99_ratio() }
 }
 
+/// A comparison, and who keeps the shadow's answers for labels.
+struct Both {
+    entry: Arc<Entry>,
+    watcher: ShadowWatcher,
+}
+
+impl Observer for Both {
+    fn paired(&self, pair: &Pair<'_>) {
+        self.watcher.paired(pair);
+        self.entry.paired(pair);
+    }
+
+    fn ended(&self, accounting: &Accounting) {
+        self.entry.ended(accounting);
+    }
+}
+
 impl Observers for Comparisons {
     fn observer(&self, primary: &Version, shadow: &Version) -> Arc<dyn Observer> {
+        let signature = shadow.signature();
         let (primary, shadow) = (primary.spec(), shadow.spec());
         let pairing =
             Pairing { model: primary.model.clone(), primary: primary.number, shadow: shadow.number };
-        self.entry(pairing, [primary.digest.clone(), shadow.digest.clone()])
+        let entry = self.entry(pairing, [primary.digest.clone(), shadow.digest.clone()]);
+        let labels = self.labels.as_ref();
+        match labels.and_then(|it| ShadowWatcher::of(it, shadow.model.as_str(), shadow.number, signature)) {
+            Some(watcher) => Arc::new(Both { entry, watcher }),
+            None => entry,
+        }
     }
 
     fn ended(&self, tee: &Tee) {
@@ -260,7 +287,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use pointsman_core::{Inputs, Pair, Side, Signature, StageTimes};
+    use pointsman_core::{Inputs, Side, Signature, StageTimes};
 
     use super::*;
 
@@ -295,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_comparison_goes_on_until_one_of_the_versions_is_another() {
-        let comparisons = Comparisons::new(BTreeMap::new());
+        let comparisons = Comparisons::new(BTreeMap::new(), None);
         assert_eq!(pairs(&comparisons, 2), None);
         tell(&comparisons.entry(pairing(2), digests("b")), 2);
         // The shadow has ended, and is started again.
@@ -308,7 +335,7 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_one_goes_that_was_touched_longest_ago_and_whose_shadow_has_ended() {
-        let comparisons = Comparisons::new(BTreeMap::new());
+        let comparisons = Comparisons::new(BTreeMap::new(), None);
         let running = comparisons.entry(pairing(2), digests("b"));
         for shadow in 3..COMPARISONS_MAX as u64 + 2 {
             thread::sleep(Duration::from_micros(50));
@@ -336,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_shadow_that_is_held_up_in_a_comparison_holds_nobody_up_who_reads_totals() {
-        let comparisons = Comparisons::new(BTreeMap::new());
+        let comparisons = Comparisons::new(BTreeMap::new(), None);
         let entry = comparisons.entry(pairing(2), digests("b"));
         tell(&entry, 2);
         let (alpha, all) = (Alpha::new(0.05).expect("a level"), |_: &Pairing| true);
@@ -352,7 +379,7 @@ mod tests {
 
     #[test]
     fn what_a_shadow_dropped_is_there_after_it_has_ended() {
-        let comparisons = Comparisons::new(BTreeMap::new());
+        let comparisons = Comparisons::new(BTreeMap::new(), None);
         let entry = comparisons.entry(pairing(2), digests("b"));
         let mut accounting = Accounting { offered: 9, answered: 2, ..Accounting::default() };
         accounting.dropped[ShadowDrop::Hung as usize][3] = 7;

@@ -4,10 +4,13 @@
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
 mod alerts;
+mod labels;
 mod plans;
+mod quality;
 mod reader;
 mod setting;
 mod shadows;
+mod staleness;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -18,17 +21,20 @@ use std::time::Duration;
 use pointsman_control::Gates;
 use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
 use pointsman_observe::Settings;
+use pointsman_observe::quality::ConcernLimits;
 use pointsman_predict::AdmissionLimits;
 use pointsman_registry::Card;
 use pointsman_route::Document;
 use pointsman_wire::limits::Limits;
 
+pub(crate) use self::labels::Labels;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
 pub(crate) use self::webhook::Webhook;
+use crate::monitoring::AgeLimits;
 
 /// How often a rollout is looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(50);
@@ -80,6 +86,12 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// OpenTelemetry.
     pub(crate) telemetry: Telemetry,
+    /// What becomes of labels.
+    pub(crate) labels: Labels,
+    /// What figures of models should reach.
+    pub(crate) quality: BTreeMap<ModelName, ConcernLimits>,
+    /// From what age on versions and their data are too old.
+    pub(crate) staleness: AgeLimits,
     /// Who may be told of rollouts and alerts.
     pub(crate) webhook: Webhook,
     /// How often versions that serve are asked their golden cases again; never where it is no time.
@@ -267,6 +279,9 @@ impl Default for Config {
             },
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
+            labels: Labels::default(),
+            quality: BTreeMap::new(),
+            staleness: AgeLimits::default(),
             webhook: Webhook::default(),
             same_score_every: Duration::from_secs(3600),
             alerts: crate::alerts::Settings::default(),
@@ -335,6 +350,9 @@ impl Config {
             s.set_optional("otlp_endpoint", &mut config.telemetry.otlp_endpoint);
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
+        root.section("labels", |s| config.labels.read(s));
+        config.quality = quality::read(&mut root);
+        root.section("staleness", |s| staleness::read(s, &mut config.staleness));
         root.section("webhook", |s| config.webhook.read(s));
         root.section("same_score", |s| {
             s.set("every", &mut config.same_score_every);
@@ -520,6 +538,8 @@ mod tests {
             "shutdown",
             "log",
             "telemetry",
+            "labels",
+            "staleness",
             "webhook",
             "same_score",
             "alerts",

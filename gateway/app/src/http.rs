@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod feedback;
 mod infer;
 mod read;
 
@@ -23,6 +24,7 @@ use tonic::service::Routes;
 
 pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
+pub(crate) use self::feedback::take_feedback;
 pub(crate) use self::read::BODY_KEY;
 use crate::admin::operator;
 use crate::control::Control;
@@ -68,6 +70,9 @@ impl Http {
     }
 
     async fn rest(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        if request.uri().path() == feedback::PATH && self.gateway.monitors.labels.are_public() {
+            return feedback::answer(&self.gateway, request, self.body_timeout).await;
+        }
         let route = match route::parse(request.method(), request.uri().path()) {
             Ok(route) => route,
             Err(error) => return answer::error(&error),

@@ -20,6 +20,7 @@ mod gateway;
 mod grpc;
 mod http;
 mod io_threads;
+mod labels;
 mod listen;
 mod loader;
 mod memory_watch;
@@ -85,6 +86,8 @@ fn main() -> ExitCode {
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Schema(arguments) => client::schema(&arguments),
+        Command::Labels(arguments) => client::labels(&arguments.verb),
+        Command::Quality(arguments) => client::quality(&arguments),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

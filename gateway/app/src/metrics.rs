@@ -1,6 +1,7 @@
 //! The metrics listener: `/metrics` in the text format of OpenMetrics, which Prometheus reads.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ::http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -61,6 +62,14 @@ impl std::fmt::Debug for Gauges {
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.totals(&mut encoder)?;
+        self.of_versions(&mut encoder)
+    }
+}
+
+impl Gauges {
+    /// Gauges of the gateway as a whole.
+    fn totals(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let admission = self.gateway.predictor.admission();
         let snapshot = self.gateway.predictor.snapshots().snapshot();
         let totals = [
@@ -101,7 +110,13 @@ impl Collector for Gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }
-        let mut of_versions = |name, help, unit: Option<Unit>, value: fn(&Version) -> Option<u64>| {
+        Ok(())
+    }
+
+    /// Gauges of each version that serves.
+    fn of_versions(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        let mut of_versions = |name, help, unit: Option<Unit>, value: &dyn Fn(&Version) -> Option<u64>| {
             let mut family =
                 encoder.encode_descriptor(name, help, unit.as_ref(), ConstGauge::new(0_u64).metric_type())?;
             for version in snapshot.models.values().flat_map(|model| model.versions.values()) {
@@ -112,21 +127,32 @@ impl Collector for Gauges {
             }
             Ok(())
         };
-        of_versions("pointsman_queue_depth", "Requests that wait for a version", None, |version| {
+        of_versions("pointsman_queue_depth", "Requests that wait for a version", None, &|version| {
             Some(version.queue_depth() as u64)
         })?;
         let help = "Requests that may wait for a version at the moment";
-        of_versions("pointsman_queue_limit", help, None, |version| Some(version.queue_limit() as u64))?;
-        of_versions("pointsman_cache_entries", "Answers in a response cache", None, |version| {
+        of_versions("pointsman_queue_limit", help, None, &|version| Some(version.queue_limit() as u64))?;
+        of_versions("pointsman_cache_entries", "Answers in a response cache", None, &|version| {
             Some(version.cache()?.entries() as u64)
         })?;
         let help = "Answers in a response cache, with their requests";
-        of_versions("pointsman_cache", help, Some(Unit::Bytes), |version| Some(version.cache()?.bytes()))?;
+        of_versions("pointsman_cache", help, Some(Unit::Bytes), &|version| Some(version.cache()?.bytes()))?;
         of_versions(
             "pointsman_cache_waiting",
             "Requests that wait for the run of an equal one",
             None,
-            |version| Some(version.cache()?.waiting() as u64),
-        )
+            &|version| Some(version.cache()?.waiting() as u64),
+        )?;
+        let now = SystemTime::now();
+        let moments =
+            |version: &Version| self.gateway.monitors.ages.of(&version.spec().model, version.spec().number);
+        let help = "Since the training of a version, where its manifest says when that was";
+        of_versions("pointsman_model_age", help, Some(Unit::Seconds), &|version| {
+            Some(moments(version).model_age(now)?.as_secs())
+        })?;
+        let help = "Since the end of the data that a version was trained on";
+        of_versions("pointsman_model_data_age", help, Some(Unit::Seconds), &|version| {
+            Some(moments(version).data_age(now)?.as_secs())
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! The monitors of versions: each exchange that ended is shown to every part that looks at traffic.
 
+mod ages;
 mod health;
+mod labels;
 mod monitors;
 mod same_score;
 
@@ -11,7 +13,9 @@ use pointsman_control::{Monitoring as ControlMonitoring, Subject};
 use pointsman_core::ParameterValue;
 use pointsman_predict::{Monitor, Monitored};
 
+pub(crate) use self::ages::{AgeLimits, Staleness};
 pub(crate) use self::health::{Example, VersionHealth, origin_name};
+pub(crate) use self::labels::ShadowWatcher;
 pub(crate) use self::monitors::Monitors;
 
 /// The request parameter that says when an example is from, where a schema asks for it.

@@ -26,7 +26,6 @@ use self::control::{Control, DataPath};
 use self::drain::Drain;
 use self::listeners::{Addresses, Listeners};
 use crate::End;
-use crate::alerts::Watch;
 use crate::cli;
 use crate::comparisons::Comparisons;
 use crate::config::{Config, Effective};
@@ -112,7 +111,7 @@ fn gateway(
         tracer: Tracer::start(&config.telemetry)?,
         readiness: config.serving.readiness,
         phase,
-        comparisons: Comparisons::new(config.compare.clone()),
+        comparisons: Comparisons::new(config.compare.clone(), Some(monitors.labels.clone())),
         monitors,
         first_pass_ended: AtomicBool::new(false),
     })
@@ -166,7 +165,7 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let monitors = Monitors::new(&mut instruments);
+    let monitors = Monitors::start(config, &mut instruments)?;
     let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, monitors.clone(), phases)?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
@@ -186,12 +185,10 @@ async fn serve(
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
     let alerts = control.alerts().clone();
     let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
-    let _watch = Watch::start(alerts, monitors.sources(), config.alerts.look)
-        .map_err(|e| format!("cannot start the thread of alerts: {e}"))?;
+    let keepers = monitors.keep(config, &gateway, control.handle(), alerts)?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);
-    let checking = tokio::spawn(monitors.same_score.run(gateway.clone(), config.same_score_every));
     let _reloading = reloading::on_hangup(reload, operators)?;
     let mut drain = Drain::new(phase, config.shutdown.clone())?;
     tokio::select! {
@@ -211,10 +208,12 @@ async fn serve(
     if let Some(file) = &ready_file {
         clear_ready_file(file)?;
     }
-    checking.abort();
+    keepers.ask_no_more();
     control.handle().drain();
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
+    // They write once more, which blocks.
+    let _ = tokio::task::spawn_blocking(move || drop(keepers)).await;
     wait_for_workers(gateway.predictor.metrics()).await;
     // Its last tries block, and nothing tells of anything any more.
     let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;

@@ -13,6 +13,7 @@ use crate::grant::Refusal;
 use crate::journal::{JournalReader, Listed, Question, Told, Written};
 use crate::loader::{LoadFailure, Warm};
 use crate::policy::Policy;
+use crate::rollout::{LabelSinks, LabelledRequest};
 use crate::wish::Wish;
 
 /// The most wishes that may wait for an answer.
@@ -119,9 +120,16 @@ pub struct Handle {
     pub(crate) board: Reader,
     pub(crate) journal: JournalReader,
     pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) labels: LabelSinks,
 }
 
 impl Handle {
+    /// Tells the last rollout of a model of a label; says whether it was one of its requests. Waits for nobody but those
+    /// who add some numbers.
+    pub fn labelled(&self, model: &ModelName, label: &LabelledRequest<'_>) -> bool {
+        self.labels.labelled(model, label)
+    }
+
     /// What serves and why, for people.
     #[must_use]
     pub fn board(&self) -> &Reader {
@@ -233,7 +241,13 @@ mod tests {
     fn no_more_wishes_wait_than_may_and_each_is_answered() {
         let (sender, events) = channel();
         let journal = Journal::open(None).and_then(|journal| journal.reader()).expect("a journal in memory");
-        let handle = Handle { sender, board: Reader::default(), journal, waiting: Arc::default() };
+        let handle = Handle {
+            sender,
+            board: Reader::default(),
+            journal,
+            waiting: Arc::default(),
+            labels: LabelSinks::default(),
+        };
         let (replies, answers) = channel();
         let wish = |handle: &Handle| {
             let replies = replies.clone();

@@ -2,6 +2,7 @@
 //! [`next_action`] says until there is nothing more to do.
 
 mod effects;
+mod late;
 mod listing;
 mod loads;
 mod plans;
@@ -34,11 +35,12 @@ use crate::metrics::Metrics;
 use crate::model::{Declared, Model};
 use crate::policy::Policy;
 use crate::profiles::Profiles;
-use crate::rollout::{Rollout, ShadowEvidence};
+use crate::rollout::{LabelSinks, Rollout, ShadowEvidence};
 use crate::target::{Target, target};
 use crate::watching::Watching;
 
 use self::effects::Owed;
+use self::late::Late;
 use self::plans::Compiled;
 use self::publishing::Published;
 pub use self::rollouts::Notify;
@@ -114,6 +116,10 @@ pub struct Reconciler {
     resumable: BTreeMap<ModelName, Resumed>,
     /// Rollouts that are over, and after which another one was to begin that never did.
     to_follow: BTreeMap<ModelName, Rollout>,
+    /// Where labels of requests of rollouts go.
+    labels: LabelSinks,
+    /// Rollouts that ended with a promotion, of whose requests labels may still come.
+    late: BTreeMap<ModelName, Late>,
     shadowed: Arc<dyn ShadowEvidence>,
     notify: Notify,
     /// The gateway is asked to stop: nothing new is begun.
@@ -182,7 +188,9 @@ impl Reconciler {
         let resumable = resumable(&parts.journal).map_err(|e| e.to_string())?;
         let to_follow = to_follow(&parts.journal).map_err(|e| e.to_string())?;
         let waiting = Arc::new(AtomicUsize::new(0));
-        let handle = Handle { sender: sender.clone(), board: board.clone(), journal, waiting };
+        let labels = LabelSinks::default();
+        let handle =
+            Handle { sender: sender.clone(), board: board.clone(), journal, waiting, labels: labels.clone() };
         let reconciler = Self {
             events,
             loading: Loading::new(parts.loads_max, sender.clone()),
@@ -206,6 +214,8 @@ impl Reconciler {
             profiles,
             resumable,
             to_follow,
+            labels,
+            late: BTreeMap::new(),
             shadowed: parts.shadowed,
             notify: parts.notify,
             draining: false,
@@ -281,6 +291,7 @@ impl Reconciler {
         self.give_up_late(now);
         let mut wake = None;
         self.resume_rollouts();
+        self.look_at_late_labels(now);
         for _ in 0..STEPS_MAX {
             let mut acted = false;
             wake = self.journal_rests_until;
@@ -306,6 +317,7 @@ impl Reconciler {
         wake = earlier(wake, self.loading.next_late(self.policy.load_timeout));
         wake = earlier(wake, self.look_at_cards(now));
         wake = earlier(wake, self.next_look());
+        wake = earlier(wake, self.next_late_look());
         let retired = self.models.values().flat_map(|tracked| tracked.retired.values());
         let retired = retired.map(|retired| retired.until).min();
         earlier(wake, retired)

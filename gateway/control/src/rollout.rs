@@ -13,14 +13,15 @@
 //! hold, and say what is needed.
 
 mod certificate;
-mod classes;
 mod decide;
 mod evidence;
 mod flags;
 mod guard;
 mod harm;
+mod labelled;
 mod needs;
 mod planner;
+mod ranks;
 mod record;
 mod recorder;
 mod report;
@@ -34,7 +35,6 @@ mod time;
 mod units;
 
 pub use certificate::Certificate;
-pub(crate) use classes::Classes;
 pub use decide::{Answered, Cause, Decision, Finding, Place, Verdict, Why, decide};
 pub use evidence::{
     Arm, Assigned, CLASSES_MAX, Content, Counted, Counts, Evidence, Frozen, Hard, Hits, Independent, Look,
@@ -43,6 +43,8 @@ pub use evidence::{
 pub use flags::Flags;
 pub use guard::{Guard, Question, level};
 pub use harm::Harm;
+pub(crate) use labelled::LabelSinks;
+pub use labelled::LabelledRequest;
 pub use needs::{Needs, needs};
 pub use planner::{Limit, Plan, StagePlan, Traffic, plan};
 pub use record::{Discrepancy, Record, Replay, WouldBe, replay_with, verify};

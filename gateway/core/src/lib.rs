@@ -15,9 +15,11 @@
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod answers;
 mod arm;
 mod byte_size;
 mod choice;
+mod classes;
 mod column;
 mod duration;
 mod elements;
@@ -37,11 +39,13 @@ mod tensor;
 mod text;
 mod validator;
 
+pub use answers::{Answer, Answers};
 pub use arm::Arm;
 pub use byte_size::ByteSize;
 pub use choice::{
     BatchingPolicy, BreakingPolicy, DivisionPolicy, EngineChoice, LatencyPolicy, Nonfinite, QueueDelay,
 };
+pub use classes::{CLASSES_MAX, Classes};
 pub use column::{Column, ColumnKind, ColumnView, Columns, Origin, TENSOR_COLUMNS_MAX};
 pub use duration::{read_duration, show_duration};
 pub use elements::Elements;

@@ -6,6 +6,9 @@
 //! Each pair costs in proportion to its elements, and nothing grows with their number. Two comparisons of the same
 //! versions can be [merged](Comparison::merge), and the order of pairs does not matter: also what is kept as a sample
 //! is a function of the ids.
+//!
+//! Predictions whose labels come later are joined with them in [`labels`], and what these say of models stands in
+//! [`quality`].
 
 pub mod alert;
 mod classes;
@@ -15,10 +18,12 @@ mod examples;
 mod excess;
 pub mod experiment;
 mod failures;
+pub mod labels;
 mod latency;
 mod numbers;
 mod outcomes;
 mod output;
+pub mod quality;
 mod quantiles;
 mod report;
 mod sample;

@@ -4,6 +4,7 @@
 //! or as a page.
 
 mod build;
+mod curves;
 mod frame;
 mod page;
 mod plots;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::run::{CostReport, RequestsReport, RunReport};
 use crate::outcomes::Outcomes;
 
+pub(crate) use self::curves::{Curve, Point, curves};
 pub(crate) use self::frame::frame;
 pub(crate) use self::plots::{Interval, intervals};
 pub(crate) use self::text::{number, percent, seconds};

@@ -61,7 +61,7 @@ pub use golden::{Difference, ExpectedOutput, GoldenCase, GoldenCases, compare, d
 pub use limits::Limits;
 pub use listing::{FolderState, ModelListing, Scan, Settings, Traces, Unfinished, VersionListing};
 pub use location::LocationFault;
-pub use manifest::Manifest;
+pub use manifest::{Manifest, read_moment};
 pub use onnx::{ExternalFault, OnnxFault, OnnxSummary, Operator, TensorFault, look};
 pub use problem::Problem;
 pub use schema::{

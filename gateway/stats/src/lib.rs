@@ -15,6 +15,8 @@
 //! | do means or rates differ between units? | [`AsymptoticTest`] of [`ratio_difference`] or [`cuped`]; [`BoundedMean`]; [`mixture_sprt`] |
 //! | do quantiles or whole distributions? | [`quantiles_differ`], [`quantile_bound`], [`distribution_band`] |
 //! | is one version right more often? | [`errors_differ`] with a weight of a half; once, [`Discordant`] |
+//! | how good is a model, by labels of a sample? | [`WeightedRatio`]; [`auc()`] |
+//! | which of two ranks better? | [`auc_difference`] |
 //! | which of many findings to believe? | [`Alpha::shared_by`], [`LogE::average`], [`benjamini_hochberg`] |
 //! | how far are two distributions apart, and two samples of one? | [`Compared`], [`NullLaw`]; [`homogeneity`], [`largest_gap`], [`wasserstein`] |
 //! | how far are two versions apart on the same inputs? | [`Paired`], [`spearman`], [`kendall`], [`ulp_distance_f32`] |
@@ -23,6 +25,7 @@
 //! rounding (`float_roundtrip` of serde_json); infinities and NaN never get into them.
 
 mod asymptotic;
+mod auc;
 mod bernoulli;
 mod beta_binomial;
 mod beta_mixture;
@@ -60,8 +63,10 @@ mod strata;
 mod tally;
 mod two_samples;
 mod ulp;
+mod weighted_ratio;
 
 pub use asymptotic::{AsymptoticTest, Difference, UNITS_BEST};
+pub use auc::{Auc, Scored, auc, auc_difference};
 pub use bernoulli::{rate_below, rate_interval, rate_lower_bound, rate_upper_bound};
 pub use beta_binomial::BetaBinomial;
 pub use boosted_ramp::BoostedRampTest;
@@ -79,7 +84,7 @@ pub use moments::{Moments, NUMBER_MAX};
 pub use multinomial::{CLASSES_MAX, ClassesError, ExpectedShares, Prior, multinomial_log_e};
 pub use normal_mixture::{NormalMixture, Sides};
 pub use null_law::NullLaw;
-pub use number::{Alpha, OutOfRange, Proportion, Rate, Ratio, Weight};
+pub use number::{Alpha, Inclusion, OutOfRange, Proportion, Rate, Ratio, Weight};
 pub use paired::{LimitsOfAgreement, Paired};
 pub use planner::{ExpectedRates, Need, until_below_floor, until_not_worse};
 pub use quantile_test::quantiles_differ;
@@ -97,3 +102,4 @@ pub use strata::{Strata, Stratum, TooManyWeights, WEIGHTS_MAX};
 pub use tally::{Tally, TooManyHits};
 pub use two_samples::{Gap, homogeneity, kolmogorov_smirnov_p, largest_gap, wasserstein};
 pub use ulp::{ulp_distance_f32, ulp_distance_f64};
+pub use weighted_ratio::{Estimate, WeightedRatio};

@@ -92,8 +92,29 @@ number! {
     Rate, "the rate", "from 0 to 1", |value| (0.0..=1.0).contains(&value)
 }
 number! {
+    /// With what probability an observation was included in a sample: above 0, as nothing else can be weighed.
+    Inclusion, "the inclusion probability", "above 0 and at most 1", |value| value > 0.0 && value <= 1.0
+}
+number! {
     /// How many times as often something happens in the canary as in the primary: finite and above 0.
     Ratio, "the ratio", "finite and above 0", |value| value.is_finite() && value > 0.0
+}
+
+impl Inclusion {
+    /// Everything was included.
+    pub const ALL: Self = Self(1.0);
+
+    /// What an observation stands for: the reciprocal.
+    #[must_use]
+    pub fn weight(self) -> f64 {
+        self.0.recip()
+    }
+
+    /// That of a sample of this sample, drawn independently. Where it is too small for a double it is the smallest.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        Self((self.0 * next.0).max(f64::MIN_POSITIVE))
+    }
 }
 
 impl Alpha {

@@ -1,5 +1,7 @@
 //! What serves and why, as JSON.
 
+use std::time::SystemTime;
+
 use pointsman_control::{ModelStatus, Written};
 use pointsman_core::VersionNumber;
 use pointsman_predict::{ServedModel, Version};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use crate::control::Control;
 use crate::findings::as_json;
 use crate::gateway::Gateway;
+use crate::monitoring::Staleness;
 
 /// `GET /models`: every model with its plan and every version with its state.
 pub(super) fn models(gateway: &Gateway, control: &Control) -> Value {
@@ -24,9 +27,14 @@ pub(super) fn models(gateway: &Gateway, control: &Control) -> Value {
 
 fn model(gateway: &Gateway, served: &ServedModel, status: Option<&ModelStatus>) -> Value {
     let mut versions: Vec<(u64, Value)> = Vec::new();
+    let (ages, same_score) = (&gateway.monitors.ages, &gateway.monitors.same_score);
     for (number, version) in &served.versions {
         let mut value = ready(version);
-        value["same_score"] = json!(gateway.monitors.same_score.record(&served.name, *number));
+        let (moments, now) = (ages.of(&served.name, *number), SystemTime::now());
+        value["age_seconds"] = json!(moments.model_age(now).map(|age| age.as_secs()));
+        value["data_age_seconds"] = json!(moments.data_age(now).map(|age| age.as_secs()));
+        value["stale"] = json!(ages.staleness(moments, now).map(Staleness::name));
+        value["same_score"] = json!(same_score.record(&served.name, *number));
         versions.push((number.get(), value));
     }
     for (number, unavailable) in &served.unavailable {

@@ -85,6 +85,12 @@ fn notes(model: &Value, version: &Value) -> Vec<String> {
     if version["kept"] == true {
         notes.push("kept for a rollback".into());
     }
+    for (key, what) in [("age_seconds", "trained"), ("data_age_seconds", "data until")] {
+        notes.extend(version[key].as_u64().map(|age| format!("{what} {} days ago", age / (24 * 3600))));
+    }
+    if let Some(stale) = version["stale"].as_str() {
+        notes.push(format!("stale ({stale})"));
+    }
     for key in ["reason", "note"] {
         let text = version[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         notes.extend(text.filter(|text| !notes.contains(text)));

@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 
+use pointsman_control::Handle;
 use prometheus_client::registry::Registry;
+use tokio::task::AbortHandle;
 
 use super::Part;
+use super::ages::Ages;
 use super::health::Health;
+use super::labels::LabelPart;
 use super::same_score::SameScore;
-use crate::alerts::Source;
+use crate::alerts::{Alerts, Source, Watch};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::labels::{LabelKeeper, Labels};
 
 /// All of them.
 #[derive(Clone)]
@@ -16,21 +23,72 @@ pub(crate) struct Monitors {
     pub(crate) health: Arc<Health>,
     /// Whether versions still answer as training did.
     pub(crate) same_score: Arc<SameScore>,
+    /// How old versions are.
+    pub(crate) ages: Arc<Ages>,
+    /// Labels, and what they say.
+    pub(crate) labels: Arc<Labels>,
 }
 
 impl Monitors {
     /// Starts them.
-    pub(crate) fn new(instruments: &mut Registry) -> Self {
-        Self { health: Health::new(instruments), same_score: SameScore::register(instruments) }
+    ///
+    /// # Errors
+    /// A line that says what is wrong with what they keep in the state directory.
+    pub(crate) fn start(config: &Config, instruments: &mut Registry) -> Result<Self, String> {
+        Ok(Self {
+            health: Health::new(instruments),
+            same_score: SameScore::register(instruments),
+            ages: Ages::new(config.staleness),
+            labels: Labels::open(config, instruments)?,
+        })
+    }
+
+    /// Starts what is done in the background, on threads of its own and on this runtime.
+    ///
+    /// # Errors
+    /// Where the system has no more threads.
+    pub(crate) fn keep(
+        &self,
+        config: &Config,
+        gateway: &Arc<Gateway>,
+        control: &Handle,
+        alerts: Arc<Alerts>,
+    ) -> Result<Keepers, String> {
+        self.labels.lead_to(control.clone());
+        let none = |of: &str, e: std::io::Error| format!("cannot start the thread of {of}: {e}");
+        let watch = Watch::start(alerts, self.sources(), config.alerts.look).map_err(|e| none("alerts", e))?;
+        let labels = LabelKeeper::start(self.labels.clone()).map_err(|e| none("labels", e))?;
+        let checking = self.same_score.clone().run(gateway.clone(), config.same_score_every);
+        let checking = tokio::spawn(checking).abort_handle();
+        Ok(Keepers { checking, _watch: watch, _labels: labels })
     }
 
     /// Who is shown the traffic of each version, in this order.
     pub(crate) fn parts(&self) -> Vec<Arc<dyn Part>> {
-        vec![self.health.clone(), self.same_score.clone()]
+        vec![
+            self.health.clone(),
+            Arc::new(LabelPart(self.labels.clone())),
+            self.same_score.clone(),
+            self.ages.clone(),
+        ]
     }
 
     /// Who knows what somebody should be told.
     pub(crate) fn sources(&self) -> Vec<Arc<dyn Source>> {
-        vec![self.health.clone(), self.same_score.clone()]
+        vec![self.health.clone(), self.same_score.clone(), self.ages.clone(), self.labels.clone()]
+    }
+}
+
+/// What is done in the background. Dropped, it writes what is left and ends, which blocks.
+pub(crate) struct Keepers {
+    checking: AbortHandle,
+    _watch: Watch,
+    _labels: LabelKeeper,
+}
+
+impl Keepers {
+    /// Versions are asked no golden case any more.
+    pub(crate) fn ask_no_more(&self) {
+        self.checking.abort();
     }
 }

@@ -1,5 +1,7 @@
 //! Rollouts that were under way, or were to follow another one, when the gateway went down.
 
+use std::sync::Arc;
+
 use pointsman_core::ModelName;
 
 use super::rollouts::alarm;
@@ -19,7 +21,8 @@ impl Reconciler {
             let Some(Resumed { rollout, records, units }) = self.resumable.remove(name) else { continue };
             let Rollout { id, spec, frozen, .. } = &rollout;
             let alarm = alarm(&self.sender, name);
-            let recorder = Recorder::new(*id, spec, frozen, signature, &units, alarm);
+            let recorder = Arc::new(Recorder::new(*id, spec, frozen, signature, &units, alarm));
+            self.labels.lead(name, recorder.clone());
             self.metrics.rollouts().goes_on(name, rollout.phase, rollout.exposure);
             tracked.take_up(rollout, records, recorder, ShadowTotals::default());
         }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pointsman_core::{Code, ModelName, Signature, VersionNumber};
+use pointsman_core::{Classes, Code, ModelName, Signature, VersionNumber};
 
+use super::late::Late;
 use super::{Reconciler, Tracked, earlier};
 use crate::committed::Committed;
 use crate::grant::{Refusal, after, arrived_since, cannot_load, contents, disturbed};
 use crate::journal::{Entry, RECORDS_MAX, Step, What};
 use crate::rollout::{
-    Change, Classes, Counted, Event, Exposure, Frozen, Hard, Look, Moment, Notice, Phase, Question, Record,
-    Recorder, Refused, Rollout, Seen, ShadowTotals, Spec, Standing, thresholds, transition,
+    Change, Counted, Event, Exposure, Frozen, Hard, Look, Moment, Notice, Phase, Question, Record, Recorder,
+    Refused, Rollout, Seen, ShadowTotals, Spec, Standing, thresholds, transition,
 };
 use crate::wish::{RolloutWish, Wish};
 
@@ -99,7 +100,9 @@ impl Reconciler {
         let signature = tracked.promised_signature().ok_or_else(|| gone(name))?;
         let rollout = Rollout::new(id, spec.clone(), frozen, self::now());
         let alarm = alarm(&self.sender, name);
-        let recorder = Recorder::new(id, spec, &rollout.frozen, signature, &[], alarm);
+        let recorder = Arc::new(Recorder::new(id, spec, &rollout.frozen, signature, &[], alarm));
+        self.labels.lead(name, recorder.clone());
+        self.late.remove(name);
         // It may have been a shadow before: what it answered then is not of this rollout.
         let primary = tracked.model.committed.default;
         let totals = primary.and_then(|primary| self.shadowed.totals(name, primary, spec.candidate));
@@ -193,6 +196,9 @@ impl Reconciler {
         }
         if !phase.is_over() {
             return;
+        }
+        if *phase == Phase::Promoted {
+            self.late.insert(name.clone(), Late::of(under_way));
         }
         let next = under_way.rollout.follows().map(|candidate| Spec { candidate, ..spec.clone() });
         let by = format!("rollout {id}");
@@ -386,7 +392,7 @@ impl Tracked {
         &mut self,
         rollout: Rollout,
         records: u64,
-        recorder: Recorder,
+        recorder: Arc<Recorder>,
         shadowed: ShadowTotals,
     ) {
         let panics = self.panics(rollout.spec.candidate).unwrap_or(0);
@@ -394,7 +400,7 @@ impl Tracked {
         self.rollout = Some(UnderWay {
             rollout,
             records,
-            recorder: Arc::new(recorder),
+            recorder,
             kept: Seen::default(),
             looked_at: Instant::now(),
             shadowed,

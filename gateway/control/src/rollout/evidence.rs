@@ -1,5 +1,6 @@
 //! What was seen of both versions, stage by stage: whole numbers, from which everything is computed.
 
+pub use pointsman_core::CLASSES_MAX;
 use pointsman_core::VersionNumber;
 use pointsman_route::UnitKind;
 use pointsman_stats::{Errors, Strata, Tally, Weight};
@@ -9,8 +10,6 @@ use super::harm::Harm;
 use super::spec::{Exposure, STAGES_MAX, Spec};
 use super::time::Moment;
 
-/// The most classes whose predictions are counted; those beyond count as the last.
-pub const CLASSES_MAX: usize = 64;
 /// How many thresholds latencies are held against: the primary's median, 95th and 99th percentile.
 pub const SLOW: usize = 3;
 
@@ -92,6 +91,9 @@ pub struct Arm {
     pub labelled: Hits,
     /// Those that a label proved wrong.
     pub wrong: Hits,
+    /// Pairs of one that happened and one that did not whose scores are in disorder; those are counted of units that
+    /// have a label for the first time.
+    pub misranked: Hits,
 }
 
 impl Arm {
@@ -102,6 +104,7 @@ impl Arm {
         add(&mut self.invalid, other.invalid);
         add(&mut self.labelled, other.labelled);
         add(&mut self.wrong, other.wrong);
+        add(&mut self.misranked, other.misranked);
         for (sum, more) in self.slow.iter_mut().zip(other.slow) {
             add(sum, more);
         }

@@ -9,6 +9,9 @@ use super::evidence::{Arm, CLASSES_MAX, Counts, Evidence, Frozen, Hits, Independ
 use super::guard::{Guard, Question, level};
 use super::spec::{Exposure, Spec};
 
+/// Tests of labels: whether answers are wrong, and whether they are in the wrong order.
+const LABELS: usize = 2;
+
 /// The tests that depend on how looks were cut. There is one where a guard asks for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +20,9 @@ pub struct Harm {
     invalid: Option<BoostedRampTest>,
     slow: Option<[BoostedRampTest; SLOW]>,
     wrong: Option<BoostedRampTest>,
+    /// The second test of labels; rollouts that began before there was one have none.
+    #[serde(default)]
+    misranked: Option<BoostedRampTest>,
 }
 
 impl Harm {
@@ -32,7 +38,8 @@ impl Harm {
             errors: test(Question::Errors, 1),
             invalid: test(Question::Invalid, 1),
             slow: test(Question::Latency, SLOW).map(|test| std::array::from_fn(|_| test.clone())),
-            wrong: test(Question::Labels, 1),
+            wrong: test(Question::Labels, LABELS),
+            misranked: test(Question::Labels, LABELS),
         }
     }
 
@@ -46,17 +53,18 @@ impl Harm {
                 push(Some(test), exposure, counts.independent(counted, |arm| arm.slow[at]));
             }
             push(self.wrong.as_mut(), exposure, counts.independent(counted, |arm| arm.wrong));
+            push(self.misranked.as_mut(), exposure, counts.independent(counted, |arm| arm.misranked));
         }
     }
 
     /// The e-values of a question with the level of each; nothing for questions that are answered otherwise.
-    pub(crate) fn tests(&self, question: Question) -> &[BoostedRampTest] {
+    pub(crate) fn tests(&self, question: Question) -> Vec<&BoostedRampTest> {
         match question {
-            Question::Errors => self.errors.as_slice(),
-            Question::Invalid => self.invalid.as_slice(),
-            Question::Latency => self.slow.as_ref().map_or(&[], |tests| &tests[..]),
-            Question::Labels => self.wrong.as_slice(),
-            Question::Disagreement | Question::Distribution => &[],
+            Question::Errors => self.errors.iter().collect(),
+            Question::Invalid => self.invalid.iter().collect(),
+            Question::Latency => self.slow.iter().flatten().collect(),
+            Question::Labels => self.wrong.iter().chain(&self.misranked).collect(),
+            Question::Disagreement | Question::Distribution => Vec::new(),
         }
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use pointsman_core::{Arm as Drawn, Code, Elements, OutputTensor, Signature};
+use pointsman_core::{Arm as Drawn, Classes, Code, Elements, OutputTensor, Signature};
 use pointsman_predict::{Ended, Witness};
 use pointsman_route::{Share, UnitKind};
 
-use super::classes::Classes;
 use super::evidence::{Arm, Counts, Frozen, Hard, Hits, Look, SLOW};
+use super::labelled::LabelledRequest;
+use super::ranks::Ranks;
 use super::spec::{Exposure, Limits, Spec};
 use super::standing::Standing;
 use super::units::{Marks, Units};
@@ -33,6 +34,8 @@ pub(crate) struct Recorder {
     /// What outputs should be.
     signature: Arc<Signature>,
     shards: Box<[Mutex<Shard>]>,
+    /// Labelled examples of each stage that wait for one to be ranked with: those of the primary, then of the candidate.
+    ranks: Mutex<Vec<[Ranks; 2]>>,
     /// Errors of the candidate since its last answer.
     row: AtomicU64,
     /// The most of them since the last look.
@@ -170,6 +173,7 @@ impl Recorder {
             classes: Classes::of(&signature),
             signature,
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
+            ranks: Mutex::new(spec.stages.iter().map(|_| Default::default()).collect()),
             row: AtomicU64::new(0),
             row_max: AtomicU64::new(0),
             alarm,
@@ -222,6 +226,41 @@ impl Recorder {
         seen
     }
 
+    /// The stage at which a unit was assigned with this probability of its arm.
+    fn stage(&self, weight: Share, is_candidate: bool) -> Option<usize> {
+        let share = if is_candidate { weight } else { weight.rest() };
+        self.shares.iter().find(|(of, _)| *of == share).map(|(_, stage)| *stage)
+    }
+
+    /// A label of a request has come; says whether it was one of this rollout. It counts at the stage whose weight
+    /// assigned the request, whatever stage it is now, and once for a unit.
+    pub(crate) fn labelled(&self, label: &LabelledRequest<'_>) -> bool {
+        if label.experiment != self.experiment {
+            return false;
+        }
+        let Some(stage) = self.stage(label.weight, label.is_candidate) else { return false };
+        let mut shard = self.shard(label.unit).lock();
+        let Some(is_first) = shard.label(stage, label) else { return true };
+        drop(shard);
+        let Some((score, happened)) = label.score.filter(|_| is_first) else { return true };
+        let coin = label.unit.count_ones().is_multiple_of(2);
+        let disorder = self
+            .ranks
+            .lock()
+            .get_mut(stage)
+            .and_then(|ranks| ranks[usize::from(label.is_candidate)].push(score, happened, coin));
+        if disorder == Some(true) {
+            let mut shard = self.shard(label.unit).lock();
+            if let Some(arm) = shard.counts.get_mut(stage).map(|counts| counts.arm_mut(label.is_candidate)) {
+                let Hits { requests, units, own_units } = &mut arm.misranked;
+                for count in [requests, units, own_units] {
+                    *count += 1;
+                }
+            }
+        }
+        true
+    }
+
     fn shard(&self, unit: u64) -> &Mutex<Shard> {
         // The highest bits: those that are left out are the lowest.
         &self.shards[(unit >> 60) as usize % SHARDS]
@@ -236,7 +275,7 @@ impl Recorder {
                 row: Row::Ends,
                 invalid: self.is_invalid(outputs),
                 slow: over,
-                class: self.classes.as_ref().and_then(|classes| classes.predicted(outputs)),
+                class: self.classes.as_ref().and_then(|classes| classes.predicted(outputs, 0)),
             }),
             Err(code) => match doing(code) {
                 // What never came is over every threshold.
@@ -285,13 +324,12 @@ impl Witness for Recorder {
         }
         let is_candidate = matches!(ended.arm, Drawn::Named(_));
         // The stage is the one whose weight assigned it, whatever stage it is now.
-        let share = if is_candidate { assignment.weight } else { assignment.weight.rest() };
-        let Some((_, stage)) = self.shares.iter().find(|(of, _)| *of == share) else { return };
+        let Some(stage) = self.stage(assignment.weight, is_candidate) else { return };
         let ending = self.ending(ended);
         let row = ending.filter(|_| is_candidate).map_or(0, |ending| self.count_row(ending));
         let is_unit = assignment.unit_kind != UnitKind::RequestId;
         let mut shard = self.shard(assignment.unit).lock();
-        shard.count(*stage, is_candidate, is_unit.then_some(assignment.unit), ending);
+        shard.count(stage, is_candidate, is_unit.then_some(assignment.unit), ending);
         drop(shard);
         let alarms = is_candidate
             && (row >= self.limits.errors_in_a_row
@@ -345,6 +383,37 @@ impl Shard {
         if ending.invalid {
             *(if is_candidate { &mut self.invalid } else { &mut self.primary_invalid }) += 1;
         }
+    }
+}
+
+impl Shard {
+    /// Counts a label. Says whether it is the first of its unit; nothing where the unit is left out.
+    fn label(&mut self, stage: usize, label: &LabelledRequest<'_>) -> Option<bool> {
+        let unit = (!label.is_request).then_some(label.unit);
+        if unit.is_some_and(|unit| !self.units.count(unit)) {
+            return None;
+        }
+        let marks = if label.wrong { Marks::LABELLED.and(Marks::WRONG) } else { Marks::LABELLED };
+        let written = if label.is_candidate { marks.and(marks.of_candidate()) } else { marks };
+        let before = unit.map_or(Marks::default(), |unit| self.units.learn(unit, written));
+        let arm = self.counts.get_mut(stage)?.arm_mut(label.is_candidate);
+        let hit = |hits: &mut Hits, mark: Marks| {
+            let own = if label.is_candidate { mark.of_candidate() } else { mark };
+            hits.requests += 1;
+            hits.units += u64::from(!before.has(mark));
+            hits.own_units += u64::from(!before.has(own));
+        };
+        hit(&mut arm.labelled, Marks::LABELLED);
+        if label.wrong {
+            hit(&mut arm.wrong, Marks::WRONG);
+        }
+        Some(!before.has(Marks::LABELLED))
+    }
+}
+
+impl Counts {
+    fn arm_mut(&mut self, is_candidate: bool) -> &mut Arm {
+        if is_candidate { &mut self.canary } else { &mut self.primary }
     }
 }
 

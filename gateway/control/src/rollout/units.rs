@@ -15,6 +15,14 @@ impl Marks {
     pub(crate) const CLASSED: Self = Self(1 << 3);
     /// Over the first threshold; the next ones follow.
     pub(crate) const SLOW: Self = Self(1 << 4);
+    /// A label proved it wrong.
+    pub(crate) const WRONG: Self = Self(1 << 7);
+    /// A label came. It stands behind the stage, as the bits before that are taken.
+    pub(crate) const LABELLED: Self = Self(1 << 22);
+    /// The bits of the stage, for which there are fewer than 2^6.
+    const STAGE: u32 = 0x3f << 16;
+    /// All that can be seen of a unit.
+    const ALL: Self = Self(!Self::STAGE);
 
     /// The mark of the threshold of this number, below 3.
     pub(crate) fn slow(threshold: usize) -> Self {
@@ -27,11 +35,11 @@ impl Marks {
     }
 
     fn assigned_at(self) -> Option<usize> {
-        ((self.0 >> 16) as usize).checked_sub(1)
+        (((self.0 & Self::STAGE) >> 16) as usize).checked_sub(1)
     }
 
     fn with_stage(self, stage: usize) -> Self {
-        Self(self.0 & 0xffff | (stage as u32 + 1) << 16)
+        Self(self.0 & !Self::STAGE | ((stage as u32 + 1) << 16) & Self::STAGE)
     }
 }
 
@@ -91,7 +99,7 @@ impl Units {
                 self.make_room();
                 if !self.count(unit) {
                     // It is of the half that is left out from now on: as if it were known with everything.
-                    return (Marks(u32::MAX >> 16), Some(stage));
+                    return (Marks::ALL, Some(stage));
                 }
                 Marks::default()
             }
@@ -102,6 +110,26 @@ impl Units {
             self.changed.push((unit, after));
         }
         (before, before.assigned_at())
+    }
+
+    /// Marks a unit with what was learned of it later, whatever stage it was assigned at since. Gives its marks of before.
+    pub(crate) fn learn(&mut self, unit: u64, marks: Marks) -> Marks {
+        let before = match self.marks.get(&unit) {
+            Some(marks) => *marks,
+            None => {
+                self.make_room();
+                if !self.count(unit) {
+                    return Marks::ALL;
+                }
+                Marks::default()
+            }
+        };
+        let after = before.and(marks);
+        if after != before {
+            self.marks.insert(unit, after);
+            self.changed.push((unit, after));
+        }
+        before
     }
 
     fn make_room(&mut self) {
@@ -175,6 +203,25 @@ mod tests {
         assert!(before.has(Marks::SEEN.and(Marks::ERRED)) && !before.has(Marks::ERRED.of_candidate()));
         assert_eq!((stage, units.mark(7, Marks::SEEN, 1).1), (Some(0), Some(1)));
         assert!(Marks::slow(2) != Marks::slow(1) && !Marks::slow(2).has(Marks::CLASSED));
+    }
+
+    #[test]
+    fn what_is_learned_later_leaves_the_stage_as_it_is() {
+        let mut units = Units::new(8);
+        units.mark(7, Marks::SEEN, 31);
+        let learned = Marks::LABELLED.and(Marks::WRONG);
+        let of_candidate = learned.and(learned.of_candidate());
+        assert!(!units.learn(7, of_candidate).has(Marks::LABELLED));
+        let before = units.learn(7, learned);
+        assert!(before.has(learned) && before.has(learned.of_candidate()) && before.has(Marks::SEEN));
+        assert!(!before.has(Marks::ERRED.of_candidate()) && !before.has(Marks::slow(2)));
+        assert_eq!(units.mark(7, Marks::SEEN, 31).1, Some(31));
+        assert!(!units.learn(8, learned).has(Marks::SEEN));
+        let mut full = Units::new(2);
+        for unit in [0, 2] {
+            full.learn(unit, learned);
+        }
+        assert!(full.learn(5, learned).has(learned.of_candidate()), "as if it were known with everything");
     }
 
     #[test]

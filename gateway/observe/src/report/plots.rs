@@ -5,25 +5,25 @@ use maud::{Markup, html};
 use super::text::{number, seconds};
 
 /// The size in which plots are drawn; the page scales them.
-const WIDTH: f64 = 400.0;
-const HEIGHT: f64 = 220.0;
+pub(super) const WIDTH: f64 = 400.0;
+pub(super) const HEIGHT: f64 = 220.0;
 /// The room left for labels below and at the sides.
-const BELOW: f64 = 34.0;
-const SIDE: f64 = 8.0;
-const ABOVE: f64 = 16.0;
+pub(super) const BELOW: f64 = 34.0;
+pub(super) const SIDE: f64 = 8.0;
+pub(super) const ABOVE: f64 = 16.0;
 
 /// Where numbers of a range stand between two places.
 #[derive(Clone, Copy, Debug)]
-struct Scale {
-    from: f64,
-    to: f64,
+pub(super) struct Scale {
+    pub(super) from: f64,
+    pub(super) to: f64,
     start: f64,
     end: f64,
 }
 
 impl Scale {
     /// A range that holds all numbers, with room around a single one.
-    fn over(numbers: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
+    pub(super) fn over(numbers: impl Iterator<Item = f64>, start: f64, end: f64) -> Self {
         let numbers = numbers.filter(|number| number.is_finite());
         let (from, to) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| {
             (number.min(low), number.max(high))
@@ -37,13 +37,13 @@ impl Scale {
         Self { from: from - room, to: to + room, start, end }
     }
 
-    fn place(&self, number: f64) -> f64 {
+    pub(super) fn place(&self, number: f64) -> f64 {
         let share = (number / 2.0 - self.from / 2.0) / (self.to / 2.0 - self.from / 2.0);
         self.start + (self.end - self.start) * share.clamp(0.0, 1.0)
     }
 }
 
-fn plot(title: &str, description: &str, marks: &Markup) -> Markup {
+pub(super) fn plot(title: &str, description: &str, marks: &Markup) -> Markup {
     let size = format!("0 0 {WIDTH} {HEIGHT}");
     html! {
         figure {
@@ -58,15 +58,15 @@ fn plot(title: &str, description: &str, marks: &Markup) -> Markup {
     }
 }
 
-fn short(place: f64) -> String {
+pub(super) fn short(place: f64) -> String {
     format!("{place:.1}")
 }
 
-fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
+pub(super) fn label(x: f64, y: f64, anchor: &str, text: &str) -> Markup {
     html! { text x=(short(x)) y=(short(y)) text-anchor=(anchor) { (text) } }
 }
 
-fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
+pub(super) fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
     html! { line class=(class) x1=(short(from.0)) y1=(short(from.1)) x2=(short(to.0)) y2=(short(to.1)) {} }
 }
 

@@ -258,3 +258,103 @@ fn what_may_not_wait_gives_an_alarm_until_somebody_looks() {
     rig.ended(asked(None, true, Err(Code::SessionFailed)));
     assert_eq!((alarms(), rig.0.is_past(&limits, false)), (3, false));
 }
+
+fn label(unit: u64, is_candidate: bool, weight: &str) -> LabelledRequest<'static> {
+    let share = Share::parse(weight).expect("a share");
+    let weight = if is_candidate { share } else { share.rest() };
+    LabelledRequest {
+        experiment: "rollout-7",
+        unit,
+        is_request: false,
+        weight,
+        is_candidate,
+        wrong: true,
+        score: None,
+    }
+}
+
+#[test]
+fn labels_count_at_the_stage_that_assigned_their_requests_and_once_for_a_unit() {
+    let rig = Rig::new(&[]);
+    assert!(rig.0.labelled(&label(1, true, "10%")) && rig.0.labelled(&label(1, true, "10%")));
+    assert!(rig.0.labelled(&LabelledRequest { wrong: false, ..label(2, false, "50%") }));
+    assert!(!rig.0.labelled(&LabelledRequest { experiment: "rollout-6", ..label(3, true, "10%") }));
+    assert!(!rig.0.labelled(&label(3, true, "25%")), "no stage has this weight");
+    let looks = rig.0.take().looks;
+    assert_eq!(looks.iter().map(|look| look.stage).collect::<Vec<_>>(), [1, 2]);
+    let first = &looks[0].counts.canary;
+    assert_eq!((first.labelled.requests, first.labelled.units, first.wrong.units), (2, 1, 1));
+    let second = &looks[1].counts.primary;
+    assert_eq!((second.labelled.requests, second.wrong.requests, second.wrong.own_units), (1, 0, 0));
+    assert_eq!(looks[1].counts.assigned, super::super::Assigned::default());
+}
+
+#[test]
+fn scores_in_the_wrong_order_count_once_for_a_unit() {
+    let rig = Rig::new(&[]);
+    let scored = |unit, score, happened| LabelledRequest {
+        score: Some((score, happened)),
+        ..label(unit, true, "10%")
+    };
+    for (unit, score, happened) in
+        [(1, 0.2, true), (2, 0.7, false), (2, 0.1, true), (3, 0.1, false), (4, 0.9, true)]
+    {
+        assert!(rig.0.labelled(&scored(unit, score, happened)));
+    }
+    // Of both arms each for itself.
+    rig.0.labelled(&LabelledRequest { score: Some((0.95, false)), ..label(5, false, "10%") });
+    let counts = rig.look().counts;
+    assert_eq!((counts.canary.misranked.units, counts.canary.misranked.requests), (1, 1));
+    assert_eq!(counts.primary.misranked, Hits::default());
+}
+
+/// How often labels alone lead to the conclusion that the candidate is worse, where happening has this rate, its scores
+/// are right in order with such a probability and those of the primary with 0.7.
+fn found(rate: f64, weight: &str, skill: f64, runs: usize, labels: usize) -> usize {
+    let flags = Flags { canary: Some(weight.into()), guard: vec!["labels".into()], ..Flags::default() };
+    let version = VersionNumber::new(3).expect("a version");
+    let mut spec = flags.spec(&ModelName::new("iris").expect("a name"), version).expect("a spec");
+    // Of requests nothing is told here, and they are what a version is warm by.
+    spec.warm_up = super::super::WarmUp { time: Duration::ZERO, count: 0 };
+    let mut random = fastrand::Rng::with_seed(17);
+    let (unit, salt) = ("request_id".into(), Standing::salt("iris", 7));
+    let (counted, slow_us, classes) = (Counted::Requests, [1, 2, 3], 2);
+    let frozen = Frozen { counted, unit, salt, slow_us, classes, newest: version, contents: [None, None] };
+    let share: f64 = weight.parse().expect("a percentage");
+    let one = |_: usize| {
+        let signature = Arc::new(Signature::default());
+        let recorder = Recorder::new(7, &spec, &frozen, signature, &[], Box::new(|| ()));
+        let mut evidence = super::super::Evidence::new(&spec);
+        for look in 0..20 {
+            for _ in 0..labels / 20 {
+                let is_candidate = random.f64() < share / 100.0;
+                let skill = if is_candidate { skill } else { 0.7 };
+                let happened = random.f64() < rate;
+                // In order with a probability of `skill`: normal scores so far apart.
+                let normal: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+                let apart = 2.0_f64.sqrt() * pointsman_stats::normal_quantile(skill);
+                let score = normal + if happened { apart } else { 0.0 };
+                recorder.labelled(&LabelledRequest {
+                    is_request: true,
+                    wrong: happened,
+                    score: Some((score, happened)),
+                    ..label(random.u64(..), is_candidate, &format!("{weight}%"))
+                });
+            }
+            let now = super::super::Moment(look);
+            evidence.push(&spec, &frozen, &recorder.take().looks, now);
+        }
+        evidence.harm.tests(super::super::Question::Labels).iter().any(|test| test.rejects())
+    };
+    (0..runs).map(one).filter(|found| *found).count()
+}
+
+#[test]
+fn by_labels_alone_a_version_that_ranks_by_chance_is_found_and_one_that_ranks_alike_is_not() {
+    for (rate, weight) in [(0.5, "10"), (0.24, "10"), (0.24, "50"), (0.05, "25")] {
+        let alike = found(rate, weight, 0.7, 40, 4000);
+        assert!(alike <= 3, "{alike} of 40 at {weight} % and a rate of {rate}");
+    }
+    let (chance, reversed) = (found(0.24, "10", 0.5, 20, 20_000), found(0.24, "10", 0.4, 20, 10_000));
+    assert!(chance >= 15 && reversed >= 15, "{chance} and {reversed} of 20");
+}

@@ -61,6 +61,7 @@ impl World {
             classes,
             labelled: count(0.1),
             wrong: count(0.02 * ratio),
+            misranked: count(0.03 * ratio),
         }
     }
 

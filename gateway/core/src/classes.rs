@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use pointsman_core::{Datatype, Dim, Elements, OutputTensor, Signature, TensorSpec};
+use crate::elements::Elements;
+use crate::request::OutputTensor;
+use crate::signature::{Dim, Signature, TensorSpec};
+use crate::tensor::Datatype;
 
-use super::evidence::CLASSES_MAX;
+/// The most classes that are told from each other; those beyond count as the last.
+pub const CLASSES_MAX: usize = 64;
 
 /// How far the scores of a row may sum from 1 to be those of classes.
-const SUM_TOLERANCE: f64 = 1e-3;
+pub(crate) const SUM_TOLERANCE: f64 = 1e-3;
 
 /// The output that says which class is predicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Classes {
+pub struct Classes {
     output: Arc<str>,
     labels: Option<Arc<[String]>>,
     /// Scores of a row.
@@ -20,7 +24,8 @@ pub(crate) struct Classes {
 
 impl Classes {
     /// That of a model whose card names its classes, or one of whose outputs has a score for each: nothing for others.
-    pub(crate) fn of(signature: &Signature) -> Option<Self> {
+    #[must_use]
+    pub fn of(signature: &Signature) -> Option<Self> {
         let is_float = |spec: &&TensorSpec| {
             matches!(spec.datatype, Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Fp64)
         };
@@ -38,23 +43,32 @@ impl Classes {
     }
 
     /// How many are told from each other: those beyond the most count as the last.
-    pub(crate) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.scores.min(CLASSES_MAX)
     }
 
-    /// The class of an answer's first row; nothing where it says none.
-    pub(crate) fn predicted(&self, outputs: &[OutputTensor]) -> Option<usize> {
+    /// The names of the classes, in their order, where the card has them.
+    #[must_use]
+    pub fn names(&self) -> Option<&Arc<[String]>> {
+        self.labels.as_ref()
+    }
+
+    /// The class of a row of an answer; nothing where it says none.
+    #[must_use]
+    pub fn predicted(&self, outputs: &[OutputTensor], row: usize) -> Option<usize> {
         let tensor = &outputs.iter().find(|output| output.name == self.output)?.tensor;
         if let Some(mut strings) = tensor.strings() {
-            let first = strings.next()?;
-            return self.labels.as_ref()?.iter().position(|label| label.as_bytes() == first);
+            let found = strings.nth(row)?;
+            return self.labels.as_ref()?.iter().position(|label| label.as_bytes() == found);
         }
         let elements = Elements::of(tensor)?;
-        if let Some(class) = elements.whole(0) {
-            return usize::try_from(class).ok();
+        if !elements.are_floats() {
+            return elements.whole(row).and_then(|class| usize::try_from(class).ok());
         }
-        let row: Vec<f64> =
-            (0..self.scores.min(tensor.elements())).map(|index| elements.get(index)).collect();
+        let first = row.checked_mul(self.scores)?;
+        let last = first.checked_add(self.scores)?.min(tensor.elements());
+        let row: Vec<f64> = (first..last).map(|index| elements.get(index)).collect();
         let sum: f64 = row.iter().sum();
         // A distribution where nobody says so; scores of any kind where the card names the classes.
         let are_scores = self.labels.is_some()
@@ -66,9 +80,10 @@ impl Classes {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::{Shape, StringTensorBuilder, Tensor};
-
     use super::*;
+    use crate::shape::Shape;
+    use crate::strings::StringTensorBuilder;
+    use crate::tensor::Tensor;
 
     fn spec(datatype: Datatype, last: u64, labels: Option<&[&str]>) -> Signature {
         let labels = labels.map(|labels| labels.iter().map(|label| (*label).to_owned()).collect());
@@ -89,18 +104,18 @@ mod tests {
     #[test]
     fn scores_numbers_and_names_are_classes() {
         let scores = Classes::of(&spec(Datatype::Fp32, 3, None)).expect("three scores");
-        assert_eq!((scores.count(), scores.predicted(&floats(&[0.1, 0.7, 0.2]))), (3, Some(1)));
+        assert_eq!((scores.count(), scores.predicted(&floats(&[0.1, 0.7, 0.2]), 0)), (3, Some(1)));
         for none in [[1.0, 2.0, 3.0], [0.6, -0.1, 0.5], [f32::NAN; 3]] {
-            assert_eq!(scores.predicted(&floats(&none)), None);
+            assert_eq!(scores.predicted(&floats(&none), 0), None);
         }
         let named = Classes::of(&spec(Datatype::Fp32, 2, Some(&["no", "yes"]))).expect("two names");
-        assert_eq!((named.count(), named.predicted(&floats(&[-3.0, 4.0]))), (2, Some(1)), "logits");
+        assert_eq!((named.count(), named.predicted(&floats(&[-3.0, 4.0]), 0)), (2, Some(1)), "logits");
         let whole = Tensor::from_vec(Datatype::Int64, Shape::new(&[1]).expect("small"), vec![1_i64]);
-        assert_eq!(named.predicted(&answer(whole.expect("fits"))), Some(1));
+        assert_eq!(named.predicted(&answer(whole.expect("fits")), 0), Some(1));
         let mut text = StringTensorBuilder::default();
         text.push(b"yes").expect("short");
         let text = Tensor::new(Datatype::Bytes, Shape::new(&[1]).expect("small"), text.finish());
-        assert_eq!(named.predicted(&answer(text.expect("fits"))), Some(1));
+        assert_eq!(named.predicted(&answer(text.expect("fits")), 0), Some(1));
     }
 
     #[test]
@@ -110,7 +125,7 @@ mod tests {
         let many = Classes::of(&spec(Datatype::Fp32, 1000, Some(&names))).expect("names");
         let mut scores = vec![0.0; 1000];
         scores[700] = 1.0;
-        assert_eq!((many.count(), many.predicted(&floats(&scores))), (CLASSES_MAX, Some(700)));
+        assert_eq!((many.count(), many.predicted(&floats(&scores), 0)), (CLASSES_MAX, Some(700)));
     }
 
     #[test]
@@ -119,6 +134,6 @@ mod tests {
         assert_eq!(Classes::of(&spec(Datatype::Fp32, 1 << 40, None)), None);
         assert_eq!(Classes::of(&spec(Datatype::Int64, 3, None)), None);
         let scores = Classes::of(&spec(Datatype::Fp32, 3, None)).expect("three scores");
-        assert_eq!(scores.predicted(&[]), None);
+        assert_eq!(scores.predicted(&[], 0), None);
     }
 }

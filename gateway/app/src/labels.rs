@@ -1,0 +1,301 @@
+//! Labels of all models: joined with what was predicted, written down, told to rollouts, and what they say of quality.
+//!
+//! Who may wait for whom: a request's thread takes a lock of the joiner, which everybody holds for about a microsecond. A
+//! shadow's thread is of the lowest class and may be held up at any place: it takes none, and puts its predictions into a
+//! queue. What is written and computed is so by the keeper's thread and by threads that may block.
+
+mod feedback;
+mod gauges;
+mod keeper;
+mod model;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::UNIX_EPOCH;
+
+use parking_lot::Mutex;
+use pointsman_control::Handle;
+use pointsman_control::rollout::{LabelledRequest, Standing};
+use pointsman_core::{Answer, Code, ModelName, PredictError, shown};
+use pointsman_observe::labels::{
+    Drawn, Joined, Joiner, Label, LabelLog, Labelled, LogLine, Predicted, Prediction, Source,
+};
+use pointsman_observe::quality::{
+    Ask, Concern, ConcernLimits, Day, Days, Pairs, QualityReport, Window, concerns,
+};
+use pointsman_route::Share;
+use pointsman_stats::Alpha;
+use prometheus_client::registry::Registry as Instruments;
+
+use self::gauges::Gauges;
+pub(crate) use self::keeper::LabelKeeper;
+use self::model::Model;
+use crate::config::{self, Config};
+
+/// The folder of labels in the state directory.
+const FOLDER: &str = "labels";
+/// Predictions of shadows that wait for the keeper, and what comes of labels that waited; past it they are dropped.
+const QUEUE_MAX: usize = 16_384;
+/// The most models of which labels are kept.
+const MODELS_MAX: usize = 1024;
+
+/// All labels.
+pub(crate) struct Labels {
+    settings: config::Labels,
+    /// What figures of models should reach.
+    limits: BTreeMap<ModelName, ConcernLimits>,
+    joiner: Joiner,
+    log: Option<Mutex<LabelLog>>,
+    models: Mutex<BTreeMap<Arc<str>, Model>>,
+    /// What was predicted since it was taken last, version by version.
+    sums: Mutex<Vec<Arc<Sums>>>,
+    /// The way to rollouts; nothing until the control path runs.
+    handle: OnceLock<Handle>,
+    queue: SyncSender<Queued>,
+    queued: Mutex<Receiver<Queued>>,
+    gauges: Gauges,
+}
+
+/// What the keeper takes from threads that may not wait.
+enum Queued {
+    /// What a shadow answered.
+    Shadow(Prediction),
+    /// What came of a label that had waited.
+    Late(Labelled),
+}
+
+/// What one version predicted, by day and arm.
+#[derive(Debug)]
+pub(crate) struct Sums {
+    source: Arc<Source>,
+    days: Mutex<BTreeMap<(u32, Arc<str>), Day>>,
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Labels {
+    /// Those that are in the state directory, where there is one.
+    ///
+    /// # Errors
+    /// A line where they cannot be read or written.
+    pub(crate) fn open(config: &Config, instruments: &mut Instruments) -> Result<Arc<Self>, String> {
+        let (settings, state) = (&config.labels, config.state.as_deref());
+        let joiner = Joiner::new(settings.joiner);
+        let (mut models, now) = (BTreeMap::<Arc<str>, Model>::new(), now_ms());
+        let new = || Model {
+            pairs: Pairs::new(settings.pairs_max),
+            days: Days::default(),
+            is_changed: true,
+            concerns: Vec::new(),
+        };
+        let mut take = |line: LogLine| match line {
+            LogLine::Joined(joined) => {
+                joiner.know(&joined, now);
+                models.entry(joined.source.model.clone()).or_insert_with(new).pairs.push(joined);
+            }
+            LogLine::Predicted(predicted) => {
+                models.entry(predicted.source.model.clone()).or_insert_with(new).days.add(&predicted);
+            }
+            LogLine::Waiting(said) => drop(joiner.label(&said, now)),
+        };
+        let log = match state {
+            None => None,
+            Some(state) => {
+                let opened = LabelLog::open(&state.join(FOLDER), settings.log, &mut take);
+                let (log, unread) = opened.map_err(|e| format!("labels cannot be kept: {e}"))?;
+                if unread > 0 {
+                    tracing::warn!(
+                        "{unread} lines of labels in {} cannot be read",
+                        state.join(FOLDER).display()
+                    );
+                }
+                Some(Mutex::new(log))
+            }
+        };
+        let (queue, queued) = sync_channel(QUEUE_MAX);
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            limits: config.quality.clone(),
+            joiner,
+            log,
+            models: Mutex::new(models),
+            sums: Mutex::default(),
+            handle: OnceLock::new(),
+            queue,
+            queued: Mutex::new(queued),
+            gauges: Gauges::register(instruments),
+        }))
+    }
+
+    /// Whether the HTTP listener takes labels too.
+    pub(crate) fn are_public(&self) -> bool {
+        self.settings.public
+    }
+
+    /// Lets rollouts hear of labels from now on.
+    pub(crate) fn lead_to(&self, handle: Handle) {
+        // There is one control path.
+        let _ = self.handle.set(handle);
+    }
+
+    /// The sums of a version's predictions, of which it is told from now on.
+    pub(crate) fn sums(&self, source: Arc<Source>) -> Arc<Sums> {
+        let sums = Arc::new(Sums { source, days: Mutex::default() });
+        self.sums.lock().push(sums.clone());
+        sums
+    }
+
+    /// Takes in what a caller was answered. Called on threads of requests.
+    pub(crate) fn answered(&self, prediction: Prediction) {
+        for late in self.joiner.predicted(prediction, now_ms()) {
+            self.gauges.drop_if_full(self.queue.try_send(Queued::Late(late)).is_ok());
+        }
+    }
+
+    /// Takes in what a shadow answered. Called on threads of shadows.
+    pub(crate) fn shadowed(&self, prediction: Prediction) {
+        self.gauges.drop_if_full(self.queue.try_send(Queued::Shadow(prediction)).is_ok());
+    }
+
+    /// Lets what comes of a label count: in figures, and for the rollout that drew its request.
+    fn count(&self, labelled: &Labelled) {
+        let Some(first) = labelled.joined.first() else { return };
+        {
+            let mut models = self.models.lock();
+            for joined in &labelled.joined {
+                if !models.contains_key(&joined.source.model) && models.len() >= MODELS_MAX {
+                    continue;
+                }
+                let model = models.entry(joined.source.model.clone());
+                let new = || Model {
+                    pairs: Pairs::new(self.settings.pairs_max),
+                    days: Days::default(),
+                    is_changed: true,
+                    concerns: Vec::new(),
+                };
+                let model = model.or_insert_with(new);
+                model.pairs.push(joined.clone());
+                model.is_changed = true;
+            }
+        }
+        if let (Some(drawn), Some(handle)) = (&labelled.drawn, self.handle.get()) {
+            tell(handle, first, drawn);
+        }
+    }
+
+    /// Writes lines where there is a state directory.
+    ///
+    /// # Errors
+    /// Where they cannot be written; they are so with the next ones.
+    fn write(&self, lines: Vec<LogLine>) -> Result<(), PredictError> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let written = log.lock().write(lines);
+        written.map_err(|e| {
+            tracing::warn!("labels cannot be written: {e}");
+            let reason = "the labels could not be written down; send them again";
+            PredictError::Control { code: Code::NotJournalled, reason: reason.into() }
+        })
+    }
+
+    /// What the labels of a model say.
+    ///
+    /// # Errors
+    /// Where nothing is known of it.
+    pub(crate) fn report(&self, model: &str, ask: &Ask) -> Result<QualityReport, PredictError> {
+        self.take_sums();
+        let models = self.models.lock();
+        let known = models.get(model).ok_or_else(|| {
+            let reason = format!("of model '{}' nothing was predicted or labelled yet", shown(model));
+            PredictError::Control { code: Code::NotFound, reason }
+        })?;
+        Ok(QualityReport::new(model, &known.pairs, &known.days, ask))
+    }
+
+    /// What is of concern of a model now, by windows of 30 days: for whoever tells people.
+    pub(crate) fn concerns(&self, model: &str, champion: Option<u64>) -> Vec<Concern> {
+        let Ok(alpha) = Alpha::new(ALPHA) else { return Vec::new() };
+        let ask =
+            Ask { alpha, window: Window::Days(30), champion, version: None, slice: None, by_arm: false };
+        self.report(model, &ask).map(|report| concerns(&report, &self.limits(model))).unwrap_or_default()
+    }
+
+    /// What figures of a model should reach.
+    fn limits(&self, model: &str) -> ConcernLimits {
+        self.limits.get(model).cloned().unwrap_or_default()
+    }
+
+    /// Takes what was predicted since the last time into the days of its model, and writes it down.
+    fn take_sums(&self) {
+        let all: Vec<Arc<Sums>> = {
+            let mut sums = self.sums.lock();
+            // A version that left, and of which nothing is left to take.
+            sums.retain(|sums| Arc::strong_count(sums) > 1 || !sums.days.lock().is_empty());
+            sums.clone()
+        };
+        let mut lines = Vec::new();
+        let mut models = self.models.lock();
+        for sums in all {
+            let days = std::mem::take(&mut *sums.days.lock());
+            for ((day, arm), of_day) in days {
+                let predicted = Predicted { source: sums.source.clone(), arm, day, sums: of_day };
+                let model = models.entry(sums.source.model.clone());
+                let new = || Model {
+                    pairs: Pairs::new(self.settings.pairs_max),
+                    days: Days::default(),
+                    is_changed: true,
+                    concerns: Vec::new(),
+                };
+                model.or_insert_with(new).days.add(&predicted);
+                lines.push(LogLine::Predicted(predicted));
+            }
+        }
+        drop(models);
+        // What cannot be written is told, and written with the next labels.
+        let _ = self.write(lines);
+    }
+}
+
+/// The level of figures where nobody says another one.
+pub(crate) const ALPHA: f64 = 0.05;
+
+impl Sums {
+    /// Takes in an answer of a day; nothing where it could not be read.
+    pub(crate) fn push(&self, at_ms: u64, arm: &Arc<str>, answers: impl Iterator<Item = Option<Answer>>) {
+        let day = u32::try_from(at_ms / (24 * 3600 * 1000)).unwrap_or(u32::MAX);
+        let mut days = self.days.lock();
+        let sums = days.entry((day, arm.clone())).or_default();
+        answers.for_each(|answer| sums.push(answer.as_ref()));
+    }
+}
+
+/// Tells a rollout of the first label of a request.
+fn tell(handle: &Handle, joined: &Joined, drawn: &Drawn) {
+    let (Some(wrong), Ok(model), Some(weight)) =
+        (joined.is_wrong(), ModelName::new(&joined.source.model), Share::new(drawn.weight))
+    else {
+        return;
+    };
+    let score = match (&joined.answer, joined.label) {
+        (Answer::Class { scores, .. }, Label::Class(class)) if scores.len() == 1 => {
+            scores.first().map(|score| (*score, class == 1))
+        }
+        _ => None,
+    };
+    handle.labelled(
+        &model,
+        &LabelledRequest {
+            experiment: &drawn.experiment,
+            unit: drawn.unit,
+            is_request: drawn.is_request,
+            weight,
+            is_candidate: *joined.arm == *Standing::ARM,
+            wrong,
+            score,
+        },
+    );
+}

@@ -1,0 +1,20 @@
+//! Labels: what turned out to be so, joined with what was predicted.
+//!
+//! A [`Joiner`] keeps predictions for as long as labels may come, and gives a [`Joined`] for each label that finds its
+//! prediction. What is joined is written to a [`LabelLog`], so that it is there after a crash, and held against each other
+//! in [`crate::quality`].
+
+mod file;
+mod joiner;
+mod log;
+mod prediction;
+mod said;
+mod shard;
+
+pub(crate) use self::joiner::spread;
+
+pub use self::file::{LabelFile, LabelFileError};
+pub use self::joiner::{Joiner, JoinerLimits, Kept, Labelled};
+pub use self::log::{LabelLog, LabelLogError, LabelLogLimits, LogLine, Predicted};
+pub use self::prediction::{Drawn, Joined, Label, Prediction, Row, Source};
+pub use self::said::{Said, SaidError, SaidLimits, Value, Verdict, read_said};

@@ -1,0 +1,321 @@
+//! Keeps predictions until their labels come.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pointsman_core::RequestId;
+
+use super::prediction::{Drawn, Joined, Prediction};
+use super::said::{Said, Verdict};
+use super::shard::Shard;
+
+/// Locks among which requests are divided, so that hardly two threads want the same one.
+const SHARDS: usize = 16;
+/// The most rows of a request that can have labels; those beyond are not kept.
+pub(super) const ROWS_MAX: usize = 1024;
+/// The most predictions of one request: that of the version which answered, and those of its shadows.
+pub(super) const VERSIONS_MAX: usize = 8;
+
+/// What is kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinerLimits {
+    /// How long a prediction waits for its labels after it came.
+    pub keep: Duration,
+    /// The most requests that are kept. Where more come, a part of them is, which is drawn by the hash of the id.
+    pub requests_max: usize,
+    /// The most bytes that they take.
+    pub bytes_max: usize,
+    /// How long a label waits for its prediction.
+    pub pending: Duration,
+    /// The most labels that do.
+    pub pending_max: usize,
+}
+
+/// What comes of a label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why, where it is no label.
+    pub reason: Option<String>,
+    /// The pairs that count from now on: of the version that answered first, then those of its shadows.
+    pub joined: Vec<Joined>,
+    /// What was drawn for the request, where this is its first label.
+    pub drawn: Option<Drawn>,
+}
+
+/// What is kept at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Requests.
+    pub requests: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Labels that wait.
+    pub pending: u64,
+    /// Requests that went unlabelled after their time, since the start.
+    pub expired: u64,
+    /// Requests that were not kept or went before their time, as there were too many.
+    pub unsampled: u64,
+}
+
+/// Keeps predictions and joins labels with them.
+///
+/// All predictions are kept up to the limits. Past them each is kept with a probability of a half, a quarter and so on:
+/// by its id alone, so that what is kept is a fair sample, and each pair says with what probability it is in it. Labels
+/// that are late are so as often as others: to let the oldest go instead would keep those that are quick.
+///
+/// What it is told comes on threads of requests, which hold one of its locks for about a microsecond, but for the few
+/// moments at which a table grows or is halved.
+#[derive(Debug)]
+pub struct Joiner {
+    shards: Box<[Mutex<Shard>]>,
+}
+
+impl Labelled {
+    pub(super) fn of(verdict: Verdict) -> Self {
+        Self { verdict, reason: None, joined: Vec::new(), drawn: None }
+    }
+
+    pub(super) fn malformed(reason: String) -> Self {
+        Self { reason: Some(reason), ..Self::of(Verdict::Malformed) }
+    }
+}
+
+/// The hash of an id: its last bytes are random, and mixed so that no bits of them mean anything elsewhere (the finaliser
+/// of MurmurHash3).
+pub(crate) fn spread(id: RequestId, salt: u64) -> u64 {
+    let bytes = id.bytes();
+    let [.., a, b, c, d, e, f, g, h] = bytes;
+    let mut hash = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ salt;
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
+
+/// Tells which of a sample's halvings an id outlives.
+pub(super) const SALT: u64 = 0x706d_2d6c_6162_2d31;
+
+impl Joiner {
+    /// Nothing kept.
+    #[must_use]
+    pub fn new(limits: JoinerLimits) -> Self {
+        let share = |all: usize| (all / SHARDS).max(1);
+        let limits = JoinerLimits {
+            requests_max: share(limits.requests_max),
+            bytes_max: share(limits.bytes_max),
+            pending_max: share(limits.pending_max),
+            ..limits
+        };
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(limits))).collect() }
+    }
+
+    fn shard(&self, id: RequestId) -> MutexGuard<'_, Shard> {
+        // The highest bits: the lowest say which are kept.
+        let shard = (spread(id, SALT) >> 60) as usize % SHARDS;
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in a prediction. Gives what comes of labels that waited for it.
+    pub fn predicted(&self, prediction: Prediction, now_ms: u64) -> Vec<Labelled> {
+        self.shard(prediction.id).predicted(prediction, now_ms)
+    }
+
+    /// When a request is from, and its arm: by the version that answered it. Nothing where that is not kept.
+    #[must_use]
+    pub fn primary(&self, id: RequestId) -> Option<(u64, Arc<str>)> {
+        self.shard(id).primary(id)
+    }
+
+    /// Takes in a label.
+    #[must_use]
+    pub fn label(&self, said: &Said, now_ms: u64) -> Labelled {
+        self.shard(said.id).label(said, now_ms)
+    }
+
+    /// Knows a pair from before, so that what is said of it again is known as such.
+    pub fn know(&self, joined: &Joined, now_ms: u64) {
+        self.shard(joined.id).know(joined, now_ms);
+    }
+
+    /// Lets go what is past its time. Gives the labels that waited in vain.
+    pub fn expire(&self, now_ms: u64) -> Vec<Said> {
+        let expire =
+            |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).expire(now_ms);
+        self.shards.iter().flat_map(expire).collect()
+    }
+
+    /// What is kept now.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        let mut sum = Kept::default();
+        for shard in &self.shards {
+            let of = shard.lock().unwrap_or_else(PoisonError::into_inner).kept();
+            sum.requests += of.requests;
+            sum.bytes += of.bytes;
+            sum.pending += of.pending;
+            sum.expired += of.expired;
+            sum.unsampled += of.unsampled;
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pointsman_core::Answer;
+
+    use super::*;
+    use crate::labels::{Label, Row, Source, Value};
+
+    const LIMITS: JoinerLimits = JoinerLimits {
+        keep: Duration::from_secs(60),
+        requests_max: 1 << 20,
+        bytes_max: 1 << 30,
+        pending: Duration::from_secs(5),
+        pending_max: 32,
+    };
+
+    fn source(is_shadow: bool) -> Arc<Source> {
+        let (model, slices) = ("m".into(), Arc::new([]));
+        Arc::new(Source {
+            model,
+            version: 1 + u64::from(is_shadow),
+            is_shadow,
+            names: None,
+            classes: Some(2),
+            slices,
+        })
+    }
+
+    fn prediction(id: RequestId, is_shadow: bool) -> Prediction {
+        let row = Row { answer: Some(Answer::Class { class: 1, scores: [0.7].into() }), slices: [].into() };
+        let drawn = Drawn { experiment: "e".into(), unit: 7, weight: 100, is_request: true };
+        Prediction {
+            id,
+            at_ms: 5,
+            source: source(is_shadow),
+            arm: "default".into(),
+            drawn: (!is_shadow).then_some(drawn),
+            rows: [row.clone(), row].into(),
+        }
+    }
+
+    fn said(id: RequestId, row: u32, label: f64) -> Said {
+        Said { id, row, value: Value::Number(label), at_ms: Some(9), source: None }
+    }
+
+    /// The milliseconds in which ids are made.
+    fn now() -> u64 {
+        let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+        u64::try_from(since.as_millis()).expect("soon")
+    }
+
+    #[test]
+    fn a_label_joins_the_prediction_and_those_of_shadows_also_where_they_come_later() {
+        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        assert!(joiner.predicted(prediction(id, false), now).is_empty());
+        let first = joiner.label(&said(id, 1, 0.0), now);
+        assert_eq!((first.verdict, first.joined.len()), (Verdict::Joined, 1));
+        let joined = &first.joined[0];
+        assert_eq!(
+            (joined.row, joined.label, joined.is_wrong(), joined.label_at_ms),
+            (1, Label::Class(0), Some(true), 9)
+        );
+        assert_eq!(first.drawn.map(|drawn| drawn.unit), Some(7));
+        let late = joiner.predicted(prediction(id, true), now);
+        assert_eq!(late[0].joined.iter().map(|joined| joined.source.version).collect::<Vec<_>>(), [2]);
+        assert_eq!(late[0].drawn, None);
+        // Another row of the same request is the same unit, and no evidence of its own.
+        let second = joiner.label(&said(id, 0, 1.0), now);
+        assert_eq!((second.verdict, second.joined.len(), second.drawn), (Verdict::Joined, 2, None));
+    }
+
+    #[test]
+    fn the_same_again_changes_nothing_and_another_one_takes_its_place() {
+        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        joiner.predicted(prediction(id, false), now);
+        assert_eq!(joiner.label(&said(id, 0, 1.0), now).verdict, Verdict::Joined);
+        let again = joiner.label(&Said { value: Value::Text("1".into()), ..said(id, 0, 1.0) }, now);
+        assert_eq!((again.verdict, again.joined.len()), (Verdict::Duplicate, 0));
+        let other = joiner.label(&said(id, 0, 0.0), now);
+        assert_eq!(
+            (other.verdict, other.joined[0].label, other.drawn),
+            (Verdict::Contradicting, Label::Class(0), None)
+        );
+        for (row, label) in [(2, 1.0), (0, 2.0)] {
+            assert_eq!(joiner.label(&said(id, row, label), now).verdict, Verdict::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_label_waits_for_its_prediction_for_a_while() {
+        let (joiner, now) = (Joiner::new(LIMITS), now());
+        let (comes, never) = (RequestId::generate(), RequestId::generate());
+        assert_eq!(joiner.label(&said(comes, 0, 1.0), now).verdict, Verdict::Pending);
+        assert_eq!(joiner.label(&said(never, 0, 1.0), now).verdict, Verdict::Pending);
+        assert_eq!(joiner.label(&said(never, 0, 1.0), now).verdict, Verdict::Duplicate);
+        assert_eq!(joiner.kept().pending, 2);
+        let found = joiner.predicted(prediction(comes, false), now + 100);
+        assert_eq!((found[0].verdict, found[0].drawn.is_some()), (Verdict::Joined, true));
+        assert!(joiner.expire(now + 4_000).is_empty());
+        assert_eq!(joiner.expire(now + 6_000).iter().map(|said| said.id).collect::<Vec<_>>(), [never]);
+        assert_eq!(joiner.kept().pending, 0);
+        // No more wait than may.
+        let waiting = (0..400)
+            .filter(|_| joiner.label(&said(RequestId::generate(), 0, 1.0), now).verdict == Verdict::Pending);
+        assert!((2..=32).contains(&waiting.count()));
+    }
+
+    #[test]
+    fn what_is_past_its_time_is_gone_and_a_label_for_it_is_told_so() {
+        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        joiner.predicted(prediction(id, false), now);
+        joiner.expire(now + 59_000);
+        assert_eq!(joiner.kept().requests, 1);
+        joiner.expire(now + 61_000);
+        assert_eq!((joiner.kept().requests, joiner.kept().bytes, joiner.kept().expired), (0, 0, 1));
+        assert_eq!(joiner.label(&said(id, 0, 1.0), now + 62_000).verdict, Verdict::Expired);
+    }
+
+    #[test]
+    fn past_the_limit_a_fair_sample_is_kept_and_stands_for_all() {
+        let limits = JoinerLimits { requests_max: 1600, ..LIMITS };
+        let (joiner, now) = (Joiner::new(limits), now());
+        let ids: Vec<RequestId> = (0..10_000).map(|_| RequestId::generate()).collect();
+        ids.iter().for_each(|id| drop(joiner.predicted(prediction(*id, false), now)));
+        let kept = joiner.kept();
+        assert!((600..=1600).contains(&kept.requests), "{kept:?}");
+        assert_eq!(kept.requests + kept.unsampled, 10_000);
+        let all: Vec<Labelled> = ids.iter().map(|id| joiner.label(&said(*id, 0, 1.0), now)).collect();
+        let joined = all.iter().filter(|labelled| labelled.verdict == Verdict::Joined);
+        let total: f64 =
+            joined.flat_map(|labelled| &labelled.joined).map(|pair| pair.included.weight()).sum();
+        assert!((8_000.0..12_000.0).contains(&total), "{total}");
+        assert!(all.iter().all(|labelled| matches!(labelled.verdict, Verdict::Joined | Verdict::Unsampled)));
+        // Once there is room again, more are kept.
+        joiner.expire(now + 61_000);
+        for _ in 0..10 {
+            joiner.expire(now + 61_000);
+        }
+        joiner.predicted(prediction(RequestId::generate(), false), now + 61_000);
+        assert_eq!(joiner.kept().requests, 1);
+    }
+
+    #[test]
+    fn a_pair_from_before_is_known_as_such() {
+        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        joiner.predicted(prediction(id, false), now);
+        let joined = joiner.label(&said(id, 1, 0.0), now).joined;
+        let after = Joiner::new(LIMITS);
+        joined.iter().for_each(|pair| after.know(pair, now));
+        assert_eq!(after.label(&said(id, 1, 0.0), now).verdict, Verdict::Duplicate);
+        let other = after.label(&said(id, 1, 1.0), now);
+        assert_eq!(
+            (other.verdict, other.joined[0].answer.clone()),
+            (Verdict::Contradicting, joined[0].answer.clone())
+        );
+        // Of the other row nothing is known any more.
+        assert_eq!(after.label(&said(id, 0, 1.0), now).verdict, Verdict::Unknown);
+    }
+}
