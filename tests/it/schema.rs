@@ -15,9 +15,14 @@ fn schema() -> String {
     std::fs::read_to_string(repository().join("models/flights/schema.toml")).expect("a schema")
 }
 
-/// Flights, without a runtime that texts need: what is asked is looked at before it is run.
+/// The champion of flights alone.
 fn flights(schema: &str) -> TestRegistry {
-    TestRegistry::new().echo("flights", "flights_champion").file("flights/schema.toml", schema)
+    let model = std::fs::read(repository().join("models/flights/1/model.onnx")).expect("a model");
+    let card = "[outputs.probabilities]\nlabels = [\"on_time\", \"late\"]\n";
+    TestRegistry::new()
+        .file("flights/1/model.onnx", model)
+        .file("flights/model.toml", card)
+        .file("flights/schema.toml", schema)
 }
 
 /// A flight of a July morning, with other values for some columns.
@@ -200,20 +205,27 @@ fn an_edited_schema_counts_at_once_and_a_bad_one_changes_nothing() {
     assert!(problem.contains("key inputs.hour.max = \"noon\"; give a number"), "{problem}");
     assert_eq!(ask(&gateway, &flight(&[])).status, 400);
     assert_eq!(ask(&gateway, &flight(&[("hour", json!(7.0))])).status, 200);
-    // Without a schema there are no rules.
+    // An empty schema has no rules.
+    write("");
+    wait_for("no rules", || (ask(&gateway, &flight(&[])).status == 200).then_some(()));
+    let version = get(gateway.admin, "/v1/schema/flights").json()["versions"][0].clone();
+    assert_eq!((&version["rules"], version["schema"].is_null()), (&json!([]), false));
+    // One that vanishes takes nothing back, as a card does not.
+    write("[inputs.hour]\nmax = 8.0\nrange = \"reject\"\n");
+    wait_for("rules again", || (ask(&gateway, &flight(&[])).status == 400).then_some(()));
     std::fs::remove_file(registry.join("flights/schema.toml")).expect("removed");
-    wait_for("no schema", || (ask(&gateway, &flight(&[])).status == 200).then_some(()));
-    let version = wait_for("no rules", || {
-        let version = get(gateway.admin, "/v1/schema/flights").json()["versions"][0].clone();
-        version["schema"].is_null().then_some(version)
-    });
-    assert_eq!(version["rules"], json!([]));
+    let looks = || gateway.metric("pointsman_registry_looked_at_seconds", "");
+    let since = looks();
+    wait_for("looks at the registry", || (looks() > since + 1.0).then_some(()));
+    assert_eq!(ask(&gateway, &flight(&[])).status, 400);
+    // Each of the four good ones was loaded once.
+    assert_eq!(gateway.metric("pointsman_loads_total", "model=\"flights\",result=\"passed\""), 4.0);
 }
 
 #[test]
 fn a_bad_schema_keeps_a_model_from_serving_and_an_unfit_rule_is_a_warning() {
     let registry = flights("[inputs.tmp]\nmin = 1\n[inputs.carrier]\ntype = \"int\"\n")
-        .echo("planes", "flights_champion")
+        .version("planes", 1, "flights_champion")
         .file("planes/schema.toml", "[inputs.hour]\nrange = \"forbid\"\n");
     let gateway = Start::over(registry.path()).config(CONFIG).start();
     let models = get(gateway.admin, "/models").json();

@@ -98,7 +98,8 @@ fn needs_load_or_loads(model: &Model, target: &Target, version: VersionNumber) -
     target.load.contains(&version) && (loads || needs_load(model, target, version))
 }
 
-/// Whether the version is not loaded, or its folder now holds something else that is to take its place.
+/// Whether the version is not loaded, or its folder now holds something else that is to take its place, or its schema
+/// was edited.
 fn needs_load(model: &Model, target: &Target, version: VersionNumber) -> bool {
     let Some(found) = model.found.get(&version) else { return false };
     if found.folder == FolderState::Tombstone {
@@ -109,7 +110,9 @@ fn needs_load(model: &Model, target: &Target, version: VersionNumber) -> bool {
         return false;
     }
     match state.and_then(|state| state.ready.as_ref()) {
-        Some(ready) if ready.stamp == found.stamp => false,
+        Some(ready) if ready.stamp == found.stamp => {
+            found.folder == FolderState::Complete && model.takes_schema(version)
+        }
         Some(_) => {
             let by_itself = found.folder == FolderState::Complete && model.takes_overwritten(version);
             by_itself || target.asked.contains(&version)

@@ -80,6 +80,8 @@ pub struct Ready {
     pub digest: String,
     /// What it takes and gives.
     pub signature: Arc<Signature>,
+    /// The digest of the schema that its requests are held against.
+    pub schema: Option<String>,
 }
 
 /// A failed try to load a version.
@@ -237,11 +239,25 @@ impl Model {
     /// is: else it would conclude from what one content did that another one may answer.
     #[must_use]
     pub fn takes_overwritten(&self, version: VersionNumber) -> bool {
+        self.declared.card.on_new() == OnNew::Serve && self.may_change(version)
+    }
+
+    /// Whether a version that is ready is to be loaded anew, for a schema that was written since. Its files are what they
+    /// were, so it does not take over from itself: `on_new` is not asked.
+    #[must_use]
+    pub fn takes_schema(&self, version: VersionNumber) -> bool {
+        let declared = self.declared.settings.schema.as_ref().map(|schema| &*schema.digest);
+        let is_other = self.ready(version).is_some_and(|ready| ready.schema.as_deref() != declared);
+        is_other && self.may_change(version)
+    }
+
+    /// Whether it may become another one by itself: nobody froze the model, and no rollout compares it.
+    fn may_change(&self, version: VersionNumber) -> bool {
         let is_compared = self
             .rollout
             .as_ref()
             .is_some_and(|standing| standing.candidate == version || self.committed.default == Some(version));
-        self.declared.card.on_new() == OnNew::Serve && !self.committed.wishes.frozen && !is_compared
+        !self.committed.wishes.frozen && !is_compared
     }
 
     /// Whether callers were told that the version is there: it is the default, an alias or the plan names it, or

@@ -51,6 +51,8 @@ pub(super) struct Checked {
 pub struct Warm {
     spec: VersionSpec,
     stamp: Stamp,
+    /// The digest of the schema that it was made with.
+    schema: Option<String>,
     model: Box<dyn LoadedModel>,
     sessions: Sessions,
 }
@@ -237,7 +239,8 @@ impl Checked {
             monitor,
         };
         let sessions = Sessions { workers: sessions, inline };
-        Ok(Warm { spec, stamp: files.stamp, model: loaded, sessions })
+        let schema = settings.schema.as_ref().map(|schema| schema.digest.clone());
+        Ok(Warm { spec, stamp: files.stamp, schema, model: loaded, sessions })
     }
 }
 
@@ -375,6 +378,12 @@ impl Warm {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.spec.digest
+    }
+
+    /// The digest of the schema that its requests are held against.
+    #[must_use]
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
     }
 
     /// What it takes and gives.

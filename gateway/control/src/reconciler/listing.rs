@@ -81,6 +81,8 @@ impl Tracked {
         if vanished {
             (listing.card, listing.config) = self.said.clone();
         }
+        // So does a schema: an empty one has no rules.
+        listing.schema = listing.schema.or_else(|| self.model.declared.settings.schema.clone());
         if let Some(configured) = policy.models.get(&listing.name) {
             listing.card = configured.clone().over(listing.card);
         }

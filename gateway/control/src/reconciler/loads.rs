@@ -137,7 +137,12 @@ impl Reconciler {
         let ready = entry(What::Ready, from, format!("{digest}, batching: {}", warm.findings().batching));
         let is_default = tracked.model.committed.default == Some(*number);
         let written_over = before.filter(|_| is_default).map(|before| {
-            entry(What::Swap, from, format!("its folder was written over: {before} -> {digest}"))
+            let why = if before == digest {
+                "its files are the same, its schema or folder was written anew".to_owned()
+            } else {
+                format!("its folder was written over: {before} -> {digest}")
+            };
+            entry(What::Swap, from, why)
         });
         // What was committed before a start may be reached again whatever becomes of the journal.
         let promised = from.is_none() && tracked.model.is_reached(*number);
@@ -163,7 +168,7 @@ impl Reconciler {
 
     fn let_in(&mut self, load: Load, warm: Warm, took: Duration) {
         let (stamp, digest) = (warm.stamp(), warm.digest().to_owned());
-        let signature = warm.signature().clone();
+        let (signature, schema) = (warm.signature().clone(), warm.schema().map(str::to_owned));
         let watchman = Arc::new(Watchman {
             load: load.clone(),
             sender: self.sender.clone(),
@@ -181,7 +186,8 @@ impl Reconciler {
             tracing::warn!(model = %load.model, version = load.number.get(), "{warning}");
         }
         let state = tracked.model.versions.entry(load.number).or_default();
-        let before = state.ready.replace(Ready { incarnation: load.incarnation, stamp, digest, signature });
+        let incarnation = load.incarnation;
+        let before = state.ready.replace(Ready { incarnation, stamp, digest, signature, schema });
         state.failure = None;
         tracked.retired.remove(&load.number);
         if let Some(before) = before {

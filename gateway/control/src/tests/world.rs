@@ -267,7 +267,13 @@ impl World {
             let state = self.model.versions.entry(number).or_default();
             self.incarnations += 1;
             let incarnation = self.incarnations;
-            state.ready = Some(Ready { incarnation, stamp, digest, signature: signature(content.breaks) });
+            state.ready = Some(Ready {
+                incarnation,
+                stamp,
+                digest,
+                signature: signature(content.breaks),
+                schema: None,
+            });
             state.failure = None;
         } else {
             let state = self.model.versions.entry(number).or_default();
