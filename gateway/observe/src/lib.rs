@@ -10,6 +10,7 @@
 mod classes;
 mod comparison;
 mod confusion;
+pub mod drift;
 mod examples;
 mod excess;
 pub mod experiment;
@@ -18,6 +19,7 @@ mod latency;
 mod numbers;
 mod outcomes;
 mod output;
+pub mod profile;
 mod quantiles;
 mod report;
 mod sample;

@@ -1,0 +1,9 @@
+//! What has changed: serving against training (skew) and now against before (drift), with what is chance left out.
+
+mod distance;
+mod judge;
+mod settings;
+
+pub use distance::{Distances, NumberDistances, distances};
+pub use judge::{Judged, Verdict, judge};
+pub use settings::{COLUMN_LIMITS_MAX, ColumnLimits, Limits, Look, Rules, Statistic};
