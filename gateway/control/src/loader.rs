@@ -24,6 +24,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod validator;
 mod warm_up;
 mod zeros;
 

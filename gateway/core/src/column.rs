@@ -179,6 +179,12 @@ impl Column {
         self.place.map_or((0, 0), |(width, first)| (first, width))
     }
 
+    /// Its place among them.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.place.map_or(0, |(_, place)| place)
+    }
+
     /// Its values in a tensor of a request of so many rows; nothing where the tensor is of another shape, as outputs may be.
     #[must_use]
     pub fn view<'a>(&self, tensor: &'a Tensor, rows: usize) -> Option<ColumnView<'a>> {

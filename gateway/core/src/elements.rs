@@ -42,6 +42,31 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(all) => all.len(),
+            Self::U16(all) => all.len(),
+            Self::U32(all) => all.len(),
+            Self::U64(all) => all.len(),
+            Self::I8(all) => all.len(),
+            Self::I16(all) => all.len(),
+            Self::I32(all) => all.len(),
+            Self::I64(all) => all.len(),
+            Self::F16(all) => all.len(),
+            Self::Bf16(all) => all.len(),
+            Self::F32(all) => all.len(),
+            Self::F64(all) => all.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The element at a place; NaN past the end. Whole numbers of more than 53 bits are rounded.
     #[must_use]
     pub fn get(&self, index: usize) -> f64 {

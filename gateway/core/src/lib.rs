@@ -26,6 +26,7 @@ mod error;
 mod findings;
 mod id;
 mod mismatch;
+mod numerics;
 mod pair;
 mod request;
 mod schema;
@@ -34,6 +35,7 @@ mod signature;
 mod strings;
 mod tensor;
 mod text;
+mod validator;
 
 pub use arm::Arm;
 pub use byte_size::ByteSize;
@@ -51,6 +53,7 @@ pub use error::{Code, DeadlineStage, PredictError};
 pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
+pub use numerics::{NumericFault, NumericFaults, has_infinity};
 pub use pair::{Inputs, LoadTenth, Pair, ShadowDrop, Side};
 pub use request::{
     InputTensor, OutputTensor, ParameterValue, Parameters, PredictRequest, Prediction, StageTimes,
@@ -61,6 +64,7 @@ pub use signature::{Dim, Signature, TensorSpec};
 pub use strings::{StringElements, StringTensorBuilder};
 pub use tensor::{Datatype, Tensor, TensorError};
 pub use text::shown;
+pub use validator::{Checked, Validator};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!(

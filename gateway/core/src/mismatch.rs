@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::schema::Anomaly;
 use crate::shape::Shape;
 use crate::signature::TensorSpec;
 use crate::tensor::{Datatype, Tensor};
@@ -30,6 +31,8 @@ pub enum InputMismatch {
     UnexpectedOutput { name: String, known: Vec<Arc<str>> },
     /// An output that was asked for twice.
     DuplicateOutput { name: Arc<str> },
+    /// A value that breaks a rule of the model's schema which refuses it. The value is named where it may be repeated.
+    Rule { column: Arc<str>, value: Option<String>, rule: String, anomaly: Anomaly, row: u64 },
     /// The tensor cannot be what was asked for (a classification of strings, say).
     Classification { name: Arc<str>, reason: &'static str },
 }
@@ -76,6 +79,13 @@ impl InputMismatch {
             ),
             Self::DuplicateOutput { name } => {
                 format!("output '{name}' is requested more than once for model '{model}'")
+            }
+            Self::Rule { column, value, rule, anomaly, row } => {
+                let value = value.as_ref().map_or_else(String::new, |value| format!(" {value}"));
+                format!(
+                    "the value{value} of input column '{}' in row {row} breaks the schema of model '{model}': {rule} ({anomaly})",
+                    shown(column)
+                )
             }
             Self::Classification { name, reason } => {
                 format!("no classification of output '{name}' of model '{model}': {reason}")

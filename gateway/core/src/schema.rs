@@ -42,8 +42,12 @@ pub struct ColumnSchema {
     pub range: Action,
     /// All values there are, as texts; nothing where any is possible.
     pub values: Option<Arc<[String]>>,
-    /// What becomes of others.
+    /// What becomes of others, and of texts that are no UTF-8.
     pub domain: Action,
+    /// The column of the same origin that a number may be no greater than in the same row.
+    pub at_most: Option<Arc<str>>,
+    /// What becomes of greater ones.
+    pub relation: Action,
     /// The inner edges of the bins in which distributions are compared, ascending: `n` edges make `n + 1` bins.
     pub bins: Option<Arc<[f64]>>,
     /// What of it may be written to the sample log; nothing leaves that to the kind: texts are dropped, numbers kept.
@@ -79,7 +83,8 @@ pub enum Redaction {
     Truncate(usize),
 }
 
-/// What is wrong with a value, in the codes of TensorFlow Data Validation where it has one (`anomalies.proto`).
+/// What is wrong with a value, in the codes of TensorFlow Data Validation where it has one (`anomalies.proto`); it has
+/// none for [`Anomaly::Missing`] of one value and for [`Anomaly::AboveOther`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Anomaly {
     /// A value is missing.
@@ -96,6 +101,8 @@ pub enum Anomaly {
     UnexpectedValue,
     /// A text that is no UTF-8.
     InvalidUtf8,
+    /// A number above that of another column in the same row.
+    AboveOther,
 }
 
 /// A rule that some values of a request break.
@@ -111,7 +118,69 @@ pub struct Violation {
     pub values: usize,
 }
 
+impl Schema {
+    /// What is known of the columns of an origin.
+    #[must_use]
+    pub fn of(&self, origin: Origin) -> &BTreeMap<Arc<str>, ColumnSchema> {
+        match origin {
+            Origin::Input => &self.inputs,
+            Origin::Output => &self.outputs,
+        }
+    }
+}
+
+impl ColumnSchema {
+    /// What becomes of values with this anomaly.
+    #[must_use]
+    pub fn action(&self, anomaly: Anomaly) -> Action {
+        match anomaly {
+            Anomaly::Missing | Anomaly::HasNan => self.missing,
+            Anomaly::HasInf => self.infinite,
+            Anomaly::BigNumber | Anomaly::SmallNumber => self.range,
+            Anomaly::UnexpectedValue | Anomaly::InvalidUtf8 => self.domain,
+            Anomaly::AboveOther => self.relation,
+        }
+    }
+
+    /// Whether values may be repeated as they are, to callers and in logs: numbers unless it says otherwise, texts only
+    /// where it says so.
+    #[must_use]
+    pub fn is_shown(&self, kind: ColumnKind) -> bool {
+        match &self.log {
+            Some(redaction) => *redaction == Redaction::Keep,
+            None => kind != ColumnKind::String,
+        }
+    }
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Flag, Self::Reject];
+
+    /// The word in documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Flag => "flag",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 impl Anomaly {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Missing,
+        Self::HasNan,
+        Self::HasInf,
+        Self::SmallNumber,
+        Self::BigNumber,
+        Self::UnexpectedValue,
+        Self::InvalidUtf8,
+        Self::AboveOther,
+    ];
+
     /// The code in metrics, log and answers.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -123,6 +192,7 @@ impl Anomaly {
             Self::SmallNumber => "FLOAT_TYPE_SMALL_FLOAT",
             Self::UnexpectedValue => "ENUM_TYPE_UNEXPECTED_STRING_VALUES",
             Self::InvalidUtf8 => "ENUM_TYPE_INVALID_UTF8",
+            Self::AboveOther => "FLOAT_TYPE_ABOVE_OTHER_FEATURE",
         }
     }
 }

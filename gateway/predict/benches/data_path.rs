@@ -107,6 +107,7 @@ fn predictor(models: usize, workers: usize, limits: &RunLimits) -> Predictor {
             cache_bytes_max: None,
             nonfinite: None,
             findings: Arc::new(Findings::default()),
+            validator: None,
             monitor: None,
         };
         let inline = (limits.inline_rows_max > 0).then(session);

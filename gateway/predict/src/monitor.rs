@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::{
-    Code, OutputTensor, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, Violation,
+    Code, OutputTensor, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, Validator,
+    Violation,
 };
 use pointsman_route::Pick;
 
@@ -35,7 +36,8 @@ pub struct Monitored {
     pub inputs: Vec<Option<Tensor>>,
     /// Rows of the request; 0 where it was refused before it was checked.
     pub rows: u64,
-    /// What the schema says of the inputs.
+    /// What the schema says of the inputs, and of the outputs where there are any. Those of inputs may have refused the
+    /// request.
     pub violations: Vec<Violation>,
     /// What the caller was given, or why there is nothing.
     pub outputs: Result<Vec<OutputTensor>, Code>,
@@ -54,12 +56,19 @@ pub struct Monitored {
 /// A request that is followed, until it has ended.
 pub(crate) struct Followed {
     monitor: Arc<dyn Monitor>,
+    /// The rules for its outputs.
+    validator: Option<Arc<Validator>>,
     exchange: Monitored,
 }
 
 impl Followed {
     /// Follows a request that has come to a version.
-    pub(crate) fn new(monitor: Arc<dyn Monitor>, id: RequestId, protocol: Protocol) -> Box<Self> {
+    pub(crate) fn new(
+        monitor: Arc<dyn Monitor>,
+        validator: Option<Arc<Validator>>,
+        id: RequestId,
+        protocol: Protocol,
+    ) -> Box<Self> {
         let exchange = Monitored {
             id,
             protocol,
@@ -75,7 +84,7 @@ impl Followed {
             total: Duration::ZERO,
             is_shadowed: false,
         };
-        Box::new(Self { monitor, exchange })
+        Box::new(Self { monitor, validator, exchange })
     }
 
     /// The request has reached the version that answers it.
@@ -83,8 +92,15 @@ impl Followed {
         self.exchange.pick = Some(pick.clone());
     }
 
-    /// The request is checked.
-    pub(crate) fn checked(&mut self, parameters: Parameters, inputs: &[Option<Tensor>], rows: u64) {
+    /// The request agrees with the signature, and this is what the schema says of it.
+    pub(crate) fn judged(
+        &mut self,
+        parameters: Parameters,
+        inputs: &[Option<Tensor>],
+        rows: u64,
+        violations: Vec<Violation>,
+    ) {
+        self.exchange.violations = violations;
         self.exchange.parameters = parameters;
         self.exchange.inputs = inputs.to_vec();
         self.exchange.rows = rows;
@@ -102,6 +118,10 @@ impl Followed {
     pub(crate) fn ended(mut self, failed: Option<Code>, times: Ended) {
         if let Some(code) = failed {
             self.exchange.outputs = Err(code);
+        }
+        // Here, and not when they came: by now the caller has them, and does not wait for this.
+        if let (Some(validator), Ok(outputs)) = (&self.validator, &self.exchange.outputs) {
+            self.exchange.violations.extend(validator.check_outputs(outputs));
         }
         let Ended { decode, encode, total, is_shadowed } = times;
         self.monitor.ended(Monitored { decode, encode, total, is_shadowed, ..self.exchange });

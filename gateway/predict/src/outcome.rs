@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_core::{Arm, Code, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor};
+use pointsman_core::{
+    Arm, Code, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, Violation,
+};
 use pointsman_route::Pick;
 
 use crate::metrics::{ArmResult, Metrics, Protocol, Stage};
@@ -105,7 +107,9 @@ impl Outcome {
         self.version = Some(version.clone());
         self.teed = served.tee.as_ref().filter(|_| !self.apart).and_then(|tee| tee.follow(version));
         let monitor = version.spec().monitor.as_ref().filter(|_| !self.apart);
-        self.followed = monitor.map(|monitor| Followed::new(monitor.clone(), self.id, self.protocol));
+        let validator = &version.spec().validator;
+        self.followed =
+            monitor.map(|monitor| Followed::new(monitor.clone(), validator.clone(), self.id, self.protocol));
     }
 
     /// The request has reached the version that answers it.
@@ -118,14 +122,24 @@ impl Outcome {
         }
     }
 
+    /// The request agrees with the signature, and this is what the schema says of it: it may yet be refused for that.
+    pub(crate) fn judged(
+        &mut self,
+        parameters: Parameters,
+        inputs: &[Option<Tensor>],
+        rows: u64,
+        violations: Vec<Violation>,
+    ) {
+        if let Some(followed) = &mut self.followed {
+            followed.judged(parameters, inputs, rows, violations);
+        }
+    }
+
     /// The request is checked: what its shadows would see, and how many rows it has.
-    pub(crate) fn checked(&mut self, parameters: Parameters, inputs: &[Option<Tensor>], rows: u64) {
+    pub(crate) fn checked(&mut self, inputs: &[Option<Tensor>], rows: u64) {
         self.rows = rows;
         if let Some(teed) = &mut self.teed {
             teed.asked(self.id, inputs);
-        }
-        if let Some(followed) = &mut self.followed {
-            followed.checked(parameters, inputs, rows);
         }
     }
 

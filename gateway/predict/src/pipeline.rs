@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pointsman_core::{
-    DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
+    Checked, DeadlineStage, InputMismatch, OutputTensor, PredictError, PredictRequest, Prediction, RunError,
     RunOutputs, StageTimes, Tensor, VersionSelector,
 };
 use pointsman_route::{Facts, Pick};
@@ -200,7 +200,14 @@ fn check(
     let inputs = version.signature().check(request.inputs).map_err(mismatch)?;
     let rows = rows(&inputs);
     check_rows(&version, &inputs, rows).map_err(mismatch)?;
-    outcome.checked(request.parameters, &inputs, rows);
+    let validator = version.spec().validator.as_ref();
+    let Checked { violations, rejected } =
+        validator.map(|validator| validator.check(&inputs, rows)).unwrap_or_default();
+    outcome.judged(request.parameters, &inputs, rows, violations);
+    if let Some(rejected) = rejected {
+        return Err(mismatch(*rejected));
+    }
+    outcome.checked(&inputs, rows);
     let queued_at = Instant::now();
     let (deadline, priority) = (request.deadline, request.priority);
     if let Some(deadline) = deadline {

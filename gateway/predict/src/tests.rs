@@ -5,6 +5,7 @@ mod caching;
 mod plus_one;
 mod retirement;
 mod rig;
+mod schema;
 mod shadow_rig;
 mod shadows;
 mod splits;

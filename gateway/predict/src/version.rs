@@ -3,7 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::thread;
 
-use pointsman_core::{Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, VersionNumber};
+use pointsman_core::{
+    Findings, LoadedModel, ModelName, Nonfinite, Session, Signature, Validator, VersionNumber,
+};
 
 use crate::cache::ResponseCache;
 use crate::cores::{Cores, Share};
@@ -42,6 +44,8 @@ pub struct VersionSpec {
     pub nonfinite: Option<Nonfinite>,
     /// What its checks found.
     pub findings: Arc<Findings>,
+    /// The rules of its model's schema; nothing where it has none.
+    pub validator: Option<Arc<Validator>>,
     /// Who sees its exchanges.
     pub monitor: Option<Arc<dyn Monitor>>,
 }

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! models/iris/model.toml          Card          serve, aliases, engine, labels
+//! models/iris/schema.toml         Schema        what values are expected to be
 //! models/iris/config.pbtxt        TritonConfig  the same from a registry that Triton serves
 //! models/iris/3/model.onnx        OnnxSummary   looked at before a runtime parses it
 //! models/iris/3/manifest.toml     Manifest      digests, lineage
@@ -40,6 +41,7 @@ mod location;
 mod manifest;
 mod onnx;
 mod problem;
+mod schema;
 mod settling;
 mod stamp;
 mod table;
@@ -62,6 +64,10 @@ pub use location::LocationFault;
 pub use manifest::Manifest;
 pub use onnx::{ExternalFault, OnnxFault, OnnxSummary, Operator, TensorFault, look};
 pub use problem::Problem;
+pub use schema::{
+    COLUMN_BINS_MAX, COLUMN_NAME_MAX, COLUMN_VALUE_BYTES_MAX, COLUMN_VALUES_MAX, SCHEMA_COLUMNS_MAX,
+    SLICES_MAX, TRUNCATE_MAX, read_schema, schema_text,
+};
 pub use settling::Settling;
 pub use stamp::Stamp;
 pub use tolerance::Tolerance;

@@ -14,7 +14,7 @@ pub struct Limits {
     pub depth_max: usize,
     /// Folders whose changes the system is asked to tell; of more, none is watched.
     pub watches_max: usize,
-    /// Bytes of a card, a Triton configuration, a file of labels or a manifest.
+    /// Bytes of a card, a schema, a Triton configuration, a file of labels or a manifest.
     pub card_bytes_max: u64,
     /// Bytes of a file of golden cases.
     pub golden_bytes_max: u64,

@@ -20,7 +20,7 @@ use crate::wanted::{Wanted, serving};
 const CACHE_BYTES: usize = 64 << 20;
 
 /// One look at a registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scan {
     /// The models found, by name.
     pub models: Vec<ModelListing>,
@@ -29,7 +29,7 @@ pub struct Scan {
 }
 
 /// One model of a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelListing {
     /// Its name.
     pub name: ModelName,
@@ -37,6 +37,8 @@ pub struct ModelListing {
     pub card: Card,
     /// What its Triton configuration says, where it has a good one.
     pub config: Option<TritonConfig>,
+    /// What the values of its columns are expected to be, where it has a good `schema.toml`.
+    pub schema: Option<Arc<Schema>>,
     /// Its versions, ascending.
     pub versions: Vec<VersionListing>,
     /// Whether its folder has a tombstone: then nothing of it is wanted.
@@ -201,7 +203,7 @@ impl ModelListing {
             optional_inputs: config.optional_inputs,
             features: card.features,
             labels,
-            schema: None,
+            schema: self.schema.clone(),
         }
     }
 }
@@ -236,6 +238,7 @@ mod tests {
                 ]),
                 ..TritonConfig::default()
             }),
+            schema: None,
             versions: Vec::new(),
             tombstone: false,
             problems: Vec::new(),

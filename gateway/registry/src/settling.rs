@@ -229,6 +229,7 @@ mod tests {
             name: ModelName::new("iris").expect("a name"),
             card: Card::default(),
             config: None,
+            schema: None,
             versions: version.into_iter().collect(),
             tombstone: false,
             problems: Vec::new(),

@@ -66,6 +66,16 @@ impl<'a> Keys<'a> {
         self.take(key, &expected, |v| usize::try_from(v.as_integer()?).ok().filter(|n| (1..=max).contains(n)))
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.take(key, "give true or false", Value::as_bool)
+    }
+
+    /// A number, neither NaN nor an infinity.
+    pub(crate) fn number(&mut self, key: &'static str) -> Option<f64> {
+        self.take(key, "give a number", number)
+    }
+
     /// A number of bytes, or 0 for none.
     pub(crate) fn bytes_or_none(
         &mut self,
@@ -109,9 +119,8 @@ impl<'a> Keys<'a> {
         Some(found)
     }
 
-    /// For each name of the table `key` the list of texts under `list`, as in `[inputs.X] features = [..]`.
-    pub(crate) fn lists(&mut self, key: &'static str, list: &'static str) -> BTreeMap<String, Arc<[String]>> {
-        let mut lists = BTreeMap::new();
+    /// Takes apart each table of the table `key`, as `[inputs.X]`, and refuses what is left of it.
+    pub(crate) fn tables(&mut self, key: &'static str, mut read: impl FnMut(String, &mut Keys<'_>)) {
         for (name, value) in self.table(key).into_iter().flatten() {
             let prefix = format!("{}{key}.{name}.", self.prefix);
             let Value::Table(table) = value else {
@@ -120,12 +129,25 @@ impl<'a> Keys<'a> {
             };
             let mut keys =
                 Keys { file: self.file, prefix, table, known: Vec::new(), problems: &mut *self.problems };
+            read(name, &mut keys);
+            keys.refuse_rest();
+        }
+    }
+
+    /// For each name of the table `key` the list of texts under `list`, as in `[inputs.X] features = [..]`.
+    pub(crate) fn lists(&mut self, key: &'static str, list: &'static str) -> BTreeMap<String, Arc<[String]>> {
+        let mut lists = BTreeMap::new();
+        self.tables(key, |name, keys| {
             if let Some(texts) = keys.take(list, "give a list of texts", texts) {
                 lists.insert(name, texts);
             }
-            keys.refuse_rest();
-        }
+        });
         lists
+    }
+
+    /// How many problems were reported.
+    pub(crate) fn problems(&self) -> usize {
+        self.problems.len()
     }
 
     /// Reports the value found under `key`, which may be that of a table below.
@@ -145,6 +167,12 @@ impl<'a> Keys<'a> {
             self.report(&key, "is unknown", &remedy);
         }
     }
+}
+
+/// A number that is neither NaN nor an infinity.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64))?;
+    number.is_finite().then_some(number)
 }
 
 fn texts(value: &Value) -> Option<Arc<[String]>> {

@@ -21,7 +21,7 @@ use super::rows::Row;
 use super::runner::{RunFault, Runner};
 use super::samples::Samples;
 use super::warm_up::Plan;
-use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time};
+use super::{LoadJob, Loader, integer_division, memory, profile, response_cache, run_time, validator};
 use crate::monitoring::Subject;
 use crate::profiles::{Profiles, Subject as Measured};
 
@@ -219,6 +219,7 @@ impl Checked {
         }
         compare_latency(loader, job, &mut findings)?;
         let signature = Arc::new(signature);
+        let validator = validator::compile(job, &signature, &mut findings.warnings);
         let monitor = monitor(loader, job, &files, &signature, &mut findings.warnings);
         let spec = VersionSpec {
             model: job.model.clone(),
@@ -232,6 +233,7 @@ impl Checked {
             cache_bytes_max: response_cache::bytes_max(settings, &files.onnx, &mut findings.warnings),
             nonfinite: settings.nonfinite,
             findings: Arc::new(findings),
+            validator,
             monitor,
         };
         let sessions = Sessions { workers: sessions, inline };

@@ -194,6 +194,7 @@ pub(super) fn spec(number: VersionNumber, queue_max: usize) -> VersionSpec {
         cache_bytes_max: None,
         nonfinite: None,
         findings: Default::default(),
+        validator: None,
         monitor: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_core::{ModelName, VersionNumber};
+use pointsman_core::{ModelName, Schema, VersionNumber};
 
 use super::card_limit;
 use super::folder::{Entry, EntryKind, Folder, Links};
@@ -12,10 +12,12 @@ use crate::file_fault::{FileError, FileFault};
 use crate::limits::Limits;
 use crate::listing::{ModelListing, Scan};
 use crate::problem::Problem;
+use crate::schema::read_schema;
 use crate::triton::{self, TritonConfig};
 
 const CARD: &str = "model.toml";
 const CONFIG: &str = "config.pbtxt";
+const SCHEMA: &str = "schema.toml";
 /// Names that a path of the V2 protocol takes for itself: `/v2/models/stats`.
 const RESERVED: [&str; 1] = ["stats"];
 /// The most labels of one file.
@@ -77,6 +79,7 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
         name,
         card: Card::default(),
         config: None,
+        schema: None,
         versions: Vec::new(),
         tombstone,
         problems: Vec::new(),
@@ -93,6 +96,12 @@ fn model(root: &Folder, entry: &Entry, limits: &Limits) -> Result<Option<ModelLi
     if has(CARD) {
         match card(&folder, limits) {
             Ok(card) => listing.card = card,
+            Err(problems) => listing.problems.extend(problems),
+        }
+    }
+    if has(SCHEMA) {
+        match schema(&folder, limits) {
+            Ok(schema) => listing.schema = Some(Arc::new(schema)),
             Err(problems) => listing.problems.extend(problems),
         }
     }
@@ -137,6 +146,11 @@ fn other_entries(folder: &Folder, entries: &[Entry], warnings: &mut Vec<Problem>
 fn card(folder: &Folder, limits: &Limits) -> Result<Card, Vec<Problem>> {
     let bytes = small_file(folder, CARD, Links::Any, limits).map_err(alone)?;
     Card::parse(&folder.path_of(CARD), &bytes)
+}
+
+fn schema(folder: &Folder, limits: &Limits) -> Result<Schema, Vec<Problem>> {
+    let bytes = small_file(folder, SCHEMA, Links::Any, limits).map_err(alone)?;
+    read_schema(&folder.path_of(SCHEMA), &bytes)
 }
 
 /// The model's Triton configuration with its labels, and what is to be said about it.

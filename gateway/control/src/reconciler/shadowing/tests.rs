@@ -103,6 +103,7 @@ impl Rig {
             cache_bytes_max: None,
             nonfinite: None,
             findings: Arc::new(Findings::default()),
+            validator: None,
             monitor: None,
         };
         let sessions = Sessions { workers: vec![Box::new(Empty)], inline: None };
