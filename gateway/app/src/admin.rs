@@ -1,6 +1,7 @@
 //! The admin listener: what serves and why, and the wishes of operators. It is on loopback alone, and
 //! takes nothing from web pages of others.
 
+mod alerts;
 mod comparisons;
 mod experiments;
 mod plans;
@@ -74,13 +75,19 @@ impl Admin {
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
+            (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
+            (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
             (&Method::POST, ["models", model, verb]) => self.wish(model, verb, request).await,
-            (_, ["models" | "journal" | "config"] | ["v1", "comparisons"] | ["v1", "comparisons", _]) => {
-                Err(PredictError::MethodNotAllowed { allowed: "GET" })
-            }
+            (
+                _,
+                ["models" | "journal" | "config"]
+                | ["v1", "comparisons" | "alerts"]
+                | ["v1", "comparisons", _]
+                | ["v1", "alerts", "history"],
+            ) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
             (_, ["v1", "replays", _]) => Err(PredictError::MethodNotAllowed { allowed: "POST" }),
             (_, ["models", _, verb]) if wishes::VERBS.contains(verb) => {
                 Err(PredictError::MethodNotAllowed { allowed: "POST" })

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod alerts;
 mod compare;
 mod experiment;
 mod plan;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
@@ -127,6 +129,12 @@ pub(crate) enum Command {
         The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
     )]
     Replay(Replay),
+    /// Show what somebody should know of the models: drift, skew, quality, broken rules.
+    #[command(
+        after_help = "Examples:\n  pointsman alerts\n  pointsman alerts flights --all\n  pointsman alerts --history --limit 20\n  \
+        pointsman alerts --fail-if-firing    exit code 1 where one fires"
+    )]
+    Alerts(Alerts),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,

@@ -1,5 +1,6 @@
 //! The commands that talk to a running gateway.
 
+mod alerts;
 mod call;
 mod compare;
 mod config;
@@ -14,6 +15,7 @@ mod rollout;
 mod verify;
 mod wish;
 
+pub(crate) use self::alerts::alerts;
 pub(crate) use self::compare::compare;
 pub(crate) use self::config::config;
 pub(crate) use self::experiment::experiment;

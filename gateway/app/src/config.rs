@@ -3,6 +3,7 @@
 //! [`Config::read_with_origins`] refuses unknown keys and reports every problem at once, each with its key.
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
+mod alerts;
 mod plans;
 mod reader;
 mod setting;
@@ -76,8 +77,10 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// OpenTelemetry.
     pub(crate) telemetry: Telemetry,
-    /// Whom rollouts may tell.
+    /// Who may be told of rollouts and alerts.
     pub(crate) webhook: Webhook,
+    /// What somebody should know.
+    pub(crate) alerts: crate::alerts::Settings,
 }
 
 /// The four listeners.
@@ -260,6 +263,7 @@ impl Default for Config {
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
             webhook: Webhook::default(),
+            alerts: crate::alerts::Settings::default(),
         }
     }
 }
@@ -326,6 +330,7 @@ impl Config {
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
         root.section("webhook", |s| config.webhook.read(s));
+        config.alerts = alerts::read(&mut root);
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -504,6 +509,7 @@ mod tests {
             "log",
             "telemetry",
             "webhook",
+            "alerts",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

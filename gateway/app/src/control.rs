@@ -6,6 +6,7 @@ use pointsman_control::{Granted, Handle, Question, Refusal, Wish, Written};
 use pointsman_core::{ModelName, PredictError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::alerts::Alerts;
 use crate::experiments::Experiments;
 use crate::webhook::Webhooks;
 
@@ -18,17 +19,29 @@ pub(crate) struct Control {
     questions: Arc<Semaphore>,
     /// Whom transitions of rollouts are told.
     webhooks: Arc<Webhooks>,
+    alerts: Arc<Alerts>,
 }
 
 impl Control {
-    pub(crate) fn new(handle: Handle, experiments: Arc<Experiments>, webhooks: Arc<Webhooks>) -> Self {
-        Self { handle, questions: Arc::new(Semaphore::new(1)), experiments, webhooks }
+    pub(crate) fn new(
+        handle: Handle,
+        experiments: Arc<Experiments>,
+        webhooks: Arc<Webhooks>,
+        alerts: Arc<Alerts>,
+    ) -> Self {
+        Self { handle, questions: Arc::new(Semaphore::new(1)), experiments, webhooks, alerts }
     }
 
     /// Whom transitions of rollouts may be told.
     #[must_use]
     pub(crate) fn webhooks(&self) -> &Webhooks {
         &self.webhooks
+    }
+
+    /// What somebody should know.
+    #[must_use]
+    pub(crate) fn alerts(&self) -> &Arc<Alerts> {
+        &self.alerts
     }
 
     /// The handle itself.

@@ -1,6 +1,7 @@
 //! The binary `pointsman`: the gateway, and the command line that talks to it.
 
 mod admin;
+mod alerts;
 mod check;
 mod child;
 mod cli;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Rollout(arguments) => client::rollout(&arguments.verb),
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
+        Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),

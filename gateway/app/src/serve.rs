@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use pointsman_control::{Notify, Policy, Shadowing};
+use pointsman_control::{Policy, Shadowing};
 use pointsman_predict::{Cores, Ground, Metrics, Predictor, Reader, snapshot_cell};
 use pointsman_registry::{DirectoryRegistry, Registry};
 use prometheus_client::registry::Registry as Instruments;
@@ -26,6 +26,7 @@ use self::control::{Control, DataPath};
 use self::drain::Drain;
 use self::listeners::{Addresses, Listeners};
 use crate::End;
+use crate::alerts::Watch;
 use crate::cli;
 use crate::comparisons::Comparisons;
 use crate::config::{Config, Effective};
@@ -172,17 +173,18 @@ async fn serve(
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
-    let tells = webhooks.clone();
-    let notify: Notify = Arc::new(move |address, notice| tells.tell(address, notice));
     let ground = Ground { metrics, cores };
-    let data_path = DataPath { ground, publisher, shadowing, comparisons, notify };
+    let data_path = DataPath { ground, publisher, shadowing, comparisons, webhooks: webhooks.clone() };
     let (control, first_pass) =
         Control::start(config, config.state.as_deref(), policy, data_path, &mut instruments)?;
     let make_policy = policies(config, &registry, engines, &monitoring);
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
-    let operators = crate::control::Control::new(handle, experiments, webhooks.clone());
+    let alerts = control.alerts().clone();
+    let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
+    let _watch = Watch::start(alerts, Vec::new(), config.alerts.look)
+        .map_err(|e| format!("cannot start the thread of alerts: {e}"))?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);

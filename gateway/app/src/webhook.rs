@@ -1,4 +1,4 @@
-//! Webhooks: whoever should know of every transition of a rollout is told, signed as the Standard Webhooks
+//! Webhooks: whoever should know of transitions of rollouts and of alerts is told, signed as the Standard Webhooks
 //! specification (1.0.0) says, at addresses that the configuration allows and nowhere else.
 //!
 //! Telling never waits: a notice gets one of `webhook.queue_max` places or is dropped and counted. A thread of its own
@@ -18,15 +18,14 @@ mod tests;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use pointsman_control::rollout::Notice;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(crate) use self::address::Address;
 pub(crate) use self::backoff::Backoff;
-use self::body::body;
 use self::call::Caller;
 use self::counts::{Counts, Dropped};
 use self::courier::{Courier, Message};
@@ -36,6 +35,17 @@ use crate::config::Webhook;
 
 /// The most threads that look up names of hosts.
 const LOOKUPS_MAX: usize = 4;
+
+/// What a receiver is sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    /// What it is about, for the log.
+    pub(crate) about: String,
+    /// The media type of its body.
+    pub(crate) content_type: &'static str,
+    /// What the receiver reads.
+    pub(crate) body: Bytes,
+}
 
 /// Tells receivers of notices.
 pub(crate) struct Webhooks {
@@ -116,18 +126,20 @@ impl Webhooks {
     }
 
     /// Tells a receiver of a notice, without waiting. What cannot be told is dropped, counted and in the log.
-    pub(crate) fn tell(&self, address: &str, notice: &Notice) {
+    pub(crate) fn tell(&self, address: &str, letter: impl Into<Letter>) {
+        let letter = letter.into();
+        let about = letter.about.clone();
         self.counts.told();
-        if let Err((reason, why)) = self.hand_over(address, notice) {
+        if let Err((reason, why)) = self.hand_over(address, letter) {
             self.counts.dropped(reason);
-            tracing::warn!(rollout = notice.rollout, why, "a notice of a webhook is dropped");
+            tracing::warn!(about, why, "a notice of a webhook is dropped");
         }
     }
 
-    fn hand_over(&self, address: &str, notice: &Notice) -> Result<(), (Dropped, String)> {
+    fn hand_over(&self, address: &str, letter: Letter) -> Result<(), (Dropped, String)> {
         let address = self.find(address).map_err(|why| (Dropped::NotAllowed, why))?;
         // The identifier of a notice has no full stop: they part what is signed.
-        let (id, body) = (format!("msg_{}", Uuid::now_v7().simple()), body(notice));
+        let id = format!("msg_{}", Uuid::now_v7().simple());
         let courier = self.courier.lock();
         let stopped = || (Dropped::Stopped, "the gateway stops".to_owned());
         let sender = courier.as_ref().ok_or_else(stopped)?;
@@ -137,7 +149,7 @@ impl Webhooks {
                 format!("{} wait, as many as webhook.queue_max", self.queue_max),
             ));
         }
-        let message = Message { address: Arc::new(address), id, body, place: self.counts.wait() };
+        let message = Message { address: Arc::new(address), id, letter, place: self.counts.wait() };
         sender.send(message).map_err(|_| stopped())
     }
 

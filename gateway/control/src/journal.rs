@@ -1,5 +1,6 @@
 //! The journal: what was wished, decided and done, and what is committed, in an embedded SQL database.
 
+mod alerts;
 mod experiments;
 mod reader;
 mod rollouts;
@@ -16,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use crate::committed::Committed;
 use crate::profiles::PROFILES_MAX;
 
+pub use alerts::{AlertEntry, AlertStore};
 pub use experiments::ExperimentStore;
 pub use reader::JournalReader;
 pub(crate) use rollouts::RECORDS_MAX;

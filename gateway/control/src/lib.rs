@@ -48,8 +48,8 @@ pub use event::{Granted, Handle, Outcome, Reply};
 pub use experiments::Experiments;
 pub use grant::{Grant, Refusal, grant};
 pub use journal::{
-    Entry, ExperimentStore, Journal, JournalError, JournalReader, Listed, Question, Resumed, Step, Told,
-    What, Written,
+    AlertEntry, AlertStore, Entry, ExperimentStore, Journal, JournalError, JournalReader, Listed, Question,
+    Resumed, Step, Told, What, Written,
 };
 pub use loader::{Gate, Gates, Loader, WorkerDefaults};
 pub use metrics::Metrics;

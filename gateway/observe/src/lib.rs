@@ -7,6 +7,7 @@
 //! versions can be [merged](Comparison::merge), and the order of pairs does not matter: also what is kept as a sample
 //! is a function of the ids.
 
+pub mod alert;
 mod classes;
 mod comparison;
 mod confusion;

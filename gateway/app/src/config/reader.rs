@@ -126,6 +126,25 @@ impl<'p> Section<'p> {
         }
     }
 
+    /// Reads the sections below this one, each under a name that somebody chose, by the rule for names of models.
+    pub(super) fn sections(&mut self, name: &'static str, mut read: impl FnMut(&str, &mut Section<'_>)) {
+        for (chosen, value) in self.named(name) {
+            let key = format!("{name}.{chosen}");
+            let Value::Table(table) = value else {
+                self.problem(&key, format!("expected a section [{key}], found {}", shown(&value)));
+                continue;
+            };
+            if let Err(error) = pointsman_core::ModelName::new(&chosen) {
+                self.problem(&key, error.to_string().replacen("a name", "is no name: a name", 1));
+                continue;
+            }
+            let prefix = format!("{}{key}.", self.prefix);
+            let mut section = Section { prefix, table, known: Vec::new(), notes: &mut *self.notes };
+            read(&chosen, &mut section);
+            section.finish();
+        }
+    }
+
     /// Notes every key of a table that somebody else reads, those of tables below it too.
     pub(super) fn note_table(&mut self, prefix: &str, table: &Table) {
         for (key, value) in table {

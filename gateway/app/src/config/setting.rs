@@ -125,8 +125,7 @@ impl Setting for SocketAddr {
 }
 
 impl Setting for Duration {
-    const EXPECTED: &'static str =
-        "a time with its unit, such as \"500us\", \"250ms\", \"5s\" or \"2m\", of a year at most";
+    const EXPECTED: &'static str = "a time with its unit, such as \"500us\", \"250ms\", \"5s\", \"2m\", \"12h\" or \"7d\", of a year at most";
 
     fn read(value: &Value) -> Option<Self> {
         read_duration(value.as_str()?)
@@ -256,7 +255,7 @@ mod tests {
         assert_eq!(Duration::read(&text("250ms")), Some(Duration::from_millis(250)));
         assert_eq!(Duration::read(&text("2m")), Some(Duration::from_secs(120)));
         assert_eq!(Duration::read(&text("527040m")), Some(Duration::from_secs(366 * 24 * 60 * 60)));
-        for bad in ["5", "s", "-1s", "1h", "1 s", "99999999999999999999s", "527041m", "18446744073709551615s"]
+        for bad in ["5", "s", "-1s", "1w", "1 s", "99999999999999999999s", "527041m", "18446744073709551615s"]
         {
             assert_eq!(Duration::read(&text(bad)), None, "{bad}");
         }

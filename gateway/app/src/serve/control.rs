@@ -13,16 +13,19 @@ use pointsman_registry::{Problem, Registry};
 use prometheus_client::registry::Registry as Instruments;
 use tokio::sync::oneshot;
 
+use crate::alerts::Alerts;
 use crate::comparisons::Comparisons;
 use crate::config::Config;
 use crate::engines::Engines;
 use crate::experiments::{Experiments, Keeper};
 use crate::monitoring::Monitoring;
+use crate::webhook::Webhooks;
 
 /// The reconciler on a thread of its own. Dropped, it withdraws every version.
 pub(super) struct Control {
     handle: Handle,
     experiments: Arc<Experiments>,
+    alerts: Arc<Alerts>,
     _keeper: Keeper,
 }
 
@@ -35,7 +38,7 @@ pub(super) struct DataPath {
     pub(super) publisher: Publisher,
     pub(super) shadowing: Shadowing,
     pub(super) comparisons: Arc<Comparisons>,
-    pub(super) notify: Notify,
+    pub(super) webhooks: Arc<Webhooks>,
 }
 
 /// What a configuration says to the control path.
@@ -73,6 +76,10 @@ impl Control {
         let store = state.map(|_| journal.experiments()).transpose().map_err(|e| e.to_string())?;
         let documents = store.as_ref().map_or(Ok(Vec::new()), |store| store.load());
         let experiments = Arc::new(Experiments::of(&documents.map_err(|e| e.to_string())?));
+        let store_of_alerts = journal.alerts().map_err(|e| e.to_string())?;
+        let webhooks = data_path.webhooks;
+        let alerts = Alerts::new(&config.alerts, store_of_alerts, webhooks.clone(), instruments)?;
+        let notify: Notify = Arc::new(move |address, notice| webhooks.tell(address, notice));
         let keeper = Keeper::start(experiments.clone(), store)
             .map_err(|e| format!("cannot start the thread that keeps experiments: {e}"))?;
         let parts = Parts {
@@ -84,7 +91,7 @@ impl Control {
             metrics: ControlMetrics::register(instruments),
             publisher: data_path.publisher,
             shadowed: data_path.comparisons,
-            notify: data_path.notify,
+            notify,
             shadowing: data_path.shadowing,
             experiments: experiments.clone(),
         };
@@ -95,12 +102,17 @@ impl Control {
         builder
             .spawn(move || reconciler.run())
             .map_err(|e| format!("cannot start the control thread: {e}"))?;
-        Ok((Self { handle, experiments, _keeper: keeper }, first_pass))
+        Ok((Self { handle, experiments, alerts, _keeper: keeper }, first_pass))
     }
 
     /// The experiments of all models.
     pub(super) fn experiments(&self) -> &Arc<Experiments> {
         &self.experiments
+    }
+
+    /// What somebody should know.
+    pub(super) fn alerts(&self) -> &Arc<Alerts> {
+        &self.alerts
     }
 
     /// The way to the reconciler.

@@ -1,14 +1,23 @@
-//! What a receiver reads of a notice.
+//! What a receiver reads of a rollout's notice.
 
 use bytes::Bytes;
 use pointsman_control::rollout::{Exposure, Notice, Phase};
 use serde_json::{Value, json};
 
+use super::Letter;
+
 /// The type of every notice, as the Standard Webhooks specification names types of events.
 const KIND: &str = "rollout.transition";
 
+impl From<&Notice> for Letter {
+    fn from(notice: &Notice) -> Self {
+        let about = format!("rollout {}", notice.rollout);
+        Self { about, content_type: "application/json", body: body(notice) }
+    }
+}
+
 /// A notice in the form that the specification recommends: `type`, `timestamp` and `data`.
-pub(super) fn body(notice: &Notice) -> Bytes {
+fn body(notice: &Notice) -> Bytes {
     let body = json!({
         "type": KIND,
         "timestamp": notice.at.to_string(),

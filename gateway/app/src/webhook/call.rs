@@ -33,6 +33,7 @@ pub(super) struct Sent<'a> {
     /// When it is tried, in seconds since 1970.
     pub(super) timestamp: u64,
     pub(super) signature: String,
+    pub(super) content_type: &'static str,
     pub(super) body: Bytes,
 }
 
@@ -112,7 +113,7 @@ impl Caller {
             .uri(address.target())
             .header(header::HOST, address.authority())
             .header(header::USER_AGENT, concat!("pointsman/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, sent.content_type)
             .header(header::CONNECTION, "close")
             .header("webhook-id", sent.id)
             .header("webhook-timestamp", sent.timestamp)

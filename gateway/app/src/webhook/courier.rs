@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use super::Letter;
 use super::address::Address;
 use super::backoff::Backoff;
 use super::call::{Caller, Sent, Tried};
@@ -23,7 +23,7 @@ pub(super) struct Message {
     pub(super) address: Arc<Address>,
     /// The same for every try.
     pub(super) id: String,
-    pub(super) body: Bytes,
+    pub(super) letter: Letter,
     pub(super) place: Place,
 }
 
@@ -186,8 +186,9 @@ impl Courier {
     async fn once(&self, message: &Message) -> Tried {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp = now.as_secs();
-        let signature = self.secrets.sign(&message.id, timestamp, &message.body);
-        let sent = Sent { id: &message.id, timestamp, signature, body: message.body.clone() };
+        let Letter { content_type, body, .. } = &message.letter;
+        let signature = self.secrets.sign(&message.id, timestamp, body);
+        let sent = Sent { id: &message.id, timestamp, signature, content_type, body: body.clone() };
         self.caller.post(&message.address, sent).await
     }
 }

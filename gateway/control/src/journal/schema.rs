@@ -45,6 +45,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
          PRIMARY KEY (rollout, number)
      ) WITHOUT ROWID;",
     "CREATE TABLE experiment (model TEXT NOT NULL, name TEXT NOT NULL, sums TEXT NOT NULL, PRIMARY KEY (model, name));",
+    "CREATE TABLE alert (key TEXT PRIMARY KEY, alert TEXT NOT NULL) WITHOUT ROWID;
+     CREATE TABLE alert_entry (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         at_ms INTEGER NOT NULL,
+         key TEXT NOT NULL,
+         from_state TEXT NOT NULL,
+         alert TEXT NOT NULL
+     );",
 ];
 
 /// Takes the steps that are missing, each whole or not at all.

@@ -1,0 +1,72 @@
+//! Alerts: `GET /v1/alerts` and `GET /v1/alerts/history`.
+
+use ::http::Uri;
+use pointsman_control::AlertEntry;
+use pointsman_core::{Code, PredictError, shown};
+use pointsman_observe::alert::Rule;
+use serde_json::{Value, json, value::RawValue};
+
+use super::Admin;
+
+/// Transitions that are answered where nobody says how many, and the most.
+const TRANSITIONS: u32 = 100;
+const TRANSITIONS_MAX: u32 = 10_000;
+
+impl Admin {
+    /// Answers `GET /v1/alerts`.
+    pub(super) fn alerts(&self) -> Value {
+        let alerts = self.control.alerts();
+        json!({"alerts": alerts.list(), "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()})
+    }
+
+    /// Answers `GET /v1/alerts/history?limit=N`.
+    pub(super) async fn alert_history(&self, uri: &Uri) -> Result<Value, PredictError> {
+        let limit = limit(uri)?;
+        let alerts = self.control.alerts().clone();
+        let entries = tokio::task::spawn_blocking(move || alerts.history(limit)).await;
+        // A task that was thrown away says that the runtime is going down.
+        let entries = entries.map_err(|_| PredictError::ShuttingDown)?;
+        let entries =
+            entries.map_err(|reason| PredictError::Control { code: Code::NotJournalled, reason })?;
+        Ok(json!({"transitions": entries.iter().map(entry).collect::<Vec<_>>()}))
+    }
+}
+
+fn limit(uri: &Uri) -> Result<u32, PredictError> {
+    let mut limit = TRANSITIONS;
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key != "limit" {
+            return Err(PredictError::BadRequest(format!("{} is no key here: limit", shown(key))));
+        }
+        let read = value.parse().ok().filter(|limit| (1..=TRANSITIONS_MAX).contains(limit));
+        limit = read.ok_or_else(|| {
+            PredictError::BadRequest(format!(
+                "limit={} in the query; give a number from 1 to {TRANSITIONS_MAX}",
+                shown(value)
+            ))
+        })?;
+    }
+    Ok(limit)
+}
+
+fn entry(entry: &AlertEntry) -> Value {
+    // It was written as JSON.
+    let alert = serde_json::from_str::<&RawValue>(&entry.document).ok();
+    json!({"id": entry.id, "at_ms": entry.at_ms, "from": entry.from, "alert": alert})
+}
+
+fn rule(rule: &Rule) -> Value {
+    json!({
+        "name": rule.name,
+        "on": rule.on,
+        "models": rule.models,
+        "subjects": rule.subjects,
+        "for_s": rule.hold.as_secs_f64(),
+        "keep_firing_for_s": rule.quiet.as_secs_f64(),
+        "repeat_s": rule.repeat.as_secs_f64(),
+        "severity": rule.severity,
+        // Paths of receivers may hold what nobody else should know.
+        "webhooks": rule.webhook.len(),
+    })
+}
