@@ -146,7 +146,8 @@ impl Grid {
     }
 
     /// From where numbers are summed.
-    pub(super) fn origin(&self) -> f64 {
+    #[must_use]
+    pub fn origin(&self) -> f64 {
         self.origin
     }
 
