@@ -26,12 +26,9 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Takes in a number that is not NaN.
     #[inline]
     pub(super) fn push(&mut self, number: f64, grid: &Grid, cells: &mut [u64]) {
-        if number.is_nan() {
-            self.nan += 1;
-            return;
-        }
         cells[grid.cell(number)] += 1;
         if number.abs() > NUMBER_MAX {
             self.infinite += 1;

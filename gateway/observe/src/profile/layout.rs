@@ -65,6 +65,10 @@ pub(super) struct Group {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) width: usize,
+    /// Whether its values are texts.
+    pub(super) is_texts: bool,
+    /// Whether its columns are all that it has, in its order.
+    pub(super) is_whole: bool,
 }
 
 impl Frame {
@@ -147,11 +151,27 @@ impl Layout {
                         Origin::Output => &signature.outputs,
                     };
                     let name = specs[column.tensor].name.clone();
-                    let (origin, tensor, width) = (column.origin, column.tensor, column.width());
-                    tensors.push(Group { origin, tensor, name, from: at, to: at + 1, width });
+                    let (origin, tensor) = (column.origin, column.tensor);
+                    let (_, width) = column.stride();
+                    let is_texts = column.kind == ColumnKind::String;
+                    let group = Group {
+                        origin,
+                        tensor,
+                        name,
+                        from: at,
+                        to: at + 1,
+                        width,
+                        is_texts,
+                        is_whole: false,
+                    };
+                    tensors.push(group);
                 }
             }
             columns.push(LaidOut { column: column.clone(), frame, first, sketches: place, names_texts });
+        }
+        for group in &mut tensors {
+            let places = columns[group.from..group.to].iter().map(|of| of.column.place());
+            group.is_whole = places.eq(0..group.width);
         }
         Self { columns: columns.into(), tensors: tensors.into(), cells, sketches }
     }

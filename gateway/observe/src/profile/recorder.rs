@@ -20,6 +20,8 @@ use super::windows::{Key, Taken, Windows};
 const SHARDS: usize = 8;
 /// The most windows that are open in one part.
 const OPEN_MAX: usize = 4;
+/// Rows that are taken in together.
+const WAITING_MAX: u64 = 32;
 /// From so many rows the cells of a version without a baseline are made.
 pub const LEARN_ROWS: u64 = 1000;
 /// The most bytes of tensors that are held for that.
@@ -80,6 +82,37 @@ struct Open {
     arm: Arm,
     window: i64,
     profile: Profile,
+    /// The numbers of rows that are to be taken in together, row by row. The cells of a column are then at hand for all
+    /// of them: one by one, each value would wait for memory.
+    waiting: Vec<f64>,
+    rows: u64,
+}
+
+impl Open {
+    fn new(arm: Arm, window: i64, layout: &Layout) -> Self {
+        Self { arm, window, profile: Profile::new(layout), waiting: Vec::new(), rows: 0 }
+    }
+
+    fn add(&mut self, layout: &Layout, example: &Example<'_>) {
+        if example.rows > WAITING_MAX {
+            return self.profile.add(layout, example);
+        }
+        if self.waiting.capacity() == 0 {
+            self.waiting.reserve_exact(2 * WAITING_MAX as usize * layout.columns().len());
+        }
+        example.numbers(layout, &mut self.waiting);
+        self.profile.add_texts_alone(layout, example);
+        self.rows += example.rows;
+        if self.rows >= WAITING_MAX {
+            self.take_in(layout);
+        }
+    }
+
+    fn take_in(&mut self, layout: &Layout) {
+        self.profile.add_rows(layout, &self.waiting, self.rows);
+        self.waiting.clear();
+        self.rows = 0;
+    }
 }
 
 /// An exchange that waits for the cells.
@@ -214,15 +247,17 @@ impl Recorder {
                 let oldest = open.swap_remove(oldest);
                 self.keep(oldest);
             }
-            open.push(Open { arm: arm.clone(), window, profile: Profile::new(layout) });
+            open.push(Open::new(arm.clone(), window, layout));
             open.len() - 1
         });
-        open[at].profile.add(layout, example);
+        open[at].add(layout, example);
     }
 
     /// Adds what was open at a thread to what is kept.
-    fn keep(&self, open: Open) {
-        let Open { arm, window, profile } = open;
+    fn keep(&self, mut open: Open) {
+        let Some(layout) = self.layout.get() else { return };
+        open.take_in(layout);
+        let Open { arm, window, profile, .. } = open;
         let rows = profile.rows();
         let key = (Arc::from(arm.name()), window);
         let taken = locked(&self.windows).add(&key, profile, self.span.windows_max);

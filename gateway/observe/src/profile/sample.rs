@@ -4,7 +4,7 @@ use pointsman_core::{ColumnView, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::column::Sums;
-use super::example::{Example, Values};
+use super::example::{Example, MISSING, UNASKED, Values};
 use super::layout::{Frame, LaidOut, Layout};
 use super::sketches::{SavedSketches, Sketches};
 
@@ -133,22 +133,64 @@ impl Profile {
                 Values::Missing => columns.for_each(|at| self.sums[at].missing += example.rows),
                 Values::Numbers(elements) => {
                     for at in columns {
-                        let of = &layout.columns()[at];
-                        let Frame::Grid(grid) = &of.frame else { continue };
-                        let cells = &mut self.cells[of.first..of.first + grid.cells()];
-                        let (first, stride) = of.column.stride();
-                        for row in 0..example.rows as usize {
-                            let number = elements.get(first + row * stride);
-                            self.sums[at].push(number, grid, cells);
-                            if let Some(place) = of.sketches {
-                                self.sketches[place].number(number);
-                            }
-                        }
+                        let (first, stride) = layout.columns()[at].column.stride();
+                        let rows = 0..example.rows as usize;
+                        self.add_numbers(layout, at, rows.map(|row| elements.get(first + row * stride)));
                     }
                 }
                 Values::Texts(tensor) => {
                     columns.for_each(|at| self.add_texts(layout, at, tensor, example.rows));
                 }
+            }
+        }
+    }
+
+    /// Takes in numbers of one column; what is [`MISSING`] or [`UNASKED`] is none.
+    pub(super) fn add_numbers(&mut self, layout: &Layout, at: usize, numbers: impl Iterator<Item = f64>) {
+        let of = &layout.columns()[at];
+        let Frame::Grid(grid) = &of.frame else { return };
+        let cells = &mut self.cells[of.first..of.first + grid.cells()];
+        let mut sketches = of.sketches.map(|place| &mut self.sketches[place]);
+        // Kept at hand while there are many.
+        let mut sums = self.sums[at];
+        for number in numbers {
+            if number.is_nan() {
+                match number.to_bits() {
+                    MISSING => sums.missing += 1,
+                    UNASKED => {}
+                    _ => sums.nan += 1,
+                }
+                continue;
+            }
+            sums.push(number, grid, cells);
+            if let Some(sketches) = &mut sketches {
+                sketches.number(number);
+            }
+        }
+        self.sums[at] = sums;
+    }
+
+    /// Takes in rows whose numbers stand one after the other, as those of [`Example::numbers`]; they count as rows, and
+    /// their texts are taken in already.
+    pub(super) fn add_rows(&mut self, layout: &Layout, numbers: &[f64], rows: u64) {
+        self.rows += rows;
+        let width = layout.columns().len();
+        for at in 0..width {
+            self.add_numbers(layout, at, numbers.iter().skip(at).step_by(width.max(1)).copied());
+        }
+    }
+
+    /// Takes in the texts of rows that are counted by [`add_rows`](Self::add_rows).
+    pub(super) fn add_texts_alone(&mut self, layout: &Layout, example: &Example<'_>) {
+        for group in layout.tensors().iter().filter(|group| group.is_texts) {
+            match example.values(group) {
+                Values::Texts(tensor) => {
+                    (group.from..group.to).for_each(|at| self.add_texts(layout, at, tensor, example.rows));
+                }
+                Values::Missing | Values::Numbers(_) => {
+                    (group.from..group.to).for_each(|at| self.sums[at].missing += example.rows);
+                }
+                Values::Unasked => {}
             }
         }
     }

@@ -177,8 +177,9 @@ pub(crate) fn study(rows: usize, training: usize, windows: u32, false_alarm_ever
     found
 }
 
-/// The level of a closed window of so many rows.
-pub(crate) fn level(rows: usize, false_alarm_every: u64) -> f64 {
+/// With what probability the last look at a window of so many rows may be wrong, by the operator's unit: a quarter of
+/// what the window may spend, as there are skew and drift, and looks before it. The rules aim at half of that.
+pub(crate) fn target(rows: usize, false_alarm_every: u64) -> f64 {
     let rules = Rules { false_alarm_every, ..Rules::default() };
-    rules.level(rows as u64, Look::Closed)
+    2.0 * rules.level(rows as u64, Look::Closed)
 }

@@ -34,7 +34,9 @@ pub struct Ask<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// No window lies there.
-    #[error("no rows of version {version} are known from that time; there are windows from {from} to {to} (seconds since 1970)")]
+    #[error(
+        "no rows of version {version} are known from that time; there are windows from {from} to {to} (seconds since 1970)"
+    )]
     Empty {
         /// The version.
         version: u64,

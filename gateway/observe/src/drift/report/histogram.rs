@@ -36,10 +36,12 @@ pub(super) fn bars(frame: &Frame, reference: &Seen<'_>, current: &Seen<'_>) -> V
         Frame::Grid(grid) => {
             let held = |cell: &usize| before[*cell] + now[*cell] > 0.0;
             let cells: Vec<usize> = (0..grid.cells()).filter(held).collect();
-            let in_values: f64 = cells.iter().filter(|cell| grid.is_value(**cell)).map(|cell| before[*cell]).sum();
+            let in_values: f64 =
+                cells.iter().filter(|cell| grid.is_value(**cell)).map(|cell| before[*cell]).sum();
             if cells.len() <= BARS_MAX && in_values > 0.9 {
                 let name = |cell: usize| cell_name(grid, cell);
-                let bar = |cell: &usize| Bar { name: name(*cell), reference: before[*cell], current: now[*cell] };
+                let bar =
+                    |cell: &usize| Bar { name: name(*cell), reference: before[*cell], current: now[*cell] };
                 return cells.iter().map(bar).collect();
             }
             of_equal_width(grid, reference, current, &before, &now)
@@ -75,7 +77,13 @@ fn of_names(names: impl Iterator<Item = String>, before: &[f64], now: &[f64]) ->
 }
 
 /// Bars of the same width; what a cell has is spread over it.
-fn of_equal_width(grid: &Grid, reference: &Seen<'_>, current: &Seen<'_>, before: &[f64], now: &[f64]) -> Vec<Bar> {
+fn of_equal_width(
+    grid: &Grid,
+    reference: &Seen<'_>,
+    current: &Seen<'_>,
+    before: &[f64],
+    now: &[f64],
+) -> Vec<Bar> {
     let ranges = [reference.sums.range(), current.sums.range()].into_iter().flatten();
     let Some((min, max)) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Vec::new() };
     let ends = |cell: usize| {

@@ -39,7 +39,12 @@ impl DriftReport {
             ([], None) => format!("Version {}: no column differs from {from}", self.version),
             ([one], _) => format!("Version {}: {one} differs from {from}", self.version),
             (many, _) => {
-                format!("Version {}: {} columns differ from {from}: {}", self.version, many.len(), many.join(", "))
+                format!(
+                    "Version {}: {} columns differ from {from}: {}",
+                    self.version,
+                    many.len(),
+                    many.join(", ")
+                )
             }
         }
     }
@@ -94,7 +99,11 @@ impl Display for DriftReport {
         writeln!(f, "{}.", self.compared())?;
         let width = self.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0).min(40);
         let width = width.max("COLUMN".len());
-        writeln!(f, "{:width$}  {:>8}  {:>7}  {:>7}  {:>8}  VERDICT", "COLUMN", "PSI", "CHANCE", "KS", "MISSING")?;
+        writeln!(
+            f,
+            "{:width$}  {:>8}  {:>7}  {:>7}  {:>8}  VERDICT",
+            "COLUMN", "PSI", "CHANCE", "KS", "MISSING"
+        )?;
         for column in &self.columns {
             let of = column.distances;
             let shown = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.3}"));
