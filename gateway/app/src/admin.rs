@@ -3,6 +3,7 @@
 
 mod alerts;
 mod comparisons;
+mod drift;
 mod experiments;
 mod plans;
 mod replays;
@@ -77,6 +78,8 @@ impl Admin {
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
             (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
+            (&Method::GET, ["v1", "drift"]) => self.drifts().await,
+            (&Method::GET, ["v1", "drift", model]) => self.drift(model, request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
@@ -86,6 +89,8 @@ impl Admin {
                 ["models" | "journal" | "config"]
                 | ["v1", "comparisons" | "alerts"]
                 | ["v1", "comparisons", _]
+                | ["v1", "drift"]
+                | ["v1", "drift", _]
                 | ["v1", "alerts", "history"],
             ) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
             (_, ["v1", "replays", _]) => Err(PredictError::MethodNotAllowed { allowed: "POST" }),

@@ -2,10 +2,12 @@
 
 mod alerts;
 mod compare;
+mod drift;
 mod experiment;
 mod plan;
 mod profile;
 mod rollout;
+mod trial;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +17,14 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
+pub(crate) use self::drift::{AgainstWhat, Baseline, BaselineVerb, Build, Drift};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
+pub(crate) use self::trial::TrialLoad;
 use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
@@ -123,6 +127,10 @@ pub(crate) enum Command {
         A shadow is a line of the model's plan: `[[shadows]]` with name, version and share (pointsman plan apply)."
     )]
     Compare(Compare),
+    /// Show what of a model's traffic differs from training, or from before.
+    Drift(Drift),
+    /// Profile training data, for skew and drift to be measured against.
+    Baseline(Baseline),
     /// Run an example of a comparison again, with the versions that are named.
     #[command(
         after_help = "Examples:\n  pointsman replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n\n\
@@ -160,38 +168,6 @@ pub(crate) enum Command {
     /// Bring one version up in this process, under limits, and say how that went.
     #[command(hide = true)]
     TrialLoad(TrialLoad),
-}
-
-/// `pointsman trial-load`: what the gateway tells the process that it starts for a trial.
-#[derive(Debug, Args)]
-pub(crate) struct TrialLoad {
-    /// The registry.
-    pub(crate) models: PathBuf,
-    /// The model.
-    pub(crate) model: String,
-    /// The version's number.
-    pub(crate) number: u64,
-    /// The process that waits for this one.
-    #[arg(long)]
-    pub(crate) gateway: u32,
-    /// Bytes of memory that this process may write to.
-    #[arg(long)]
-    pub(crate) memory_max: u64,
-    /// Seconds of a processor that it may take.
-    #[arg(long)]
-    pub(crate) seconds_max: u64,
-    /// `serving.engine`.
-    #[arg(long)]
-    pub(crate) engine: String,
-    /// `serving.intra_op_threads`.
-    #[arg(long)]
-    pub(crate) intra_op_threads: usize,
-    /// `gates.integer_division`.
-    #[arg(long)]
-    pub(crate) integer_division: String,
-    /// `onnxruntime.library`.
-    #[arg(long)]
-    pub(crate) onnxruntime: Option<PathBuf>,
 }
 
 /// Where the configuration comes from, and what overrides it.

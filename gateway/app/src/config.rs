@@ -4,6 +4,7 @@
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
 mod alerts;
+mod drift;
 mod plans;
 mod reader;
 mod setting;
@@ -23,6 +24,7 @@ use pointsman_registry::Card;
 use pointsman_route::Document;
 use pointsman_wire::limits::Limits;
 
+pub(crate) use self::drift::Drift;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 use self::setting::Setting;
@@ -81,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) webhook: Webhook,
     /// What somebody should know.
     pub(crate) alerts: crate::alerts::Settings,
+    /// Windows of traffic, and when their drift is an alarm.
+    pub(crate) drift: Drift,
 }
 
 /// The four listeners.
@@ -264,6 +268,7 @@ impl Default for Config {
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
             webhook: Webhook::default(),
             alerts: crate::alerts::Settings::default(),
+            drift: Drift::default(),
         }
     }
 }
@@ -304,6 +309,7 @@ impl Config {
             }
         });
         root.section("shadow", |s| config.shadow.read(s));
+        root.section("drift", |s| config.drift.read(s));
         config.compare = shadows::read_compare(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
@@ -501,6 +507,7 @@ mod tests {
             "registry",
             "rollout",
             "shadow",
+            "drift",
             "onnxruntime",
             "gates",
             "trial",

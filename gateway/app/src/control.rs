@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::alerts::Alerts;
 use crate::experiments::Experiments;
+use crate::monitoring::profiles::Profiles;
 use crate::webhook::Webhooks;
 
 /// The way to the reconciler.
@@ -20,6 +21,7 @@ pub(crate) struct Control {
     /// Whom transitions of rollouts are told.
     webhooks: Arc<Webhooks>,
     alerts: Arc<Alerts>,
+    profiles: Arc<Profiles>,
 }
 
 impl Control {
@@ -28,8 +30,9 @@ impl Control {
         experiments: Arc<Experiments>,
         webhooks: Arc<Webhooks>,
         alerts: Arc<Alerts>,
+        profiles: Arc<Profiles>,
     ) -> Self {
-        Self { handle, questions: Arc::new(Semaphore::new(1)), experiments, webhooks, alerts }
+        Self { handle, questions: Arc::new(Semaphore::new(1)), experiments, webhooks, alerts, profiles }
     }
 
     /// Whom transitions of rollouts may be told.
@@ -42,6 +45,12 @@ impl Control {
     #[must_use]
     pub(crate) fn alerts(&self) -> &Arc<Alerts> {
         &self.alerts
+    }
+
+    /// What traffic is like.
+    #[must_use]
+    pub(crate) fn profiles(&self) -> &Arc<Profiles> {
+        &self.profiles
     }
 
     /// The handle itself.

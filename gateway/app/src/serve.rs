@@ -36,6 +36,7 @@ use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
 use crate::monitoring::Monitoring;
+use crate::monitoring::profiles::{DriftGauges, Profiles, Profiling};
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -169,7 +170,9 @@ async fn serve(
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
-    let monitoring = Monitoring::new(Vec::new());
+    let (profiles, profiling) = Profiles::start(&config.drift, config.state.as_deref())?;
+    instruments.register_collector(Box::new(DriftGauges(profiles.clone())));
+    let monitoring = Monitoring::new(vec![Arc::new(Profiling(profiles.clone()))]);
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
@@ -182,8 +185,9 @@ async fn serve(
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
     let alerts = control.alerts().clone();
-    let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
-    let _watch = Watch::start(alerts, Vec::new(), config.alerts.look)
+    let operators =
+        crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone(), profiles.clone());
+    let _watch = Watch::start(alerts, vec![profiles], config.alerts.look)
         .map_err(|e| format!("cannot start the thread of alerts: {e}"))?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
@@ -211,6 +215,7 @@ async fn serve(
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     wait_for_workers(gateway.predictor.metrics()).await;
+    drop(profiling);
     // Its last tries block, and nothing tells of anything any more.
     let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;
     if let Some(tracer) = gateway.tracer.clone() {

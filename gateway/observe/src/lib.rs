@@ -27,6 +27,7 @@ mod sample;
 mod scores;
 mod settings;
 mod sums;
+pub mod table;
 mod totals;
 
 pub use comparison::{Comparison, MergeError, Pairing};
