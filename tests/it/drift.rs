@@ -131,8 +131,12 @@ fn a_year_of_flights_says_what_differs_from_training() {
         assert_eq!(verdict(&half, name), "drifted", "{}", column(&half, name));
         assert!((0.3..0.7).contains(&psi(&half, name)), "{}", column(&half, name));
     }
-    for name in ["hour", "distance", "carrier", "origin", "wind_speed", "pressure"] {
+    for name in ["hour", "distance", "carrier", "origin"] {
         assert_eq!(verdict(&half, name), "ok", "{}", column(&half, name));
+    }
+    for (name, known) in [("temp", 0.465), ("dewp", 0.422), ("pressure", 0.138), ("wind_speed", 0.089)] {
+        // Known from other deciles: those of all of the first half, where training has four rows of five.
+        assert!((psi(&half, name) / known - 1.0).abs() < 0.25, "{}", column(&half, name));
     }
     assert!(psi(&half, "hour") < 0.01 && psi(&half, "distance") < 0.02, "{half}");
     let ks = column(&half, "temp")["distances"]["numbers"]["ks"].as_f64().expect("a number");
@@ -163,7 +167,7 @@ fn a_year_of_flights_says_what_differs_from_training() {
     assert!(command(&gateway, &[]).contains("flights"));
 
     // Windows survive the process.
-    gateway.stop();
+    assert_eq!(gateway.stop().code, Some(0));
     let gateway = start().start();
     assert_eq!(report(&gateway, SECOND_HALF)["rows"], half["rows"]);
     assert_eq!(psi(&report(&gateway, SECOND_HALF), "temp"), psi(&half, "temp"));

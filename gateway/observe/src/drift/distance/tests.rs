@@ -1,3 +1,5 @@
+//! Known answers of distances, and what cells hide of exact samples.
+
 use std::sync::Arc;
 
 use pointsman_core::{Datatype, Dim, Shape, Signature, StringTensorBuilder, Tensor, TensorSpec};

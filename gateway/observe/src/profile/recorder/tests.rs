@@ -1,3 +1,5 @@
+//! Windows, baselines and what becomes of rows that come late, early or from too many arms.
+
 use pointsman_core::{Datatype, Dim, Shape, StringTensorBuilder, TensorSpec};
 
 use super::*;
