@@ -15,6 +15,7 @@ mod deadline;
 mod disconnect_load;
 mod docs;
 mod drain;
+mod drift;
 mod engines;
 mod engines_broken;
 mod experiments;

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod comparisons;
+mod drift;
 mod experiments;
 mod plans;
 mod quality;
@@ -84,6 +85,8 @@ impl Admin {
                 take_feedback(&self.gateway, request.into_body(), self.body_timeout).await
             }
             (&Method::GET, ["v1", "quality", model]) => self.quality(model, request.uri()).await,
+            (&Method::GET, ["v1", "drift"]) => self.drifts().await,
+            (&Method::GET, ["v1", "drift", model]) => self.drift(model, request.uri()).await,
             (&Method::GET, ["config"]) => Ok(self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
             (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
@@ -92,7 +95,8 @@ impl Admin {
                 _,
                 ["models" | "journal" | "config"]
                 | ["v1", "comparisons" | "alerts"]
-                | ["v1", "comparisons" | "quality", _]
+                | ["v1", "comparisons" | "quality" | "drift", _]
+                | ["v1", "drift"]
                 | ["v1", "alerts", "history"],
             ) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),
             (_, ["v1", "replays", _] | ["v1", "feedback"]) => {

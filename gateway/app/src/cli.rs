@@ -2,6 +2,7 @@
 
 mod alerts;
 mod compare;
+mod drift;
 mod experiment;
 mod plan;
 mod predict;
@@ -20,6 +21,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
+pub(crate) use self::drift::{AgainstWhat, Baseline, BaselineVerb, Build, Drift};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::predict::Predict;
@@ -133,6 +135,10 @@ pub(crate) enum Command {
         A shadow is a line of the model's plan: `[[shadows]]` with name, version and share (pointsman plan apply)."
     )]
     Compare(Compare),
+    /// Show what of a model's traffic differs from training, or from before.
+    Drift(Drift),
+    /// Profile training data, for skew and drift to be measured against.
+    Baseline(Baseline),
     /// Run an example of a comparison again, with the versions that are named.
     #[command(
         after_help = "Examples:\n  pointsman replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n\n\

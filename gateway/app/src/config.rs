@@ -4,6 +4,7 @@
 //! `deploy/pointsman.toml` lists all keys with their defaults; a test holds the two together.
 
 mod alerts;
+mod drift;
 mod labels;
 mod plans;
 mod quality;
@@ -27,6 +28,7 @@ use pointsman_registry::Card;
 use pointsman_route::Document;
 use pointsman_wire::limits::Limits;
 
+pub(crate) use self::drift::Drift;
 pub(crate) use self::labels::Labels;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
@@ -98,6 +100,8 @@ pub(crate) struct Config {
     pub(crate) same_score_every: Duration,
     /// What somebody should know.
     pub(crate) alerts: crate::alerts::Settings,
+    /// Windows of traffic, and when their drift is an alarm.
+    pub(crate) drift: Drift,
 }
 
 /// The four listeners.
@@ -285,6 +289,7 @@ impl Default for Config {
             webhook: Webhook::default(),
             same_score_every: Duration::from_secs(3600),
             alerts: crate::alerts::Settings::default(),
+            drift: Drift::default(),
         }
     }
 }
@@ -325,6 +330,7 @@ impl Config {
             }
         });
         root.section("shadow", |s| config.shadow.read(s));
+        root.section("drift", |s| config.drift.read(s));
         config.compare = shadows::read_compare(&mut root);
         root.section("onnxruntime", |s| s.set_optional("library", &mut config.onnxruntime_library));
         root.section("gates", |s| read_gates(s, &mut config.gates));
@@ -531,6 +537,7 @@ mod tests {
             "registry",
             "rollout",
             "shadow",
+            "drift",
             "onnxruntime",
             "gates",
             "trial",

@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod apart;
+mod baseline;
 mod check;
 mod child;
 mod cli;
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
         Command::Rollout(arguments) => client::rollout(&arguments.verb),
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
+        Command::Drift(arguments) => client::drift(&arguments),
+        Command::Baseline(arguments) => baseline::run(&arguments.verb),
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Schema(arguments) => client::schema(&arguments),

@@ -4,6 +4,7 @@ mod ages;
 mod health;
 mod labels;
 mod monitors;
+pub(crate) mod profiles;
 mod same_score;
 
 use std::sync::Arc;

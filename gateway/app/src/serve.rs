@@ -165,7 +165,7 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let monitors = Monitors::start(config, &mut instruments)?;
+    let (monitors, profiling) = Monitors::start(config, &mut instruments)?;
     let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, monitors.clone(), phases)?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
@@ -185,7 +185,7 @@ async fn serve(
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
     let alerts = control.alerts().clone();
     let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
-    let keepers = monitors.keep(config, &gateway, control.handle(), alerts)?;
+    let keepers = monitors.keep(config, &gateway, control.handle(), alerts, profiling)?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Profile) -> End {
 }
 
 /// The version asked for, or the one that would serve.
-fn find<'f>(
+pub(crate) fn find<'f>(
     files: &'f Files,
     name: &str,
     number: Option<u64>,

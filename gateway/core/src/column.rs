@@ -173,6 +173,12 @@ impl Column {
         self.place.map_or(1, |(width, _)| width)
     }
 
+    /// The place of its first value among the elements of its tensor, and how far the next one is.
+    #[must_use]
+    pub fn stride(&self) -> (usize, usize) {
+        self.place.map_or((0, 0), |(width, first)| (first, width))
+    }
+
     /// Its place among them.
     #[must_use]
     pub fn place(&self) -> usize {

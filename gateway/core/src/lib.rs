@@ -28,6 +28,7 @@ mod error;
 mod findings;
 mod id;
 mod mismatch;
+mod numbers;
 mod numerics;
 mod pair;
 mod request;
@@ -57,6 +58,7 @@ pub use error::{Code, DeadlineStage, PredictError};
 pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
 pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
+pub use numbers::tensor_of_numbers;
 pub use numerics::{NumericFault, NumericFaults, has_infinity};
 pub use pair::{Inputs, LoadTenth, Pair, ShadowDrop, Side};
 pub use request::{

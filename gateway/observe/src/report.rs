@@ -18,7 +18,7 @@ use crate::outcomes::Outcomes;
 
 pub(crate) use self::curves::{Curve, Point, curves};
 pub(crate) use self::frame::frame;
-pub(crate) use self::plots::{Interval, intervals};
+pub(crate) use self::plots::{Interval, intervals, over_each_other, over_time};
 pub(crate) use self::text::{number, percent, seconds};
 
 /// What is known of a version against the one that serves.

@@ -18,7 +18,7 @@
 //! | how good is a model, by labels of a sample? | [`WeightedRatio`]; [`auc()`] |
 //! | which of two ranks better? | [`auc_difference`] |
 //! | which of many findings to believe? | [`Alpha::shared_by`], [`LogE::average`], [`benjamini_hochberg`] |
-//! | how far are two distributions apart, and two samples of one? | [`Compared`], [`NullLaw`]; [`homogeneity`], [`largest_gap`], [`wasserstein`] |
+//! | how far are two distributions apart, and two samples of one? | [`Compared`], [`NullLaw`]; [`homogeneity`], [`likelihood_ratio`], [`fisher_exact`], [`kolmogorov_upper_tail`], [`largest_gap`], [`wasserstein`] |
 //! | how far are two versions apart on the same inputs? | [`Paired`], [`spearman`], [`kendall`], [`ulp_distance_f32`] |
 //!
 //! Online states are serialised as they are. Their floats come back as they went in where JSON is read with correct
@@ -35,8 +35,11 @@ mod distribution;
 mod errors;
 mod errors_only;
 mod false_discoveries;
+mod fisher;
 mod gamma_mixture;
 mod goodness_of_fit;
+mod kolmogorov;
+mod likelihood_ratio;
 mod log_e;
 mod mcnemar;
 mod mixture_sprt;
@@ -75,8 +78,11 @@ pub use distribution::{Compared, Distribution};
 pub use errors::Errors;
 pub use errors_only::{CONCENTRATION, canary_errs_more, errors_differ};
 pub use false_discoveries::benjamini_hochberg;
+pub use fisher::{FISHER_OUTCOMES_MAX, fisher_exact};
 pub use gamma_mixture::{BoundedMean, GammaMixture, Tail};
 pub use goodness_of_fit::{ChiSquared, goodness_of_fit};
+pub use kolmogorov::kolmogorov_upper_tail;
+pub use likelihood_ratio::likelihood_ratio;
 pub use log_e::{Evidence, LogE};
 pub use mcnemar::Discordant;
 pub use mixture_sprt::mixture_sprt;

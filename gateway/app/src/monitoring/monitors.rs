@@ -10,6 +10,7 @@ use super::Part;
 use super::ages::Ages;
 use super::health::Health;
 use super::labels::LabelPart;
+use super::profiles::{DriftGauges, Keeper, Profiles, Profiling};
 use super::same_score::SameScore;
 use crate::alerts::{Alerts, Source, Watch};
 use crate::config::Config;
@@ -27,20 +28,26 @@ pub(crate) struct Monitors {
     pub(crate) ages: Arc<Ages>,
     /// Labels, and what they say.
     pub(crate) labels: Arc<Labels>,
+    /// Profiles of all traffic.
+    pub(crate) profiles: Arc<Profiles>,
 }
 
 impl Monitors {
-    /// Starts them.
+    /// Starts them, and the thread of profiles.
     ///
     /// # Errors
     /// A line that says what is wrong with what they keep in the state directory.
-    pub(crate) fn start(config: &Config, instruments: &mut Registry) -> Result<Self, String> {
-        Ok(Self {
+    pub(crate) fn start(config: &Config, instruments: &mut Registry) -> Result<(Self, Keeper), String> {
+        let (profiles, keeper) = Profiles::start(&config.drift, config.state.as_deref())?;
+        instruments.register_collector(Box::new(DriftGauges(profiles.clone())));
+        let monitors = Self {
             health: Health::new(instruments),
             same_score: SameScore::register(instruments),
             ages: Ages::new(config.staleness),
             labels: Labels::open(config, instruments)?,
-        })
+            profiles,
+        };
+        Ok((monitors, keeper))
     }
 
     /// Starts what is done in the background, on threads of its own and on this runtime.
@@ -53,20 +60,23 @@ impl Monitors {
         gateway: &Arc<Gateway>,
         control: &Handle,
         alerts: Arc<Alerts>,
+        profiles: Keeper,
     ) -> Result<Keepers, String> {
         self.labels.lead_to(control.clone());
         let none = |of: &str, e: std::io::Error| format!("cannot start the thread of {of}: {e}");
-        let watch = Watch::start(alerts, self.sources(), config.alerts.look).map_err(|e| none("alerts", e))?;
+        let watch =
+            Watch::start(alerts, self.sources(), config.alerts.look).map_err(|e| none("alerts", e))?;
         let labels = LabelKeeper::start(self.labels.clone()).map_err(|e| none("labels", e))?;
         let checking = self.same_score.clone().run(gateway.clone(), config.same_score_every);
         let checking = tokio::spawn(checking).abort_handle();
-        Ok(Keepers { checking, _watch: watch, _labels: labels })
+        Ok(Keepers { checking, _watch: watch, _labels: labels, _profiles: profiles })
     }
 
     /// Who is shown the traffic of each version, in this order.
     pub(crate) fn parts(&self) -> Vec<Arc<dyn Part>> {
         vec![
             self.health.clone(),
+            Arc::new(Profiling(self.profiles.clone())),
             Arc::new(LabelPart(self.labels.clone())),
             self.same_score.clone(),
             self.ages.clone(),
@@ -75,7 +85,13 @@ impl Monitors {
 
     /// Who knows what somebody should be told.
     pub(crate) fn sources(&self) -> Vec<Arc<dyn Source>> {
-        vec![self.health.clone(), self.same_score.clone(), self.ages.clone(), self.labels.clone()]
+        vec![
+            self.health.clone(),
+            self.same_score.clone(),
+            self.ages.clone(),
+            self.labels.clone(),
+            self.profiles.clone(),
+        ]
     }
 }
 
@@ -84,6 +100,7 @@ pub(crate) struct Keepers {
     checking: AbortHandle,
     _watch: Watch,
     _labels: LabelKeeper,
+    _profiles: Keeper,
 }
 
 impl Keepers {

@@ -404,6 +404,13 @@ impl Warm {
         &self.spec.findings
     }
 
+    /// What it takes to run it by hand, for whoever does not serve it: one session.
+    #[must_use]
+    pub fn into_session(self) -> Option<Box<dyn Session>> {
+        let Sessions { workers, inline } = self.sessions;
+        workers.into_iter().next().or(inline)
+    }
+
     /// Starts the workers; the supervisor is told what becomes of them.
     ///
     /// # Errors

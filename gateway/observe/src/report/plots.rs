@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::text::{number, seconds};
+use super::text::{number, percent, seconds};
 
 /// The size in which plots are drawn; the page scales them.
 pub(super) const WIDTH: f64 = 400.0;
@@ -203,6 +203,70 @@ pub(crate) fn intervals(title: &str, description: &str, intervals: &[Interval]) 
     Some(plot(title, description, &marks))
 }
 
+/// Two shares for each name over each other: the first filled, the second as an outline. Nothing where there are none.
+pub(crate) fn over_each_other(title: &str, description: &str, bars: &[(String, f64, f64)]) -> Option<Markup> {
+    let most = bars.iter().map(|(_, a, b)| a.max(*b)).fold(0.0, f64::max);
+    if most <= 0.0 {
+        return None;
+    }
+    let bottom = HEIGHT - BELOW;
+    let width = (WIDTH - 2.0 * SIDE) / bars.len() as f64;
+    let height = |share: f64| (bottom - ABOVE) * (share / most);
+    let top = |share: f64| bottom - height(share);
+    // Names stand as far apart as they need room.
+    let longest = bars.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(1).clamp(1, 14);
+    let every = ((longest as f64 * 7.5 / width).ceil() as usize).max(1);
+    let cut = |name: &str| name.chars().take(14).collect::<String>();
+    let marks = html! {
+        (line("grid", (SIDE, bottom), (WIDTH - SIDE, bottom)))
+        (label(SIDE, ABOVE - 3.0, "start", &percent(most)))
+        @for (index, (name, first, second)) in bars.iter().enumerate() {
+            @let left = SIDE + index as f64 * width;
+            rect.one x=(short(left + 0.5)) y=(short(top(*first))) width=(short((width - 1.0).max(1.0)))
+                height=(short(height(*first))) fill-opacity="0.45" stroke="none" {}
+            (line("two", (left, top(*second)), (left + width, top(*second))))
+            @if index == 0 || bars[index - 1].2 != *second {
+                @let before = if index == 0 { 0.0 } else { bars[index - 1].2 };
+                (line("two", (left, top(before)), (left, top(*second))))
+            }
+            @if index + 1 == bars.len() { (line("two", (left + width, top(*second)), (left + width, bottom))) }
+            @if index % every == 0 { (label(left + width / 2.0, bottom + 16.0, "middle", &cut(name))) }
+        }
+    };
+    Some(plot(title, description, &marks))
+}
+
+/// A number at each time, with a limit, and what stands at both ends of time. Nothing where there are none.
+pub(crate) fn over_time(
+    title: &str,
+    description: &str,
+    points: &[(f64, f64, bool)],
+    limit: f64,
+    ends: &(String, String),
+) -> Option<Markup> {
+    if points.is_empty() {
+        return None;
+    }
+    let bottom = HEIGHT - BELOW;
+    let x = Scale::over(points.iter().map(|point| point.0), SIDE, WIDTH - SIDE);
+    let y = Scale::over(points.iter().map(|point| point.1).chain([0.0, limit]), bottom, ABOVE);
+    let place = |point: &(f64, f64, bool)| (x.place(point.0), y.place(point.1));
+    let marks = html! {
+        (line("grid", (SIDE, y.place(0.0)), (WIDTH - SIDE, y.place(0.0))))
+        (line("level", (SIDE, y.place(limit)), (WIDTH - SIDE, y.place(limit))))
+        (label(WIDTH - SIDE, y.place(limit) - 4.0, "end", &number(limit)))
+        @for pair in points.windows(2) { (line("one", place(&pair[0]), place(&pair[1]))) }
+        @for point in points {
+            @let (cx, cy) = place(point);
+            circle class=(if point.2 { "two" } else { "one" }) cx=(short(cx)) cy=(short(cy))
+                r=(if point.2 { "4" } else { "2" }) {}
+        }
+        (label(SIDE, bottom + 16.0, "start", &ends.0))
+        (label(WIDTH - SIDE, bottom + 16.0, "end", &ends.1))
+    };
+    Some(plot(title, description, &marks))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +275,8 @@ mod tests {
     fn nothing_to_show_is_no_plot() {
         assert!(bars("t", "d", &[]).is_none() && bars("t", "d", &[("a".into(), 0)]).is_none());
         assert!(scatter("t", "d", &[], &[1.0]).is_none() && spreads("t", "d", &[]).is_none());
+        assert!(over_each_other("t", "d", &[("a".into(), 0.0, 0.0)]).is_none());
+        assert!(over_time("t", "d", &[], 0.2, &Default::default()).is_none());
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! What is summed of one column beside its cells.
+
+use pointsman_stats::NUMBER_MAX;
+
+use super::grid::Grid;
+
+/// Counts and sums of the values of one column.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Sums {
+    /// Rows in which there is none: left out, an empty text, or a tensor of a shape that has no place for it.
+    pub missing: u64,
+    /// NaN.
+    pub nan: u64,
+    /// Infinities, and numbers beyond 1e100 in size, of which no sums are kept.
+    pub infinite: u64,
+    /// The numbers of which sums are kept.
+    pub(super) summed: u64,
+    /// The sum of their distances from the grid's origin.
+    pub(super) sum: f64,
+    /// And of its squares.
+    pub(super) squares: f64,
+    /// The least; nothing that says anything where there is none.
+    pub(super) min: f64,
+    /// The largest.
+    pub(super) max: f64,
+}
+
+impl Sums {
+    /// Takes in a number that is not NaN.
+    #[inline]
+    pub(super) fn push(&mut self, number: f64, grid: &Grid, cells: &mut [u64]) {
+        cells[grid.cell(number)] += 1;
+        if number.abs() > NUMBER_MAX {
+            self.infinite += 1;
+            return;
+        }
+        let distance = number - grid.origin();
+        if self.summed == 0 {
+            (self.min, self.max) = (number, number);
+        } else {
+            self.min = self.min.min(number);
+            self.max = self.max.max(number);
+        }
+        self.summed += 1;
+        self.sum += distance;
+        self.squares += distance * distance;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.missing += other.missing;
+        self.nan += other.nan;
+        self.infinite += other.infinite;
+        if other.summed > 0 {
+            if self.summed == 0 {
+                (self.min, self.max) = (other.min, other.max);
+            }
+            self.min = self.min.min(other.min);
+            self.max = self.max.max(other.max);
+        }
+        self.summed += other.summed;
+        self.sum += other.sum;
+        self.squares += other.squares;
+    }
+
+    /// The least and the largest number of at most 1e100 in size.
+    #[must_use]
+    pub fn range(&self) -> Option<(f64, f64)> {
+        (self.summed > 0).then_some((self.min, self.max))
+    }
+
+    /// The mean of numbers that are summed from this origin.
+    #[must_use]
+    pub fn mean(&self, origin: f64) -> Option<f64> {
+        (self.summed > 0).then(|| origin + self.sum / self.summed as f64)
+    }
+
+    /// The standard deviation, over n - 1.
+    #[must_use]
+    pub fn deviation(&self) -> Option<f64> {
+        let count = self.summed as f64;
+        (self.summed > 1)
+            .then(|| ((self.squares - self.sum * self.sum / count).max(0.0) / (count - 1.0)).sqrt())
+    }
+}
