@@ -60,11 +60,11 @@ impl std::fmt::Debug for Gauges {
     }
 }
 
-impl Collector for Gauges {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+impl Gauges {
+    /// What there is once: name, help, unit and value.
+    fn totals(&self, generation: u64) -> [(&'static str, &'static str, Option<Unit>, u64); 7] {
         let admission = self.gateway.predictor.admission();
-        let snapshot = self.gateway.predictor.snapshots().snapshot();
-        let totals = [
+        [
             (
                 "pointsman_requests_in_flight",
                 "Requests between headers and the end of the answer",
@@ -77,12 +77,7 @@ impl Collector for Gauges {
                 Some(Unit::Bytes),
                 admission.bytes() as u64,
             ),
-            (
-                "pointsman_snapshot_generation",
-                "Generation of the snapshot that serves",
-                None,
-                snapshot.generation,
-            ),
+            ("pointsman_snapshot_generation", "Generation of the snapshot that serves", None, generation),
             ("pointsman_cores", "Cores that runs share", None, self.gateway.cores.total() as u64),
             (
                 "pointsman_cores_busy",
@@ -97,8 +92,14 @@ impl Collector for Gauges {
                 self.gateway.cores.waiting() as u64,
             ),
             ("pointsman_ready", "Whether the gateway is ready", None, u64::from(self.gateway.is_ready())),
-        ];
-        for (name, help, unit, value) in totals {
+        ]
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        for (name, help, unit, value) in self.totals(snapshot.generation) {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }

@@ -243,7 +243,7 @@ impl Recorder {
         let Some(is_first) = shard.label(stage, label) else { return true };
         drop(shard);
         let Some((score, happened)) = label.score.filter(|_| is_first) else { return true };
-        let coin = label.unit.count_ones() % 2 == 0;
+        let coin = label.unit.count_ones().is_multiple_of(2);
         let disorder = self
             .ranks
             .lock()

@@ -231,7 +231,7 @@ pub(crate) mod tests {
             arm: "default".into(),
             answer: Answer::Class { class: u32::from(p >= 0.5), scores: [p].into() },
             label: Label::Class(happened),
-            slices: [if row % 2 == 0 { "EWR" } else { "JFK" }.into()].into(),
+            slices: [if row.is_multiple_of(2) { "EWR" } else { "JFK" }.into()].into(),
         }
     }
 
