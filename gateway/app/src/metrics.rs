@@ -60,19 +60,11 @@ impl std::fmt::Debug for Gauges {
     }
 }
 
-impl Collector for Gauges {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.totals(&mut encoder)?;
-        self.of_versions(&mut encoder)
-    }
-}
-
 impl Gauges {
-    /// Gauges of the gateway as a whole.
-    fn totals(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    /// What there is once: name, help, unit and value.
+    fn totals(&self, generation: u64) -> [(&'static str, &'static str, Option<Unit>, u64); 7] {
         let admission = self.gateway.predictor.admission();
-        let snapshot = self.gateway.predictor.snapshots().snapshot();
-        let totals = [
+        [
             (
                 "pointsman_requests_in_flight",
                 "Requests between headers and the end of the answer",
@@ -85,12 +77,7 @@ impl Gauges {
                 Some(Unit::Bytes),
                 admission.bytes() as u64,
             ),
-            (
-                "pointsman_snapshot_generation",
-                "Generation of the snapshot that serves",
-                None,
-                snapshot.generation,
-            ),
+            ("pointsman_snapshot_generation", "Generation of the snapshot that serves", None, generation),
             ("pointsman_cores", "Cores that runs share", None, self.gateway.cores.total() as u64),
             (
                 "pointsman_cores_busy",
@@ -105,17 +92,17 @@ impl Gauges {
                 self.gateway.cores.waiting() as u64,
             ),
             ("pointsman_ready", "Whether the gateway is ready", None, u64::from(self.gateway.is_ready())),
-        ];
-        for (name, help, unit, value) in totals {
+        ]
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        for (name, help, unit, value) in self.totals(snapshot.generation) {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?)?;
         }
-        Ok(())
-    }
-
-    /// Gauges of each version that serves.
-    fn of_versions(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let snapshot = self.gateway.predictor.snapshots().snapshot();
         let mut of_versions = |name, help, unit: Option<Unit>, value: &dyn Fn(&Version) -> Option<u64>| {
             let mut family =
                 encoder.encode_descriptor(name, help, unit.as_ref(), ConstGauge::new(0_u64).metric_type())?;
@@ -144,8 +131,7 @@ impl Gauges {
             &|version| Some(version.cache()?.waiting() as u64),
         )?;
         let now = SystemTime::now();
-        let moments =
-            |version: &Version| self.gateway.monitors.ages.of(&version.spec().model, version.spec().number);
+        let moments = |version: &Version| self.gateway.monitors.ages.of(&version.spec().model, version.spec().number);
         let help = "Since the training of a version, where its manifest says when that was";
         of_versions("pointsman_model_age", help, Some(Unit::Seconds), &|version| {
             Some(moments(version).model_age(now)?.as_secs())
