@@ -2,9 +2,11 @@
 
 mod compare;
 mod experiment;
+mod log;
 mod plan;
 mod profile;
 mod rollout;
+mod trial_load;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,11 +16,13 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
+pub(crate) use self::log::{DeleteFromLog, ExportLog, Log, LogVerb, ReplayLog, ShowLogged, TailLog};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
+pub(crate) use self::trial_load::TrialLoad;
 use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
@@ -127,6 +131,8 @@ pub(crate) enum Command {
         The inputs are kept of the pairs that `pointsman compare` lists as furthest apart, or as failed on one side."
     )]
     Replay(Replay),
+    /// Read, replay and delete what the sample log holds.
+    Log(Log),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -152,38 +158,6 @@ pub(crate) enum Command {
     /// Bring one version up in this process, under limits, and say how that went.
     #[command(hide = true)]
     TrialLoad(TrialLoad),
-}
-
-/// `pointsman trial-load`: what the gateway tells the process that it starts for a trial.
-#[derive(Debug, Args)]
-pub(crate) struct TrialLoad {
-    /// The registry.
-    pub(crate) models: PathBuf,
-    /// The model.
-    pub(crate) model: String,
-    /// The version's number.
-    pub(crate) number: u64,
-    /// The process that waits for this one.
-    #[arg(long)]
-    pub(crate) gateway: u32,
-    /// Bytes of memory that this process may write to.
-    #[arg(long)]
-    pub(crate) memory_max: u64,
-    /// Seconds of a processor that it may take.
-    #[arg(long)]
-    pub(crate) seconds_max: u64,
-    /// `serving.engine`.
-    #[arg(long)]
-    pub(crate) engine: String,
-    /// `serving.intra_op_threads`.
-    #[arg(long)]
-    pub(crate) intra_op_threads: usize,
-    /// `gates.integer_division`.
-    #[arg(long)]
-    pub(crate) integer_division: String,
-    /// `onnxruntime.library`.
-    #[arg(long)]
-    pub(crate) onnxruntime: Option<PathBuf>,
 }
 
 /// Where the configuration comes from, and what overrides it.

@@ -5,6 +5,7 @@
 
 mod plans;
 mod reader;
+mod sample_log;
 mod setting;
 mod shadows;
 mod webhook;
@@ -24,6 +25,7 @@ use pointsman_wire::limits::Limits;
 
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
+pub(crate) use self::sample_log::SampleLog;
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: Telemetry,
     /// Whom rollouts may tell.
     pub(crate) webhook: Webhook,
+    /// What of the traffic is logged.
+    pub(crate) sample_log: SampleLog,
 }
 
 /// The four listeners.
@@ -260,6 +264,7 @@ impl Default for Config {
             log: Log { level: "info".into(), format: LogFormat::Text, requests: false },
             telemetry: Telemetry { otlp_endpoint: None, sample_ratio: 1.0 },
             webhook: Webhook::default(),
+            sample_log: SampleLog::default(),
         }
     }
 }
@@ -326,6 +331,7 @@ impl Config {
             s.set_within("sample_ratio", &mut config.telemetry.sample_ratio, 0.0..=1.0);
         });
         root.section("webhook", |s| config.webhook.read(s));
+        root.section("sample_log", |s| config.sample_log.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -484,6 +490,7 @@ mod tests {
         assert!(config.webhook.allowed.len() == 1 && config.webhook.ca_file.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
         assert!(config.serving.cores.is_some() && config.memory_max.is_some());
+        assert!(config.sample_log.directory.is_some() && config.sample_log.models.len() == 1);
     }
 
     #[test]
@@ -504,6 +511,7 @@ mod tests {
             "log",
             "telemetry",
             "webhook",
+            "sample_log",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

@@ -81,6 +81,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
+        Command::Log(arguments) => client::log(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -21,6 +21,7 @@ mod output;
 mod quantiles;
 mod report;
 mod sample;
+pub mod sample_log;
 mod scores;
 mod settings;
 mod sums;

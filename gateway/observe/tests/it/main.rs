@@ -4,3 +4,4 @@ mod answers;
 mod experiments;
 mod properties;
 mod reports;
+mod sample_log;
