@@ -34,6 +34,7 @@ mod passthrough;
 mod rollouts;
 mod rollouts_disturbed;
 mod rollouts_shadowed;
+mod sample_log;
 mod shadow_load;
 mod shadows;
 mod slow_readers;

@@ -8,6 +8,7 @@ mod experiments;
 mod plans;
 mod replays;
 mod rollouts;
+mod sample_log;
 mod status;
 mod wishes;
 
@@ -72,6 +73,7 @@ impl Admin {
         }
         let answer = match (&method, segments.as_slice()) {
             (_, ["v1", "experiments", rest @ ..]) => self.experiments(rest, request).await,
+            (_, ["v1", "log", rest @ ..]) => self.sample_log(rest, request).await,
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,

@@ -4,10 +4,12 @@ mod alerts;
 mod compare;
 mod drift;
 mod experiment;
+mod log;
 mod plan;
 mod profile;
 mod rollout;
-mod trial;
+mod skew;
+mod trial_load;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,12 +21,14 @@ pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::drift::{AgainstWhat, Baseline, BaselineVerb, Build, Drift};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
+pub(crate) use self::log::{DeleteFromLog, ExportLog, Log, LogVerb, ReplayLog, ShowLogged, TailLog};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::profile::Profile;
 pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
-pub(crate) use self::trial::TrialLoad;
+pub(crate) use self::skew::{JoinSkew, Skew, SkewVerb};
+pub(crate) use self::trial_load::TrialLoad;
 use crate::config::{Config, Effective, Origin, not_loopback};
 
 /// An inference gateway for ONNX models: V2 REST and gRPC, V1 and TF-Serving REST.
@@ -129,6 +133,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Show what of a model's traffic differs from training, or from before.
     Drift(Drift),
+    /// Hold what serving had against what was computed afterwards.
+    Skew(Skew),
     /// Profile training data, for skew and drift to be measured against.
     Baseline(Baseline),
     /// Run an example of a comparison again, with the versions that are named.
@@ -143,6 +149,8 @@ pub(crate) enum Command {
         pointsman alerts --fail-if-firing    exit code 1 where one fires"
     )]
     Alerts(Alerts),
+    /// Read, replay and delete what the sample log holds.
+    Log(Log),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,

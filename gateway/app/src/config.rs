@@ -7,6 +7,7 @@ mod alerts;
 mod drift;
 mod plans;
 mod reader;
+mod sample_log;
 mod setting;
 mod shadows;
 mod webhook;
@@ -27,6 +28,7 @@ use pointsman_wire::limits::Limits;
 pub(crate) use self::drift::Drift;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
+pub(crate) use self::sample_log::SampleLog;
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
@@ -85,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) alerts: crate::alerts::Settings,
     /// Windows of traffic, and when their drift is an alarm.
     pub(crate) drift: Drift,
+    /// What of the traffic is logged.
+    pub(crate) sample_log: SampleLog,
 }
 
 /// The four listeners.
@@ -269,6 +273,7 @@ impl Default for Config {
             webhook: Webhook::default(),
             alerts: crate::alerts::Settings::default(),
             drift: Drift::default(),
+            sample_log: SampleLog::default(),
         }
     }
 }
@@ -337,6 +342,7 @@ impl Config {
         });
         root.section("webhook", |s| config.webhook.read(s));
         config.alerts = alerts::read(&mut root);
+        root.section("sample_log", |s| config.sample_log.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -495,6 +501,7 @@ mod tests {
         assert!(config.webhook.allowed.len() == 1 && config.webhook.ca_file.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
         assert!(config.serving.cores.is_some() && config.memory_max.is_some());
+        assert!(config.sample_log.directory.is_some() && config.sample_log.models.len() == 1);
     }
 
     #[test]
@@ -517,6 +524,7 @@ mod tests {
             "telemetry",
             "webhook",
             "alerts",
+            "sample_log",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

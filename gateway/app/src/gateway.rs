@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::comparisons::Comparisons;
 use crate::config::Readiness;
 use crate::listen::Phase;
+use crate::monitoring::sample_log::SampleLog;
 use crate::telemetry::Tracer;
 
 /// The extensions of V2 that the gateway has.
@@ -47,6 +48,8 @@ pub(crate) struct Gateway {
     pub(crate) readiness: Readiness,
     /// What shadows are compared in. No thread of a request reads or writes them.
     pub(crate) comparisons: Arc<Comparisons>,
+    /// The sample log, where there is one. Threads of requests reach it by the monitors of versions alone.
+    pub(crate) sample_log: Option<Arc<SampleLog>>,
     /// Where it is on its way down.
     pub(crate) phase: watch::Receiver<Phase>,
     /// Whether the first pass over the registry has ended.

@@ -27,6 +27,7 @@ mod metrics;
 mod monitoring;
 mod reload;
 mod serve;
+mod skew;
 mod sweep;
 mod table;
 mod telemetry;
@@ -83,9 +84,11 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
         Command::Drift(arguments) => client::drift(&arguments),
+        Command::Skew(arguments) => skew::run(&arguments.verb),
         Command::Baseline(arguments) => baseline::run(&arguments.verb),
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
+        Command::Log(arguments) => client::log(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -1,6 +1,7 @@
 //! The monitors of versions: each exchange that ended is shown to every part that looks at traffic.
 
 pub(crate) mod profiles;
+pub(crate) mod sample_log;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -35,8 +35,9 @@ use crate::gateway::Gateway;
 use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
-use crate::monitoring::Monitoring;
 use crate::monitoring::profiles::{DriftGauges, Profiles, Profiling};
+use crate::monitoring::sample_log::SampleLog;
+use crate::monitoring::{Monitoring, Part};
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -101,6 +102,7 @@ fn gateway(
     metrics: &Metrics,
     cores: &Arc<Cores>,
     phase: watch::Receiver<Phase>,
+    sample_log: Option<&Arc<SampleLog>>,
 ) -> Result<Gateway, String> {
     Ok(Gateway {
         cores: cores.clone(),
@@ -112,7 +114,8 @@ fn gateway(
         tracer: Tracer::start(&config.telemetry)?,
         readiness: config.serving.readiness,
         phase,
-        comparisons: Comparisons::new(config.compare.clone()),
+        comparisons: Comparisons::new(config.compare.clone(), sample_log.map(|log| log.answers().clone())),
+        sample_log: sample_log.cloned(),
         first_pass_ended: AtomicBool::new(false),
     })
 }
@@ -165,14 +168,17 @@ async fn serve(
     let mut instruments = Instruments::default();
     let metrics = Metrics::register(&mut instruments);
     let cores = Cores::new(config.serving.cores());
-    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases)?);
+    let sample_log = SampleLog::start(&config.sample_log, config.state.as_deref(), &mut instruments)?;
+    let gateway = Arc::new(gateway(config, snapshots, &metrics, &cores, phases, sample_log.as_ref())?);
     let admission = gateway.predictor.admission().clone();
     let memory = MemoryWatch::new(config.memory_max, admission, engines.clone(), &mut instruments);
     memory.start().map_err(|e| format!("cannot start the thread that watches memory: {e}"))?;
     let webhooks = Arc::new(Webhooks::start(&config.webhook, &mut instruments)?);
     let (profiles, profiling) = Profiles::start(&config.drift, config.state.as_deref())?;
     instruments.register_collector(Box::new(DriftGauges(profiles.clone())));
-    let monitoring = Monitoring::new(vec![Arc::new(Profiling(profiles.clone()))]);
+    let profiled: Arc<dyn Part> = Arc::new(Profiling(profiles.clone()));
+    let parts = sample_log.iter().map(|log| log.clone() as Arc<dyn Part>);
+    let monitoring = Monitoring::new(parts.chain([profiled]).collect());
     let policy = control::policy(config, &registry, engines, &monitoring);
     let shadowing = shadowing(config, &gateway)?;
     let comparisons = gateway.comparisons.clone();
@@ -215,7 +221,11 @@ async fn serve(
     let in_time = drain.run(listening, gateway.first_pass_ended.load(Ordering::Acquire)).await;
     drop(control);
     wait_for_workers(gateway.predictor.metrics()).await;
-    drop(profiling);
+    // It writes all windows once more.
+    let _ = tokio::task::spawn_blocking(move || drop(profiling)).await;
+    if let Some(log) = sample_log {
+        let _ = tokio::task::spawn_blocking(move || log.stop()).await;
+    }
     // Its last tries block, and nothing tells of anything any more.
     let _ = tokio::task::spawn_blocking(move || webhooks.stop()).await;
     if let Some(tracer) = gateway.tracer.clone() {

@@ -1,4 +1,4 @@
-//! What the gateway tells the process that it starts for a trial.
+//! What `pointsman trial-load` is told.
 
 use std::path::PathBuf;
 
