@@ -101,11 +101,16 @@ fn every_key_of_a_card_is_in_the_readme() {
 fn every_metric_is_in_the_readme() {
     let rows = table(&read(README), "### Metrics");
     let said: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
-    let cached = "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
-                  [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = 1 }]\n\
-                  [registry]\nattempts_max = 1000\n[same_score]\nevery = \"100ms\"\n[alerts]\nlook = \"50ms\"\n";
+    let log = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
+         [plan.iris]\nshadows = [{{ name = \"s\", version = 2, share = 1 }}]\n\
+         [registry]\nattempts_max = 1000\n[same_score]\nevery = \"100ms\"\n[alerts]\nlook = \"50ms\"\n\
+         [sample_log]\ndirectory = {:?}\n",
+        log.path()
+    );
     let registry = dice().shipped("iris");
-    let gateway = Start::over(registry.path()).config(cached).start();
+    let gateway = Start::over(registry.path()).config(&config).start();
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let rollout = r#"{"version": 1, "canary": "10", "guard": ["errors"]}"#;

@@ -36,6 +36,7 @@ mod passthrough;
 mod rollouts;
 mod rollouts_disturbed;
 mod rollouts_shadowed;
+mod sample_log;
 mod schema;
 mod shadow_load;
 mod shadows;

@@ -9,6 +9,7 @@ mod plans;
 mod quality;
 mod replays;
 mod rollouts;
+mod sample_log;
 mod schema;
 mod status;
 mod wishes;
@@ -74,6 +75,7 @@ impl Admin {
         }
         let answer = match (&method, segments.as_slice()) {
             (_, ["v1", "experiments", rest @ ..]) => self.experiments(rest, request).await,
+            (_, ["v1", "log", rest @ ..]) => self.sample_log(rest, request).await,
             (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,

@@ -4,13 +4,15 @@ mod alerts;
 mod compare;
 mod drift;
 mod experiment;
+mod log;
 mod plan;
 mod predict;
 mod profile;
 mod quality;
 mod rollout;
 mod schema;
-mod trial;
+mod skew;
+mod trial_load;
 mod wish;
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ pub(crate) use self::alerts::Alerts;
 pub(crate) use self::compare::{Compare, Replay};
 pub(crate) use self::drift::{AgainstWhat, Baseline, BaselineVerb, Build, Drift};
 pub(crate) use self::experiment::{Experiment, ExperimentVerb, ShowExperiment};
+pub(crate) use self::log::{DeleteFromLog, ExportLog, Log, LogVerb, ReplayLog, ShowLogged, TailLog};
 pub(crate) use self::plan::{Plan, PlanVerb, ShowPlan};
 pub(crate) use self::predict::Predict;
 pub(crate) use self::profile::Profile;
@@ -31,7 +34,8 @@ pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
 pub(crate) use self::schema::ShowSchema;
-pub(crate) use self::trial::TrialLoad;
+pub(crate) use self::skew::{JoinSkew, Skew, SkewVerb};
+pub(crate) use self::trial_load::TrialLoad;
 pub(crate) use self::wish::{Alias, How, OfModel, OfVersion, Promote};
 use crate::config::{Config, Effective, Origin, not_loopback};
 
@@ -137,6 +141,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Show what of a model's traffic differs from training, or from before.
     Drift(Drift),
+    /// Hold what serving had against what was computed afterwards.
+    Skew(Skew),
     /// Profile training data, for skew and drift to be measured against.
     Baseline(Baseline),
     /// Run an example of a comparison again, with the versions that are named.
@@ -157,6 +163,8 @@ pub(crate) enum Command {
     Quality(Quality),
     /// Send labels to a running gateway.
     Labels(LabelsCommand),
+    /// Read, replay and delete what the sample log holds.
+    Log(Log),
     /// Show who changed what, when and why; or compute the verdicts of a rollout again.
     #[command(
         args_conflicts_with_subcommands = true,

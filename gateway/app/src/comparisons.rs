@@ -24,6 +24,7 @@ use pointsman_stats::Alpha;
 use self::entry::Entry;
 use crate::labels::Labels;
 use crate::monitoring::ShadowWatcher;
+use crate::monitoring::sample_log::Answers;
 
 /// The most comparisons that are kept. The one that was touched longest ago goes first, of those whose shadows have
 /// ended where there is one.
@@ -34,6 +35,8 @@ pub(crate) struct Comparisons {
     settings: BTreeMap<ModelName, Settings>,
     /// Who keeps what shadows answered for labels that come later.
     labels: Option<Arc<Labels>>,
+    /// Where what shadows answer is left for the sample log.
+    answers: Option<Arc<Answers>>,
     since: Instant,
     kept: Mutex<Vec<Kept>>,
 }
@@ -87,10 +90,15 @@ impl ShadowEvidence for Comparisons {
 }
 
 impl Comparisons {
-    /// None yet. Answers of models that `settings` do not name are held to the defaults.
+    /// None yet. Answers of models that `settings` do not name are held to the defaults. Where there is a sample log, what
+    /// shadows answer is left for it in `answers`.
     #[must_use]
-    pub(crate) fn new(settings: BTreeMap<ModelName, Settings>, labels: Option<Arc<Labels>>) -> Arc<Self> {
-        Arc::new(Self { settings, labels, since: Instant::now(), kept: Mutex::default() })
+    pub(crate) fn new(
+        settings: BTreeMap<ModelName, Settings>,
+        labels: Option<Arc<Labels>>,
+        answers: Option<Arc<Answers>>,
+    ) -> Arc<Self> {
+        Arc::new(Self { settings, labels, answers, since: Instant::now(), kept: Mutex::default() })
     }
 
     /// What is compared, that which was touched last first, with what was counted.
@@ -173,7 +181,8 @@ impl Comparisons {
         Ok(Err(others))
     }
 
-    fn settings(&self, model: &ModelName) -> Settings {
+    /// What answers of a model are held to.
+    pub(crate) fn settings(&self, model: &ModelName) -> Settings {
         self.settings.get(model).cloned().unwrap_or_default()
     }
 
@@ -276,7 +285,7 @@ impl Comparisons {
         }
         let settings = self.settings(&pairing.model);
         let comparison = Comparison::new(pairing.clone(), settings).expect("settings that were checked");
-        let entry = Arc::new(Entry::new(comparison, self.since));
+        let entry = Arc::new(Entry::new(comparison, self.since, self.answers.clone()));
         kept.push(Kept { pairing, digests, entry: entry.clone(), cost: None });
         entry
     }
@@ -322,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_comparison_goes_on_until_one_of_the_versions_is_another() {
-        let comparisons = Comparisons::new(BTreeMap::new(), None);
+        let comparisons = Comparisons::new(BTreeMap::new(), None, None);
         assert_eq!(pairs(&comparisons, 2), None);
         tell(&comparisons.entry(pairing(2), digests("b")), 2);
         // The shadow has ended, and is started again.
@@ -335,7 +344,7 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_one_goes_that_was_touched_longest_ago_and_whose_shadow_has_ended() {
-        let comparisons = Comparisons::new(BTreeMap::new(), None);
+        let comparisons = Comparisons::new(BTreeMap::new(), None, None);
         let running = comparisons.entry(pairing(2), digests("b"));
         for shadow in 3..COMPARISONS_MAX as u64 + 2 {
             thread::sleep(Duration::from_micros(50));
@@ -363,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_shadow_that_is_held_up_in_a_comparison_holds_nobody_up_who_reads_totals() {
-        let comparisons = Comparisons::new(BTreeMap::new(), None);
+        let comparisons = Comparisons::new(BTreeMap::new(), None, None);
         let entry = comparisons.entry(pairing(2), digests("b"));
         tell(&entry, 2);
         let (alpha, all) = (Alpha::new(0.05).expect("a level"), |_: &Pairing| true);
@@ -379,7 +388,7 @@ mod tests {
 
     #[test]
     fn what_a_shadow_dropped_is_there_after_it_has_ended() {
-        let comparisons = Comparisons::new(BTreeMap::new(), None);
+        let comparisons = Comparisons::new(BTreeMap::new(), None, None);
         let entry = comparisons.entry(pairing(2), digests("b"));
         let mut accounting = Accounting { offered: 9, answered: 2, ..Accounting::default() };
         accounting.dropped[ShadowDrop::Hung as usize][3] = 7;

@@ -9,6 +9,7 @@ mod labels;
 mod plans;
 mod quality;
 mod reader;
+mod sample_log;
 mod setting;
 mod shadows;
 mod staleness;
@@ -32,6 +33,7 @@ pub(crate) use self::drift::Drift;
 pub(crate) use self::labels::Labels;
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
+pub(crate) use self::sample_log::SampleLog;
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
@@ -102,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) alerts: crate::alerts::Settings,
     /// Windows of traffic, and when their drift is an alarm.
     pub(crate) drift: Drift,
+    /// What of the traffic is logged.
+    pub(crate) sample_log: SampleLog,
 }
 
 /// The four listeners.
@@ -290,6 +294,7 @@ impl Default for Config {
             same_score_every: Duration::from_secs(3600),
             alerts: crate::alerts::Settings::default(),
             drift: Drift::default(),
+            sample_log: SampleLog::default(),
         }
     }
 }
@@ -367,6 +372,7 @@ impl Config {
             }
         });
         config.alerts = alerts::read(&mut root);
+        root.section("sample_log", |s| config.sample_log.read(s));
         root.finish();
         if notes.problems.is_empty() { Ok((config, notes.effective)) } else { Err(notes.problems) }
     }
@@ -525,6 +531,7 @@ mod tests {
         assert!(config.webhook.allowed.len() == 1 && config.webhook.ca_file.is_some());
         assert!(config.admission.requests_per_caller_max.is_some() && config.serving.workers.is_some());
         assert!(config.serving.cores.is_some() && config.memory_max.is_some());
+        assert!(config.sample_log.directory.is_some() && config.sample_log.models.len() == 1);
     }
 
     #[test]
@@ -550,6 +557,7 @@ mod tests {
             "webhook",
             "same_score",
             "alerts",
+            "sample_log",
         ];
         let probe: String = sections.iter().map(|s| format!("[{s}]\nzzzzzzzzzz = 1\n")).collect();
         let problems = Config::read(&format!("zzzzzzzzzz = 1\n{probe}")).unwrap_err();

@@ -29,6 +29,7 @@ mod metrics;
 mod monitoring;
 mod reload;
 mod serve;
+mod skew;
 mod sweep;
 mod table;
 mod telemetry;
@@ -85,12 +86,14 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => client::replay(&arguments),
         Command::Compare(arguments) => client::compare(&arguments),
         Command::Drift(arguments) => client::drift(&arguments),
+        Command::Skew(arguments) => skew::run(&arguments.verb),
         Command::Baseline(arguments) => baseline::run(&arguments.verb),
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Schema(arguments) => client::schema(&arguments),
         Command::Labels(arguments) => client::labels(&arguments.verb),
         Command::Quality(arguments) => client::quality(&arguments),
+        Command::Log(arguments) => client::log(&arguments.verb),
         Command::Journal(arguments) => client::journal(&arguments),
         Command::Config(arguments) => client::config(&arguments),
         Command::Engines(arguments) => engines::show(&arguments),

@@ -131,7 +131,8 @@ impl Collector for Gauges {
             &|version| Some(version.cache()?.waiting() as u64),
         )?;
         let now = SystemTime::now();
-        let moments = |version: &Version| self.gateway.monitors.ages.of(&version.spec().model, version.spec().number);
+        let moments =
+            |version: &Version| self.gateway.monitors.ages.of(&version.spec().model, version.spec().number);
         let help = "Since the training of a version, where its manifest says when that was";
         of_versions("pointsman_model_age", help, Some(Unit::Seconds), &|version| {
             Some(moments(version).model_age(now)?.as_secs())

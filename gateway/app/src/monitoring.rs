@@ -6,6 +6,7 @@ mod labels;
 mod monitors;
 pub(crate) mod profiles;
 mod same_score;
+pub(crate) mod sample_log;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -111,7 +111,11 @@ fn gateway(
         tracer: Tracer::start(&config.telemetry)?,
         readiness: config.serving.readiness,
         phase,
-        comparisons: Comparisons::new(config.compare.clone(), Some(monitors.labels.clone())),
+        comparisons: Comparisons::new(
+            config.compare.clone(),
+            Some(monitors.labels.clone()),
+            monitors.sample_log.as_ref().map(|log| log.answers().clone()),
+        ),
         monitors,
         first_pass_ended: AtomicBool::new(false),
     })

@@ -14,6 +14,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 /// The most columns of a table.
 pub const TABLE_COLUMNS_MAX: usize = 10_000;
+/// What stands before the names of inputs in the sample log.
+const INPUT: &str = "in.";
 /// What CSV files say of a value that is missing.
 const MISSING: [&str; 8] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"];
 
@@ -44,6 +46,8 @@ pub enum Cells {
     Numbers(Vec<f64>),
     /// Texts; empty where one is missing.
     Texts(Vec<String>),
+    /// So many of a type that has no place in a tensor, such as a time.
+    Other(usize, String),
 }
 
 /// A table that is read part by part.
@@ -68,7 +72,9 @@ impl Table {
         let is_parquet = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"));
         let (names, rows): (Vec<String>, Rows) = if is_parquet {
             let builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(batch.max(1));
-            let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+            // The files of the sample log have what stands before the names of inputs.
+            let name = |name: &String| name.strip_prefix(INPUT).unwrap_or(name).to_owned();
+            let names = builder.schema().fields().iter().map(|field| name(field.name())).collect();
             (names, Rows::Parquet(Box::new(builder.build()?)))
         } else {
             let mut reader = csv::Reader::from_reader(file);
@@ -109,8 +115,7 @@ impl Table {
             Rows::Parquet(reader) => {
                 let Some(batch) = reader.next() else { return Ok(None) };
                 let batch = batch?;
-                let columns = batch.columns().iter().zip(&self.names).map(|(array, name)| cells(array, name));
-                columns.collect::<Result<Vec<_>, _>>().map(Some)
+                Ok(Some(batch.columns().iter().map(Cells::of).collect()))
             }
         }
     }
@@ -123,6 +128,7 @@ impl Cells {
         match self {
             Self::Numbers(numbers) => numbers.len(),
             Self::Texts(texts) => texts.len(),
+            Self::Other(count, _) => *count,
         }
     }
 
@@ -140,6 +146,7 @@ impl Cells {
         let texts = match self {
             Self::Numbers(numbers) => return Ok(numbers.clone()),
             Self::Texts(texts) => texts,
+            Self::Other(_, kind) => return Err((0, format!("a {kind}"))),
         };
         let number = |(at, text): (usize, &String)| match &**text {
             missing if MISSING.contains(&missing) => Ok(f64::NAN),
@@ -150,10 +157,11 @@ impl Cells {
         texts.iter().enumerate().map(number).collect()
     }
 
-    /// All as texts.
+    /// All as texts; those that have no text are missing.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         match self {
+            Self::Other(count, _) => vec![String::new(); *count],
             Self::Texts(texts) => {
                 let text =
                     |text: &String| if MISSING.contains(&&**text) { String::new() } else { text.clone() };
@@ -167,44 +175,45 @@ impl Cells {
     }
 }
 
-fn cells(array: &ArrayRef, name: &str) -> Result<Cells, TableError> {
-    macro_rules! numbers {
-        ($type:ty) => {{
-            let numbers = array.as_primitive::<$type>().iter();
-            Cells::Numbers(numbers.map(|number| number.map_or(f64::NAN, |number| number as f64)).collect())
-        }};
+impl Cells {
+    /// The values of an array of Arrow.
+    #[must_use]
+    pub fn of(array: &ArrayRef) -> Self {
+        macro_rules! numbers {
+            ($type:ty) => {{
+                let numbers = array.as_primitive::<$type>().iter();
+                Cells::Numbers(
+                    numbers.map(|number| number.map_or(f64::NAN, |number| number as f64)).collect(),
+                )
+            }};
+        }
+        let texts = |texts: &mut dyn Iterator<Item = Option<&str>>| {
+            Cells::Texts(texts.map(|text| text.unwrap_or_default().to_owned()).collect())
+        };
+        match array.data_type() {
+            DataType::Float64 => numbers!(Float64Type),
+            DataType::Float32 => numbers!(Float32Type),
+            DataType::Int64 => numbers!(Int64Type),
+            DataType::Int32 => numbers!(Int32Type),
+            DataType::Int16 => numbers!(Int16Type),
+            DataType::Int8 => numbers!(Int8Type),
+            DataType::UInt64 => numbers!(UInt64Type),
+            DataType::UInt32 => numbers!(UInt32Type),
+            DataType::UInt16 => numbers!(UInt16Type),
+            DataType::UInt8 => numbers!(UInt8Type),
+            DataType::Boolean => {
+                let flags = array.as_boolean().iter();
+                Cells::Numbers(
+                    flags.map(|flag| flag.map_or(f64::NAN, |flag| f64::from(u8::from(flag)))).collect(),
+                )
+            }
+            DataType::Utf8 => texts(&mut array.as_string::<i32>().iter()),
+            DataType::LargeUtf8 => texts(&mut array.as_string::<i64>().iter()),
+            DataType::Utf8View => texts(&mut array.as_string_view().iter()),
+            DataType::Null => Cells::Numbers(vec![f64::NAN; array.len()]),
+            other => Cells::Other(array.len(), other.to_string()),
+        }
     }
-    let texts = |texts: &mut dyn Iterator<Item = Option<&str>>| {
-        Cells::Texts(texts.map(|text| text.unwrap_or_default().to_owned()).collect())
-    };
-    Ok(match array.data_type() {
-        DataType::Float64 => numbers!(Float64Type),
-        DataType::Float32 => numbers!(Float32Type),
-        DataType::Int64 => numbers!(Int64Type),
-        DataType::Int32 => numbers!(Int32Type),
-        DataType::Int16 => numbers!(Int16Type),
-        DataType::Int8 => numbers!(Int8Type),
-        DataType::UInt64 => numbers!(UInt64Type),
-        DataType::UInt32 => numbers!(UInt32Type),
-        DataType::UInt16 => numbers!(UInt16Type),
-        DataType::UInt8 => numbers!(UInt8Type),
-        DataType::Boolean => {
-            let flags = array.as_boolean().iter();
-            Cells::Numbers(
-                flags.map(|flag| flag.map_or(f64::NAN, |flag| f64::from(u8::from(flag)))).collect(),
-            )
-        }
-        DataType::Utf8 => texts(&mut array.as_string::<i32>().iter()),
-        DataType::LargeUtf8 => texts(&mut array.as_string::<i64>().iter()),
-        DataType::Utf8View => texts(&mut array.as_string_view().iter()),
-        DataType::Null => Cells::Numbers(vec![f64::NAN; array.len()]),
-        // What is no value of an example, such as a time, is left out where nobody asks for it.
-        other => {
-            let what =
-                format!("column '{name}' is of type {other}, which has no place in a tensor: leave it out");
-            return Err(TableError::Columns(what));
-        }
-    })
 }
 
 #[cfg(test)]

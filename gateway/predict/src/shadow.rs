@@ -8,7 +8,6 @@
 
 mod breaker;
 mod counts;
-mod ring;
 mod runner;
 mod seat;
 mod watch;
@@ -23,7 +22,6 @@ use pointsman_core::{LoadTenth, Pair, RequestId, ShadowDrop};
 use self::breaker::Breaker;
 use self::counts::Counts;
 pub use self::counts::{Accounting, Drops};
-use self::ring::{Offered, Ring};
 use self::runner::Runner;
 use self::seat::Seat;
 use self::watch::Watch;
@@ -32,6 +30,7 @@ use crate::exchange::Exchange;
 use crate::metrics::{Metrics, ShadowMetrics};
 use crate::posts::Held;
 use crate::priority;
+use crate::ring::{Ring, RingFull};
 use crate::tee::Windows;
 use crate::version::Version;
 
@@ -119,9 +118,18 @@ pub struct Shadow {
     runner: Thread,
 }
 
+/// An exchange that waits.
+#[derive(Debug)]
+struct Offered {
+    exchange: Arc<Exchange>,
+    load: LoadTenth,
+    offered_at: Instant,
+    bytes: usize,
+}
+
 /// What the threads of requests and those of the shadow have in common.
 struct Shared {
-    ring: Ring,
+    ring: Ring<Offered>,
     breaker: Breaker,
     watch: Watch,
     counts: Counts,
@@ -254,7 +262,13 @@ impl Shared {
         let bytes = offered.bytes;
         // Before it is there for the other thread, which takes it off again.
         self.metrics.holds(bytes);
-        self.ring.push(offered).inspect_err(|_| self.metrics.lets_go(bytes))
+        self.ring.push(offered, bytes).map_err(|full| {
+            self.metrics.lets_go(bytes);
+            match full {
+                RingFull::Count => ShadowDrop::Full,
+                RingFull::Bytes => ShadowDrop::Bytes,
+            }
+        })
     }
 
     fn dropped(&self, reason: ShadowDrop, load: LoadTenth) {

@@ -61,7 +61,10 @@ impl Admin {
         let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
         let versions = versions(&body)?;
         let found = self.read_comparisons(move |comparisons| comparisons.inputs(id)).await?.map_err(busy)?;
-        let Asked { model, inputs, settings } = found.map_err(|kept| not_found(not_kept(id, &kept)))?;
+        let Asked { model, inputs, settings } = match found {
+            Ok(asked) => asked,
+            Err(kept) => self.logged(id).await?.ok_or_else(|| not_found(not_kept(id, &kept)))?,
+        };
         let mut runs = Vec::new();
         for version in versions {
             let result = apart::run(&self.gateway, &model, version, &inputs).await;

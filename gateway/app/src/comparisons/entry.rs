@@ -1,5 +1,6 @@
 //! One comparison, as the thread of its shadow and those who read share it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use pointsman_observe::{Comparison, Totals};
 use pointsman_predict::{Accounting, Observer};
 
 use super::{Busy, drop_into};
+use crate::monitoring::sample_log::Answers;
 
 /// How long a reader waits for a shadow's thread.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,15 +19,16 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Entry {
     comparison: Mutex<Comparison>,
     totals: Latest,
+    answers: Option<Arc<Answers>>,
     since: Instant,
     /// In microseconds after `since`.
     touched: AtomicU64,
 }
 
 impl Entry {
-    pub(super) fn new(comparison: Comparison, since: Instant) -> Self {
+    pub(super) fn new(comparison: Comparison, since: Instant, answers: Option<Arc<Answers>>) -> Self {
         let (totals, touched) = (Latest::default(), AtomicU64::default());
-        let entry = Self { comparison: Mutex::new(comparison), totals, since, touched };
+        let entry = Self { comparison: Mutex::new(comparison), totals, answers, since, touched };
         entry.touch();
         entry
     }
@@ -71,10 +74,19 @@ impl Entry {
 
 impl Observer for Entry {
     fn paired(&self, pair: &Pair<'_>) {
-        let mut comparison = self.comparison.lock();
-        comparison.push(pair);
-        self.totals.write(comparison.totals());
+        let (before, now) = {
+            let mut comparison = self.comparison.lock();
+            let before = comparison.totals();
+            comparison.push(pair);
+            let now = comparison.totals();
+            self.totals.write(now);
+            (before, now)
+        };
         self.touch();
+        if let Some(answers) = &self.answers {
+            let disagrees = (now.answered > before.answered).then_some(now.disagreed > before.disagreed);
+            answers.tell(pair, disagrees);
+        }
     }
 
     fn ended(&self, accounting: &Accounting) {

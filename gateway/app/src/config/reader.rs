@@ -81,10 +81,7 @@ impl<'p> Section<'p> {
                 return;
             }
         };
-        let prefix = format!("{}{name}.", self.prefix);
-        let mut section = Section { prefix, table, known: Vec::new(), notes: &mut *self.notes };
-        read(&mut section);
-        section.finish();
+        self.below(name, table, read);
     }
 
     /// Sets a value where the key stands in the section.
@@ -143,6 +140,14 @@ impl<'p> Section<'p> {
             read(&chosen, &mut section);
             section.finish();
         }
+    }
+
+    /// Reads a table that was taken out of this section.
+    pub(super) fn below(&mut self, name: &str, table: Table, read: impl FnOnce(&mut Section<'_>)) {
+        let prefix = format!("{}{name}.", self.prefix);
+        let mut section = Section { prefix, table, known: Vec::new(), notes: &mut *self.notes };
+        read(&mut section);
+        section.finish();
     }
 
     /// Notes every key of a table that somebody else reads, those of tables below it too.

@@ -12,6 +12,7 @@ use super::health::Health;
 use super::labels::LabelPart;
 use super::profiles::{DriftGauges, Keeper, Profiles, Profiling};
 use super::same_score::SameScore;
+use super::sample_log::SampleLog;
 use crate::alerts::{Alerts, Source, Watch};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -30,6 +31,8 @@ pub(crate) struct Monitors {
     pub(crate) labels: Arc<Labels>,
     /// Profiles of all traffic.
     pub(crate) profiles: Arc<Profiles>,
+    /// The sample log, where there is one. Threads of requests reach it by the monitors of versions alone.
+    pub(crate) sample_log: Option<Arc<SampleLog>>,
 }
 
 impl Monitors {
@@ -46,6 +49,7 @@ impl Monitors {
             ages: Ages::new(config.staleness),
             labels: Labels::open(config, instruments)?,
             profiles,
+            sample_log: SampleLog::start(&config.sample_log, config.state.as_deref(), instruments)?,
         };
         Ok((monitors, keeper))
     }
@@ -69,18 +73,26 @@ impl Monitors {
         let labels = LabelKeeper::start(self.labels.clone()).map_err(|e| none("labels", e))?;
         let checking = self.same_score.clone().run(gateway.clone(), config.same_score_every);
         let checking = tokio::spawn(checking).abort_handle();
-        Ok(Keepers { checking, _watch: watch, _labels: labels, _profiles: profiles })
+        Ok(Keepers {
+            checking,
+            _watch: watch,
+            _labels: labels,
+            _profiles: profiles,
+            sample_log: self.sample_log.clone(),
+        })
     }
 
     /// Who is shown the traffic of each version, in this order.
     pub(crate) fn parts(&self) -> Vec<Arc<dyn Part>> {
-        vec![
+        let mut parts: Vec<Arc<dyn Part>> = vec![
             self.health.clone(),
             Arc::new(Profiling(self.profiles.clone())),
             Arc::new(LabelPart(self.labels.clone())),
             self.same_score.clone(),
             self.ages.clone(),
-        ]
+        ];
+        parts.extend(self.sample_log.iter().map(|log| log.clone() as Arc<dyn Part>));
+        parts
     }
 
     /// Who knows what somebody should be told.
@@ -101,11 +113,20 @@ pub(crate) struct Keepers {
     _watch: Watch,
     _labels: LabelKeeper,
     _profiles: Keeper,
+    sample_log: Option<Arc<SampleLog>>,
 }
 
 impl Keepers {
     /// Versions are asked no golden case any more.
     pub(crate) fn ask_no_more(&self) {
         self.checking.abort();
+    }
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        if let Some(log) = &self.sample_log {
+            log.stop();
+        }
     }
 }

@@ -6,3 +6,4 @@ mod experiments;
 mod no_drift;
 mod properties;
 mod reports;
+mod sample_log;

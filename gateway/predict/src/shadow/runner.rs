@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use pointsman_core::{Inputs, ModelName, Pair, ShadowDrop, Side, Signature, VersionNumber};
 
-use super::ring::Offered;
 use super::seat::{Answer, Seat, Unable};
-use super::{Observer, Shared};
+use super::{Observer, Offered, Shared};
 use crate::admission::Admission;
 use crate::exchange::Exchange;
 use crate::tee::{Phase, Windows};

@@ -1,0 +1,458 @@
+//! Reads the log: parts and spool, batch by batch.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arrow_array::{
+    Array as _, BooleanArray, RecordBatch, RecordBatchReader as _, StringArray, TimestampNanosecondArray,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+};
+use parquet::errors::ParquetError;
+use pointsman_core::{ModelName, RequestId};
+
+use super::destination::{Destination, Directory, names};
+use super::layout::{MODEL, REQUEST_ID, TIME};
+use super::part::PartName;
+use super::rows::nanoseconds;
+use super::scan::{SpoolBatches, groups_with, spool_batches, texts};
+use super::writer::SPOOL;
+
+/// Rows of a batch where nobody says how many.
+const BATCH_ROWS: usize = 8192;
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// What a spool file holds is not what it should be.
+    #[error("a spool file cannot be read: {0}")]
+    Arrow(ArrowError),
+    /// What a part holds is not what it should be.
+    #[error("a part cannot be read: {0}")]
+    Parquet(ParquetError),
+}
+
+impl From<ArrowError> for ReadError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, error) => Self::Io(error),
+            other => Self::Arrow(other),
+        }
+    }
+}
+
+impl From<ParquetError> for ReadError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(source) => match source.downcast::<io::Error>() {
+                Ok(error) => Self::Io(*error),
+                Err(other) => Self::Parquet(ParquetError::External(other)),
+            },
+            other => Self::Parquet(other),
+        }
+    }
+}
+
+/// What of a log is read: by default all rows with all columns, in the order of hours and of the files in which they are.
+///
+/// Every row is read once, also while spool files become parts. What is written after [`Reader::batches`] was called may
+/// be missed. Memory is that of one batch and of the row group that it is from.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    destination: Arc<dyn Destination>,
+    spool: PathBuf,
+    model: Option<ModelName>,
+    since: Option<SystemTime>,
+    until: Option<SystemTime>,
+    columns: Option<Vec<String>>,
+    requests: Option<Arc<HashSet<String>>>,
+    after: Option<Cursor>,
+    newest_first: bool,
+    batch_rows: usize,
+}
+
+/// A place in the log, from which another reader goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The file, by the name of the part that it is or will be.
+    pub part: PartName,
+    /// How many of its rows that are wanted come before.
+    pub rows: usize,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.part.path(), self.rows)
+    }
+}
+
+impl Cursor {
+    /// Reads what is written by `Display`; nothing where it is something else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (part, rows) = text.rsplit_once(':')?;
+        Some(Self { part: PartName::parse(part)?, rows: rows.parse().ok()? })
+    }
+}
+
+/// Where a part or a spool file lies.
+#[derive(Clone, Debug)]
+enum Place {
+    Part,
+    Spool(PathBuf),
+}
+
+impl Reader {
+    /// A reader of the log in a directory, with what is in the spool.
+    #[must_use]
+    pub fn open(directory: &Path) -> Self {
+        Self::over(Arc::new(Directory::new(directory)), directory)
+    }
+
+    /// A reader of the parts of a destination, and of the spool in a directory.
+    #[must_use]
+    pub fn over(destination: Arc<dyn Destination>, directory: &Path) -> Self {
+        Self {
+            destination,
+            spool: directory.join(SPOOL),
+            model: None,
+            since: None,
+            until: None,
+            columns: None,
+            requests: None,
+            after: None,
+            newest_first: false,
+            batch_rows: BATCH_ROWS,
+        }
+    }
+
+    /// Rows of this model alone.
+    #[must_use]
+    pub fn model(mut self, model: ModelName) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Rows whose examples are from then on, and from before then.
+    #[must_use]
+    pub fn between(mut self, since: Option<SystemTime>, until: Option<SystemTime>) -> Self {
+        (self.since, self.until) = (since, until);
+        self
+    }
+
+    /// These columns alone. Batches of files that do not have one are without it.
+    #[must_use]
+    pub fn columns<T: AsRef<str>>(mut self, columns: &[T]) -> Self {
+        self.columns = Some(columns.iter().map(|column| column.as_ref().to_owned()).collect());
+        self
+    }
+
+    /// Rows of these requests alone.
+    #[must_use]
+    pub fn requests(mut self, ids: impl IntoIterator<Item = RequestId>) -> Self {
+        self.requests = Some(Arc::new(ids.into_iter().map(|id| id.to_string()).collect()));
+        self
+    }
+
+    /// Rows behind a place alone.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Files the other way round. Rows of a file stay in their order.
+    #[must_use]
+    pub fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// The most rows of one batch.
+    #[must_use]
+    pub fn batch_rows(mut self, rows: usize) -> Self {
+        self.batch_rows = rows.max(1);
+        self
+    }
+
+    /// The rows, batch by batch.
+    ///
+    /// # Errors
+    /// Where files cannot be looked through.
+    pub fn batches(&self) -> Result<Batches, ReadError> {
+        let mut files = self.files()?;
+        // The next one is taken from the end.
+        if !self.newest_first {
+            files.reverse();
+        }
+        Ok(Batches { reader: self.clone(), files, open: None, skip: 0 })
+    }
+
+    /// All rows of one request in one batch, with all columns; nothing where there are none.
+    ///
+    /// # Errors
+    /// Where files cannot be read.
+    pub fn request(self, id: RequestId) -> Result<Option<RecordBatch>, ReadError> {
+        let batches = self.requests([id]).batches()?.collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = batches.first() else { return Ok(None) };
+        // The rows of a request are in one file.
+        Ok(Some(concat_batches(first.schema_ref(), &batches)?))
+    }
+
+    /// How many files it reads, those of the spool included.
+    ///
+    /// # Errors
+    /// Where files cannot be looked through.
+    pub fn count_files(&self) -> Result<usize, ReadError> {
+        Ok(self.files()?.len())
+    }
+
+    fn files(&self) -> Result<Vec<(PartName, Place)>, ReadError> {
+        // The spool first: what becomes a part meanwhile is in both lists, and never in none.
+        let mut files = Vec::new();
+        for host in names(&self.spool)? {
+            for file in names(&self.spool.join(&host))? {
+                if let Some(name) = PartName::of_spool_file(&file, &host) {
+                    files.push((name, Place::Spool(self.spool.join(&host).join(&file))));
+                }
+            }
+        }
+        let parts: HashSet<PartName> = self.destination.list()?.into_iter().map(|part| part.name).collect();
+        files.retain(|(name, _)| !parts.contains(name));
+        files.extend(parts.into_iter().map(|name| (name, Place::Part)));
+        files.retain(|(name, _)| self.wants(name));
+        files.sort_unstable_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+        if let Some(Cursor { part, .. }) = &self.after {
+            files.retain(|(name, _)| {
+                if self.newest_first { order(name) <= order(part) } else { order(name) >= order(part) }
+            });
+        }
+        Ok(files)
+    }
+
+    fn wants(&self, name: &PartName) -> bool {
+        let [begins, ends] = name.span();
+        self.model.as_ref().is_none_or(|model| *model == name.model)
+            && self.since.is_none_or(|since| ends > since)
+            && self.until.is_none_or(|until| begins < until)
+    }
+
+    /// Whether the rows of a file have to be looked at one by one for their time.
+    fn is_cut(&self, name: &PartName) -> bool {
+        let [begins, ends] = name.span();
+        self.since.is_some_and(|since| begins < since) || self.until.is_some_and(|until| until < ends)
+    }
+
+    fn is_in_time(&self, time: i64) -> bool {
+        self.since.is_none_or(|since| time >= nanoseconds(since))
+            && self.until.is_none_or(|until| time < nanoseconds(until))
+    }
+
+    fn wants_model(&self) -> bool {
+        self.columns.as_ref().is_none_or(|columns| columns.iter().any(|column| column == MODEL))
+    }
+
+    /// Places of the wanted columns in a schema.
+    fn places(&self, schema: &Schema) -> Vec<usize> {
+        match &self.columns {
+            None => (0..schema.fields().len()).collect(),
+            Some(columns) => {
+                let mut places: Vec<usize> =
+                    columns.iter().filter_map(|column| schema.index_of(column).ok()).collect();
+                places.sort_unstable();
+                places.dedup();
+                places
+            }
+        }
+    }
+
+    fn open_file(&self, name: &PartName, place: &Place) -> Result<Option<Open>, ReadError> {
+        if let Place::Spool(path) = place {
+            match spool_batches(path) {
+                Ok(batches) => return Ok(batches.map(Open::Spool)),
+                // It has become a part.
+                Err(ArrowError::IoError(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        match self.destination.open(name) {
+            Ok(file) => self.open_part(name, file).map(Some),
+            // It was deleted meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn open_part(&self, name: &PartName, file: File) -> Result<Open, ReadError> {
+        let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let schema = builder.schema().clone();
+        let mut predicates: Vec<Box<dyn parquet::arrow::arrow_reader::ArrowPredicate>> = Vec::new();
+        if let (Some(ids), Ok(index)) = (&self.requests, schema.index_of(REQUEST_ID)) {
+            let within = |min: &[u8], max: &[u8]| ids.iter().any(|id| (min..=max).contains(&id.as_bytes()));
+            let groups = groups_with(&builder, REQUEST_ID, within);
+            builder = builder.with_row_groups(groups);
+            let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
+            let ids = ids.clone();
+            predicates
+                .push(Box::new(ArrowPredicateFn::new(mask, move |batch| Ok(of_requests(&batch, &ids)))));
+        }
+        if let (true, Ok(index)) = (self.is_cut(name), schema.index_of(TIME)) {
+            let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
+            let reader = self.clone();
+            predicates.push(Box::new(ArrowPredicateFn::new(mask, move |batch| Ok(reader.of_time(&batch)))));
+        }
+        let mask = ProjectionMask::roots(builder.parquet_schema(), self.places(&schema));
+        builder = builder.with_projection(mask).with_batch_size(self.batch_rows);
+        if !predicates.is_empty() {
+            builder = builder.with_row_filter(RowFilter::new(predicates));
+        }
+        let batches = builder.build()?;
+        let fields = batches.schema().fields().clone();
+        let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+        Ok(Open::Part(batches, schema))
+    }
+
+    fn of_time(&self, batch: &RecordBatch) -> BooleanArray {
+        let times = batch.column_by_name(TIME);
+        match times.and_then(|times| times.as_any().downcast_ref::<TimestampNanosecondArray>()) {
+            Some(times) => times.values().iter().map(|time| Some(self.is_in_time(*time))).collect(),
+            None => BooleanArray::from(vec![false; batch.num_rows()]),
+        }
+    }
+
+    /// What is wanted of a batch of the spool.
+    fn cut(&self, name: &PartName, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let mut batch = batch;
+        if let Some(ids) = &self.requests {
+            batch = filter_record_batch(&batch, &of_requests(&batch, ids))?;
+        }
+        if self.is_cut(name) {
+            batch = filter_record_batch(&batch, &self.of_time(&batch))?;
+        }
+        batch.project(&self.places(&batch.schema()))
+    }
+}
+
+/// In which order files are read.
+fn order(name: &PartName) -> (u64, &str, &str, &str) {
+    (name.hour, name.model.as_str(), &name.seq, &name.host)
+}
+
+fn of_requests(batch: &RecordBatch, ids: &HashSet<String>) -> BooleanArray {
+    match texts(batch, REQUEST_ID) {
+        Some(found) => {
+            (0..found.len()).map(|row| Some(found.is_valid(row) && ids.contains(found.value(row)))).collect()
+        }
+        None => BooleanArray::from(vec![false; batch.num_rows()]),
+    }
+}
+
+/// The batch with the model of its file as its last column.
+fn with_model(name: &PartName, batch: &RecordBatch) -> Result<RecordBatch, ReadError> {
+    let schema = batch.schema();
+    let mut fields = schema.fields().to_vec();
+    fields.push(Arc::new(Field::new(MODEL, DataType::Utf8, false)));
+    let mut columns = batch.columns().to_vec();
+    let models = std::iter::repeat_n(name.model.as_str(), batch.num_rows());
+    columns.push(Arc::new(StringArray::from_iter_values(models)));
+    let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+    Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
+}
+
+/// A file that is read.
+enum Open {
+    /// With the schema that has the file's metadata.
+    Part(ParquetRecordBatchReader, SchemaRef),
+    Spool(SpoolBatches),
+}
+
+/// The rows of a [`Reader`], with the file that each batch is from.
+pub struct Batches {
+    reader: Reader,
+    /// Files that are still to be read, the next one last.
+    files: Vec<(PartName, Place)>,
+    open: Option<(PartName, Open)>,
+    /// Rows of the open file that are still to be left out.
+    skip: usize,
+}
+
+impl Batches {
+    /// The file that the last batch was from.
+    #[must_use]
+    pub fn part(&self) -> Option<&PartName> {
+        self.open.as_ref().map(|(name, _)| name)
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>, ReadError> {
+        loop {
+            if let Some((name, open)) = &mut self.open {
+                let batch = match open {
+                    Open::Part(batches, schema) => match batches.next().transpose()? {
+                        Some(batch) => Some(batch.with_schema(schema.clone())?),
+                        None => None,
+                    },
+                    Open::Spool(batches) => match batches.next().transpose()? {
+                        Some(batch) => Some(self.reader.cut(name, batch)?),
+                        None => None,
+                    },
+                };
+                match batch {
+                    None => self.open = None,
+                    Some(batch) => {
+                        let skipped = self.skip.min(batch.num_rows());
+                        self.skip -= skipped;
+                        if skipped < batch.num_rows() {
+                            let batch = batch.slice(skipped, batch.num_rows() - skipped);
+                            return if self.reader.wants_model() {
+                                with_model(name, &batch)
+                            } else {
+                                Ok(batch)
+                            }
+                            .map(Some);
+                        }
+                    }
+                }
+                continue;
+            }
+            let Some((name, place)) = self.files.pop() else { return Ok(None) };
+            if let Some(open) = self.reader.open_file(&name, &place)? {
+                self.skip = match &self.reader.after {
+                    Some(cursor) if cursor.part == name => cursor.rows,
+                    _ => 0,
+                };
+                self.open = Some((name, open));
+            }
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.advance().transpose();
+        if matches!(next, Some(Err(_))) {
+            // What is wrong with a file would be so at each call.
+            self.open = None;
+        }
+        next
+    }
+}
+
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
