@@ -129,6 +129,54 @@ fn without_a_directory_there_is_no_log() {
 }
 
 #[test]
+fn a_shadows_answer_is_in_the_row_and_a_disagreement_is_kept() {
+    let (registry, log) =
+        (iris("serve = 3\nload = \"all\"\n", &[2, 3]), tempfile::tempdir().expect("a folder"));
+    let shadows = "uniform_rate = 0.0\nshadow_wait = \"20s\"\n[shadow]\nwaiting_max = 4096\nwait_max = \"60m\"\n\
+                   run_max = \"5s\"\nbusy_from = 1.0\nwindow = \"11s\"\nwindow_off_share = 0\n\
+                   [plan.iris]\nshadows = [{ name = \"s\", version = 2, share = \"100%\" }]\n";
+    let settings = config(log.path(), shadows).replace("uniform_rate = 1.0\n", "");
+    let gateway = Start::over(registry.path()).config(&settings).start();
+    wait_for("the shadow to run", || {
+        ask(&gateway, BODY);
+        (gateway.metric("pointsman_shadow_offered_total", "version=\"2\"") > 0.0).then_some(())
+    });
+    let asked: u64 = 60;
+    for n in 0..asked {
+        // Between the last two kinds of flowers the versions differ.
+        let data = [4.9 + 0.01 * n as f32, 2.5, 4.5 + 0.01 * n as f32, 1.7];
+        ask(
+            &gateway,
+            &json!({"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data": data}]})
+                .to_string(),
+        );
+    }
+    let of = |name: &str| gateway.metric(&format!("pointsman_shadow_{name}"), "version=\"2\"") as u64;
+    wait_for("all to be compared or dropped", || {
+        let [offered, answered, dropped] = ["offered_total", "answered_total", "dropped_total"].map(of);
+        (offered >= asked && offered == answered + dropped).then_some(())
+    });
+    let totals = get(gateway.admin, "/v1/comparisons").json()["comparisons"][0]["totals"].clone();
+    let disagreed = totals["disagreed"].as_u64().unwrap_or(0);
+    assert!(disagreed > 0, "{totals:#}");
+    wait_for("the disagreements to be written", || {
+        (stats(&gateway)["written"].as_u64() == Some(disagreed)).then_some(())
+    });
+    let rows = rows(log.path());
+    for row in &rows {
+        assert_eq!(
+            (&row["sample_reason"], &row["shadows"][0]["disagrees"]),
+            (&"disagree".into(), &true.into())
+        );
+        let outputs = row["shadows"][0]["outputs"].as_str().expect("outputs");
+        assert!(outputs.contains("\"label\":"), "{outputs}");
+    }
+    // A request has a row or two, and a comparison counts requests.
+    let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row["request_id"].as_str()).collect();
+    assert_eq!(ids.len() as u64, disagreed);
+}
+
+#[test]
 fn what_was_written_is_there_after_every_kill() {
     let variable = std::env::var("POINTSMAN_TEST_LOG_KILLS").ok();
     let kills = variable.map_or(KILLS, |kills| kills.parse().expect("a number"));

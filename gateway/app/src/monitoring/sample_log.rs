@@ -20,6 +20,7 @@ mod watcher;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
@@ -69,6 +70,8 @@ struct Shared {
     models: Mutex<BTreeMap<ModelName, Kept>>,
     state: Mutex<State>,
     log_thread: Mutex<Option<Thread>>,
+    /// Nothing is taken in any more.
+    is_closed: AtomicBool,
 }
 
 /// What is kept of a model, whatever version serves.
@@ -116,6 +119,7 @@ impl SampleLog {
             models: Mutex::default(),
             state: Mutex::default(),
             log_thread: Mutex::default(),
+            is_closed: AtomicBool::default(),
             directory,
         });
         instruments.register_collector(Box::new(Exposed::of(&shared)));

@@ -89,7 +89,7 @@ pub struct Layout {
     pub(super) slices: Vec<String>,
     pub(super) arrow: SchemaRef,
     /// Tells layouts whose rows may not stand in one file.
-    pub(super) fingerprint: String,
+    pub(super) fingerprint: Arc<str>,
     pub(super) account: Arc<Account>,
 }
 
@@ -159,7 +159,7 @@ impl Layout {
             output_columns: output.columns,
             output_tensors: output.tensors,
             slices,
-            fingerprint: fingerprint(&arrow),
+            fingerprint: fingerprint(&arrow).into(),
             arrow,
             account,
         }

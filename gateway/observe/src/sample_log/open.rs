@@ -55,6 +55,10 @@ impl OpenFile {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if self.synced < self.length {
             self.file.sync_data()?;
+            if let (0, Some(folder)) = (self.synced, self.path.parent()) {
+                // Its name, too.
+                File::open(folder)?.sync_all()?;
+            }
             self.synced = self.length;
         }
         Ok(())

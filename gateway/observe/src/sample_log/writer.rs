@@ -155,7 +155,7 @@ impl Writer {
             return layout.account.lost(Loss::TooLarge, 1);
         }
         let hour = hour_of(record.at);
-        let key = (Arc::<str>::from(layout.fingerprint.as_str()), hour);
+        let key = (layout.fingerprint.clone(), hour);
         let buffer = self.buffers.entry(key.clone()).or_insert_with(|| {
             let name = PartName::new(&layout.model, record.at, &self.host, clock, record.id);
             Buffer {

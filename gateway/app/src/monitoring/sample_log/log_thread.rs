@@ -2,26 +2,25 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::RequestId;
-use pointsman_observe::sample_log::{Chosen, Drawn, Origin, Record, ShadowAnswer, Writer};
+use pointsman_observe::sample_log::{Chosen, Drawn, Loss, Origin, Record, ShadowAnswer, Writer};
 use pointsman_predict::{Monitored, priority};
 
 use super::Shared;
 use super::parts_thread::Order;
-use super::watcher::Offer;
+use super::watcher::{Offer, lose};
 
 /// How long it sleeps where there is nothing to do.
 const SLEEP: Duration = Duration::from_millis(20);
 /// Requests that are taken in before it looks at anything else.
 const AT_ONCE: usize = 1024;
 /// How long a request waits for a second shadow after the first has answered.
-const SECOND_WAIT: Duration = Duration::from_millis(250);
-/// The most requests that wait for shadows.
-const PENDING_MAX: usize = 1024;
+const SECOND_WAIT: Duration = Duration::from_millis(50);
 
 /// What others ask of it.
 pub(super) enum Command {
@@ -38,6 +37,8 @@ pub(super) struct LogThread {
     commands: Receiver<Command>,
     orders: Sender<Order>,
     pending: HashMap<RequestId, Pending>,
+    /// The most that may wait for shadows: half of all that may wait.
+    pending_max: usize,
     /// Those that wait, that which began first in front.
     order: VecDeque<(Instant, RequestId)>,
     synced_at: Instant,
@@ -59,8 +60,18 @@ impl LogThread {
         orders: Sender<Order>,
     ) -> Self {
         let now = Instant::now();
-        let (pending, order) = (HashMap::new(), VecDeque::new());
-        Self { shared, writer, commands, orders, pending, order, synced_at: now, turned_at: now }
+        let pending_max = shared.settings.queue_max.div_ceil(2);
+        Self {
+            shared,
+            writer,
+            commands,
+            orders,
+            pending: HashMap::new(),
+            pending_max,
+            order: VecDeque::new(),
+            synced_at: now,
+            turned_at: now,
+        }
     }
 
     /// Works until it is told to end.
@@ -81,6 +92,13 @@ impl LogThread {
             }
         }
         self.finish();
+        self.shared.is_closed.store(true, Ordering::Release);
+        while let Some(offer) = self.shared.ring.pop() {
+            if offer.chosen.is_kept {
+                offer.layout.account().lost(Loss::Stopped, 1);
+            }
+            self.shared.ring.release(offer.bytes);
+        }
         let _ = self.orders.send(Order::Stop);
     }
 
@@ -93,9 +111,14 @@ impl LogThread {
             && let Some(offer) = self.shared.ring.pop()
         {
             taken += 1;
-            if offer.seen.exchange.is_shadowed && self.pending.len() < PENDING_MAX {
+            if !offer.seen.exchange.is_shadowed {
+                self.write(offer, &[], now);
+            } else if self.pending.len() < self.pending_max {
                 self.wait(offer, now);
             } else {
+                if !offer.chosen.is_kept {
+                    lose(&offer.layout, offer.chosen, Loss::QueueFull);
+                }
                 self.write(offer, &[], now);
             }
         }

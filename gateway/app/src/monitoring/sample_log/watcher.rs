@@ -1,6 +1,7 @@
 //! Decides which requests of a version are kept, on their threads.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pointsman_core::{Elements, OutputTensor};
@@ -51,23 +52,35 @@ impl Watcher for LogWatcher {
             // Before it is there for the other thread, which takes it off again.
             account.queued();
         }
+        if self.shared.is_closed.load(Ordering::Acquire) {
+            if chosen.is_kept {
+                account.lost(Loss::Stopped, 1);
+            }
+            return;
+        }
         let bytes = bytes(exchange);
         let (layout, sampler) = (self.layout.clone(), self.sampler.clone());
         let offer = Offer { seen: seen.clone(), layout, sampler, point, chosen, bytes };
         if let Err(full) = self.shared.ring.push(offer, bytes) {
-            if !chosen.is_kept {
-                // Whether it would have been kept nobody will know.
-                account.queued();
-            }
-            account.lost(
+            lose(
+                &self.layout,
+                chosen,
                 match full {
                     RingFull::Count => Loss::QueueFull,
                     RingFull::Bytes => Loss::QueueBytes,
                 },
-                1,
             );
         }
     }
+}
+
+/// Counts a request that there is no room for. One that is kept only if a shadow answers otherwise counts as well:
+/// whether it would have been nobody will know.
+pub(super) fn lose(layout: &Layout, chosen: Chosen, loss: Loss) {
+    if !chosen.is_kept {
+        layout.account().queued();
+    }
+    layout.account().lost(loss, 1);
 }
 
 /// What the request is, so that it may be kept.
