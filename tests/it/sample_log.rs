@@ -10,7 +10,7 @@ use pointsman_observe::sample_log::{Reader, rows_as_json};
 use pointsman_tests::{
     Connection, Gateway, Pointsman, Start, Stopped, get, grpc, post, request, v2, wait_for,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::swaps::iris;
 
