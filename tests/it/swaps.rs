@@ -14,7 +14,7 @@ const CONFIG: &str =
 /// Copies a version of the shipped iris into a registry, the manifest last.
 pub(crate) fn copy_version(from: u64, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
-    for file in ["model.onnx", "golden.json", "manifest.toml"] {
+    for file in ["model.onnx", "golden.json", "baseline.json", "manifest.toml"] {
         let source = repository().join(format!("models/iris/{from}/{file}"));
         std::fs::copy(source, to.join(file)).expect("copied");
     }

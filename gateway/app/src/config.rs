@@ -6,6 +6,7 @@
 mod alerts;
 mod drift;
 mod labels;
+mod models;
 mod plans;
 mod quality;
 mod reader;
@@ -326,7 +327,7 @@ impl Config {
         root.section("listen", |s| config.listen.read(s));
         root.section("serving", |s| config.serving.read(s));
         root.section("registry", |s| config.registry.read(s));
-        config.model = read_models(&mut root);
+        config.model = models::read(&mut root);
         config.plan = plans::read(&mut root);
         root.section("rollout", |s| {
             s.set("look", &mut config.rollout.look);
@@ -404,34 +405,6 @@ impl Registry {
         section.set("load_timeout", &mut self.load_timeout);
         section.set_within("attempts_max", &mut self.attempts_max, 1..=1000);
     }
-}
-
-/// The cards below `[model.NAME]`, with the keys of `model.toml`.
-fn read_models(root: &mut Section<'_>) -> BTreeMap<ModelName, Card> {
-    let mut cards = BTreeMap::new();
-    for (name, value) in root.named("model") {
-        let key = format!("model.{name}");
-        let Ok(model) = ModelName::new(&name) else {
-            root.problem(&key, "is no name of a model".into());
-            continue;
-        };
-        let toml::Value::Table(table) = value else {
-            root.problem(&key, format!("expected a section [{key}] with keys of model.toml"));
-            continue;
-        };
-        root.note_table(&key, &table);
-        match Card::from_table(&key, table) {
-            Ok(card) => {
-                cards.insert(model, card);
-            }
-            Err(problems) => {
-                for problem in problems {
-                    root.problem(&key, format!("{}; {}", problem.what, problem.remedy));
-                }
-            }
-        }
-    }
-    cards
 }
 
 impl Listen {

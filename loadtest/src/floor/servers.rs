@@ -19,7 +19,7 @@ pub(super) fn registry(models: &Path, echo: &Path, scratch: &Path) -> Result<Pat
         std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
         std::fs::copy(from, &to).map(drop).map_err(|e| format!("{}: {e}", from.display()))
     };
-    for file in ["model.onnx", "golden.json", "manifest.toml"] {
+    for file in ["model.onnx", "golden.json", "baseline.json", "manifest.toml"] {
         for model in ["digits/1", "iris/3"] {
             copy(&models.join(model).join(file), &format!("{model}/{file}"))?;
         }
