@@ -24,7 +24,7 @@ const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off
                       [drift]\nwindow = \"7d\"\nlook = \"100ms\"\n";
 
 /// A request for all flights of each day, in the order of days.
-fn days() -> Vec<(String, Vec<String>)> {
+pub(crate) fn days() -> Vec<(String, Vec<String>)> {
     let file = std::fs::File::open(fixtures().join("flights_stream.csv.gz")).expect("flights");
     let mut text = String::new();
     GzDecoder::new(file).read_to_string(&mut text).expect("CSV");
@@ -55,7 +55,7 @@ const NAMES: [&str; 16] = [
 ];
 
 /// The V2 request of a day, of whose temperatures `temp` makes others.
-fn body(day: &str, lines: &[String], temp: impl Fn(f64) -> f64) -> String {
+pub(crate) fn body(day: &str, lines: &[String], temp: impl Fn(f64) -> f64) -> String {
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split(',').collect()).collect();
     let inputs = NAMES.iter().enumerate().filter(|(at, _)| (4..15).contains(at)).map(|(at, name)| {
         let values: Vec<Value> = rows

@@ -55,3 +55,4 @@ mod v1_rest;
 mod v2_rest;
 mod webhooks;
 mod wishes;
+mod year;

@@ -11,6 +11,7 @@ mod replays;
 mod rollouts;
 mod sample_log;
 mod schema;
+mod score;
 mod status;
 mod wishes;
 
@@ -80,6 +81,7 @@ impl Admin {
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
+            (&Method::GET, ["v1", "score", model]) => self.score(model, request.uri()).await,
             (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
             (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
@@ -97,7 +99,7 @@ impl Admin {
                 _,
                 ["models" | "journal" | "config"]
                 | ["v1", "comparisons" | "alerts"]
-                | ["v1", "comparisons" | "quality" | "drift", _]
+                | ["v1", "comparisons" | "quality" | "drift" | "score", _]
                 | ["v1", "drift"]
                 | ["v1", "alerts", "history"],
             ) => Err(PredictError::MethodNotAllowed { allowed: "GET" }),

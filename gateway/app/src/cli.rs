@@ -11,6 +11,7 @@ mod profile;
 mod quality;
 mod rollout;
 mod schema;
+mod score;
 mod skew;
 mod trial_load;
 mod wish;
@@ -34,6 +35,7 @@ pub(crate) use self::rollout::{
     JournalVerb, OfRollout, PlanRollout, Rollout, RolloutVerb, ShowRollout, StartRollout, VerifyJournal,
 };
 pub(crate) use self::schema::ShowSchema;
+pub(crate) use self::score::Score;
 pub(crate) use self::skew::{JoinSkew, Skew, SkewVerb};
 pub(crate) use self::trial_load::TrialLoad;
 pub(crate) use self::wish::{Alias, How, OfModel, OfVersion, Promote};
@@ -153,6 +155,11 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Show what a model's schema says, and what requests broke it.
     Schema(ShowSchema),
+    /// Show what the gateway attests to of the ML Test Score, with the evidence or what is missing.
+    #[command(
+        after_help = "Examples:\n  pointsman score flights\n  pointsman score flights --version 2 --json"
+    )]
+    Score(Score),
     /// Show what somebody should know of the models: drift, skew, quality, broken rules.
     #[command(
         after_help = "Examples:\n  pointsman alerts\n  pointsman alerts flights --all\n  pointsman alerts --history --limit 20\n  \

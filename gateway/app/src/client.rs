@@ -17,6 +17,7 @@ mod quality;
 mod replay;
 mod rollout;
 mod schema;
+mod score;
 mod verify;
 mod wish;
 
@@ -36,6 +37,7 @@ pub(crate) use self::quality::quality;
 pub(crate) use self::replay::replay;
 pub(crate) use self::rollout::rollout;
 pub(crate) use self::schema::schema;
+pub(crate) use self::score::score;
 pub(crate) use self::wish::{Wished, wish};
 
 use ::http::Method;

@@ -28,6 +28,7 @@ mod memory_watch;
 mod metrics;
 mod monitoring;
 mod reload;
+mod score;
 mod serve;
 mod skew;
 mod sweep;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Command::Drift(arguments) => client::drift(&arguments),
         Command::Skew(arguments) => skew::run(&arguments.verb),
         Command::Baseline(arguments) => baseline::run(&arguments.verb),
+        Command::Score(arguments) => client::score(&arguments),
         Command::Alerts(arguments) => client::alerts(&arguments),
         Command::Experiment(arguments) => client::experiment(&arguments.verb),
         Command::Schema(arguments) => client::schema(&arguments),

@@ -69,11 +69,11 @@ pub struct ScoreFacts {
     pub previous: Option<(u64, bool)>,
     /// How long the last rollback of the model took, in milliseconds.
     pub rollback_ms: Option<f64>,
-    /// Rows and columns of the training baseline, and columns that are skewed at the moment.
-    pub baseline: Option<(u64, usize, usize)>,
+    /// With a baseline of the training data: rows of traffic that are profiled, and columns that have drifted.
+    pub baseline: Option<(u64, usize)>,
     /// Days since training, and after how many it counts as old.
     pub age_days: (Option<f64>, Option<f64>),
-    /// Values of outputs that were looked at, and how many were NaN or infinite.
+    /// Requests whose answers were looked at, and values in them that were NaN or infinite.
     pub numerics: Option<(u64, u64)>,
     /// How many times as long as that of the version before a run takes.
     pub latency_ratio: Option<f64>,
@@ -251,9 +251,9 @@ fn dependencies(facts: &ScoreFacts) -> Stands {
 
 fn invariants(facts: &ScoreFacts) -> Stands {
     match (facts.schema, facts.baseline) {
-        (Some(_), Some((rows, ..))) => {
-            Attested(format!("one schema.toml holds for {rows} training rows and for every request"))
-        }
+        (Some(_), Some(_)) => Attested(
+            "one schema.toml holds for the training data of baseline.json and for every request".into(),
+        ),
         (Some(_), None) => Partly(
             "the schema holds for every request; there is no baseline.json of the training data".into(),
         ),
@@ -263,8 +263,8 @@ fn invariants(facts: &ScoreFacts) -> Stands {
 
 fn skew(facts: &ScoreFacts) -> Stands {
     match facts.baseline {
-        Some((rows, columns, skewed)) => Attested(format!(
-            "{skewed} of {columns} columns are skewed against {rows} training rows (`pointsman drift`)"
+        Some((rows, drifted)) => Attested(format!(
+            "{drifted} columns have drifted, of {rows} rows held against the training data (`pointsman drift`)"
         )),
         None => Missing("there is no baseline.json: make one by `pointsman baseline build DATA`".into()),
     }
@@ -285,7 +285,9 @@ fn stale(facts: &ScoreFacts) -> Stands {
 
 fn numerics(facts: &ScoreFacts) -> Stands {
     match facts.numerics {
-        Some((values, bad)) => Attested(format!("{bad} of {values} values of outputs were NaN or infinite")),
+        Some((requests, bad)) => {
+            Attested(format!("{bad} values in the answers of {requests} requests were NaN or infinite"))
+        }
         None => Missing("no output was looked at yet".into()),
     }
 }
@@ -353,7 +355,7 @@ mod tests {
             rollout: Some(7),
             previous: Some((1, true)),
             rollback_ms: Some(0.4),
-            baseline: Some((20_000, 14, 2)),
+            baseline: Some((20_000, 2)),
             age_days: (Some(10.0), Some(90.0)),
             numerics: Some((10_000, 0)),
             latency_ratio: Some(1.1),
@@ -367,7 +369,7 @@ mod tests {
         assert_eq!(sums, [(2.0, 2), (2.0, 2), (4.0, 4), (6.5, 7)]);
         let text = score.to_string();
         for part in
-            ["rollout 7 led to it", "2 of 14 columns are skewed against 20000", "approved by ada", "0.4 ms"]
+            ["rollout 7 led to it", "2 columns have drifted, of 20000 rows", "approved by ada", "0.4 ms"]
         {
             assert!(text.contains(part), "{part}: {text}");
         }

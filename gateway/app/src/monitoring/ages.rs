@@ -57,6 +57,11 @@ impl Ages {
         self.known.lock().get(&(model.clone(), number)).copied().unwrap_or_default()
     }
 
+    /// From what age on a version is too old, first.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.limits.model.into_iter().flatten().min()
+    }
+
     /// Whether a version, or its data, is too old at a moment: the worse of both.
     pub(crate) fn staleness(&self, moments: Moments, now: SystemTime) -> Option<Staleness> {
         let past = |age: Option<Duration>, [warn, critical]: [Option<Duration>; 2]| {

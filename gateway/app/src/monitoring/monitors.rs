@@ -17,6 +17,7 @@ use crate::alerts::{Alerts, Source, Watch};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::labels::{LabelKeeper, Labels};
+use crate::score::Provenance;
 
 /// All of them.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Monitors {
     pub(crate) ages: Arc<Ages>,
     /// Labels, and what they say.
     pub(crate) labels: Arc<Labels>,
+    /// Where versions come from.
+    pub(crate) provenance: Arc<Provenance>,
     /// Profiles of all traffic.
     pub(crate) profiles: Arc<Profiles>,
     /// The sample log, where there is one. Threads of requests reach it by the monitors of versions alone.
@@ -49,6 +52,7 @@ impl Monitors {
             ages: Ages::new(config.staleness),
             labels: Labels::open(config, instruments)?,
             profiles,
+            provenance: Arc::default(),
             sample_log: SampleLog::start(&config.sample_log, config.state.as_deref(), instruments)?,
         };
         Ok((monitors, keeper))
@@ -90,6 +94,7 @@ impl Monitors {
             Arc::new(LabelPart(self.labels.clone())),
             self.same_score.clone(),
             self.ages.clone(),
+            self.provenance.clone(),
         ];
         parts.extend(self.sample_log.iter().map(|log| log.clone() as Arc<dyn Part>));
         parts

@@ -1,0 +1,111 @@
+//! Half a year of flights with labels that come later: what drifted, what did not, and in which month the champion became
+//! the better model.
+
+use std::collections::BTreeSet;
+
+use pointsman_tests::{Connection, Gateway, Pointsman, Start, TestRegistry, get, post, wait_for};
+use serde_json::{Value, json};
+
+use crate::drift::{body, days};
+
+const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off\"\n[registry]\nsettle = \"0s\"\n\
+    [shadow]\nwindow_off_share = 0\nbusy_from = 1\n[alerts]\nlook = \"50ms\"\n[drift]\nwindow = \"7d\"\nlook = \"50ms\"\n\
+    [plan.flights]\nshadows = [{ name = \"challenger\", version = 2, share = 1 }]\n";
+
+/// How many days are sent before the shadow is waited for.
+const AT_ONCE: usize = 4;
+
+/// Sends days, and lets the shadow answer each; gives the ids of the requests.
+fn send(gateway: &Gateway, days: &[(String, Vec<String>)]) -> Vec<String> {
+    let mut connection = Connection::open(gateway.http);
+    let mut ids = Vec::new();
+    for some in days.chunks(AT_ONCE) {
+        for (day, lines) in some {
+            connection.post("/v2/models/flights/infer", body(day, lines, |temp| temp).as_bytes());
+            let answer = connection.answer().expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            ids.push(answer.header("pointsman-request-id").expect("an id").to_owned());
+        }
+        let labels = "model=\"flights\",primary=\"1\",shadow=\"2\"";
+        gateway.wait_for_metric("pointsman_shadow_answered_total", labels, |count| count >= ids.len() as f64);
+    }
+    ids
+}
+
+/// Says of each flight of a day whether it was late.
+fn label(gateway: &Gateway, id: &str, lines: &[String]) {
+    let late = |line: &String| if line.ends_with(",1") { "late" } else { "on_time" };
+    let labels: Vec<Value> = lines
+        .iter()
+        .enumerate()
+        .map(|(row, line)| json!({"request_id": id, "row": row, "label": late(line)}))
+        .collect();
+    let answer = post(gateway.admin, "/v1/feedback", json!({ "labels": labels }).to_string());
+    assert_eq!(answer.json()["counts"]["joined"], lines.len(), "{}", answer.text());
+}
+
+/// The AUC of a version in a month.
+fn auc(report: &Value, version: u64, month: &str) -> f64 {
+    let series = report["series"].as_array().expect("series").iter().find(|one| one["version"] == version);
+    let windows = series.expect("the version")["windows"].as_array().expect("windows");
+    let window = windows.iter().find(|one| one["window"] == month).expect("the month");
+    let figures =
+        window["figures"].as_array().or_else(|| window["figures"]["figures"].as_array()).expect("figures");
+    let figure = figures.iter().find(|figure| figure["name"] == "auc").expect("an AUC");
+    figure["value"].as_f64().expect("a number")
+}
+
+#[test]
+fn the_champion_becomes_the_better_model_in_november_and_somebody_is_told() {
+    let registry = TestRegistry::new().shipped("flights");
+    let gateway = Start::over(registry.path()).config(CONFIG).start();
+    let days: Vec<_> =
+        days().into_iter().filter(|(day, _)| day.as_str() >= "2013-07-01" && day.as_str() < "2014").collect();
+    assert!(days.len() > 180, "{} days", days.len());
+    let ids = send(&gateway, &days);
+    for (id, (_, lines)) in ids.iter().zip(&days) {
+        label(&gateway, id, lines);
+    }
+
+    let report = get(gateway.admin, "/v1/quality/flights?window=month").json();
+    for (version, month, known) in [
+        (2, "2013-08", 0.727),
+        (2, "2013-09", 0.701),
+        (2, "2013-10", 0.658),
+        (2, "2013-11", 0.632),
+        (1, "2013-11", 0.655),
+    ] {
+        let found = auc(&report, version, month);
+        assert!((found - known).abs() < 0.002, "version {version} in {month}: {found}, not {known}");
+    }
+    let flips = report["ranking"][0]["flips"].as_array().expect("flips");
+    assert_eq!(
+        (flips.len(), &flips[0]["since"], &flips[0]["to"]),
+        (1, &json!("2013-11"), &json!(1)),
+        "{flips:?}"
+    );
+
+    // Nobody looked: the alerts are there.
+    let alerts = wait_for("an alert of the ranking", || {
+        let alerts = get(gateway.admin, "/v1/alerts").json();
+        let all = alerts["alerts"].as_array().expect("alerts");
+        all.iter().any(|alert| alert["signal"]["kind"] == "ranking").then(|| all.clone())
+    });
+    let ranking = alerts.iter().find(|alert| alert["signal"]["kind"] == "ranking").expect("just seen");
+    assert_eq!((&ranking["state"], &ranking["signal"]["model"]), (&json!("firing"), &json!("flights")));
+    let history = get(gateway.admin, "/v1/alerts/history?limit=10000").json();
+    let skewed: BTreeSet<&str> = history["transitions"]
+        .as_array()
+        .expect("transitions")
+        .iter()
+        .map(|one| &one["alert"]["signal"])
+        .filter(|signal| signal["kind"] == "skew" && signal["version"] == 1)
+        .filter_map(|signal| signal["subject"].as_str())
+        .collect();
+    assert!(skewed.contains("temp") && skewed.contains("dewp"), "{skewed:?}");
+    assert!(!skewed.contains("hour") && !skewed.contains("distance"), "{skewed:?}");
+
+    let admin = format!("http://{}", gateway.admin);
+    let said = Pointsman::new(["quality", "flights", "--window", "month", "--admin-url", &admin]).run();
+    assert!(said.code == Some(0) && said.stdout.contains("2013-11"), "{}{}", said.stdout, said.stderr);
+}
