@@ -22,6 +22,10 @@ pub(super) struct KeptColumn {
     pub(super) tensor: Arc<str>,
     /// The datatype of the tensor.
     pub(super) datatype: Datatype,
+    /// The place of the first value among the tensor's elements, and how far the next one is: 0 where all rows have the
+    /// same.
+    pub(super) first: usize,
+    pub(super) stride: usize,
     /// What is written of them.
     pub(super) redactor: Redactor,
 }
@@ -87,30 +91,39 @@ impl KeptColumn {
         }
     }
 
-    /// Adds the values of a request of so many rows, or as many nulls where the tensor is not there or of another shape.
-    pub(super) fn push(&self, to: &mut ColumnValues, tensor: Option<&Tensor>, rows: usize) {
-        let tensor = tensor.filter(|tensor| tensor.datatype() == self.datatype);
-        let Some(view) = tensor.and_then(|tensor| self.source.view(tensor, rows)) else {
-            return to.push_nulls(rows);
+    /// The elements of a tensor that has its values, for a request of so many rows; nothing where it is of another datatype
+    /// or shape, or of texts. Columns of the same tensor have the same.
+    pub(super) fn elements<'a>(&self, tensor: &'a Tensor, rows: usize) -> Option<Elements<'a>> {
+        let fits = match self.stride {
+            0 => tensor.elements() == 1,
+            stride => rows.checked_mul(stride) == Some(tensor.elements()),
         };
-        if let Some(elements) = view.elements() {
-            let places = || (0..rows).map(|row| view.first + row * view.stride);
-            match (to, &self.redactor) {
-                (ColumnValues::Numbers(to), _) => to.push(&elements, view.first, view.stride, rows),
-                (ColumnValues::Floats(to), Redactor::Round(step)) => {
-                    places().for_each(|place| to.append_value(rounded(elements.get(place), *step)));
-                }
-                (ColumnValues::Bins(to), Redactor::Bin(edges)) => {
-                    places().for_each(|place| to.append_option(bin(elements.get(place), edges)));
-                }
-                (ColumnValues::Texts(to), Redactor::Hash(key)) => {
-                    places().for_each(|place| to.append_value(Redactor::number_hash(key, &elements, place)));
-                }
-                (to, _) => to.push_nulls(rows),
+        Elements::of(tensor).filter(|_| fits && tensor.datatype() == self.datatype)
+    }
+
+    /// Adds the values of a request of so many rows from the [elements](KeptColumn::elements) of their tensor.
+    pub(super) fn push_numbers(&self, to: &mut ColumnValues, elements: &Elements<'_>, rows: usize) {
+        let places = || (0..rows).map(|row| self.first + row * self.stride);
+        match (to, &self.redactor) {
+            (ColumnValues::Numbers(to), _) => to.push(elements, self.first, self.stride, rows),
+            (ColumnValues::Floats(to), Redactor::Round(step)) => {
+                places().for_each(|place| to.append_value(rounded(elements.get(place), *step)));
             }
-            return;
+            (ColumnValues::Bins(to), Redactor::Bin(edges)) => {
+                places().for_each(|place| to.append_option(bin(elements.get(place), edges)));
+            }
+            (ColumnValues::Texts(to), Redactor::Hash(key)) => {
+                places().for_each(|place| to.append_value(Redactor::number_hash(key, elements, place)));
+            }
+            (to, _) => to.push_nulls(rows),
         }
-        match (to, view.texts()) {
+    }
+
+    /// Adds the texts of a request of so many rows, or as many nulls where there are none.
+    pub(super) fn push_texts(&self, to: &mut ColumnValues, tensor: Option<&Tensor>, rows: usize) {
+        let tensor = tensor.filter(|tensor| tensor.datatype() == self.datatype);
+        let texts = tensor.and_then(|tensor| self.source.view(tensor, rows)?.texts());
+        match (to, texts) {
             (ColumnValues::Texts(to), Some(texts)) => {
                 texts.for_each(|bytes| self.redactor.text(bytes, |text| to.append_value(text)));
             }
@@ -120,8 +133,7 @@ impl KeptColumn {
 
     /// What is written of one row of an output of another version; nothing where that is no number.
     fn shown(&self, tensor: &Tensor, row: usize, rows: usize) -> Option<Value> {
-        let view = self.source.view(tensor, rows)?;
-        let (elements, place) = (view.elements()?, view.first + row * view.stride);
+        let (elements, place) = (self.elements(tensor, rows)?, self.first + row * self.stride);
         match &self.redactor {
             Redactor::Number => Some(number(&elements, place)),
             Redactor::Round(step) => Some(rounded(elements.get(place), *step).into()),

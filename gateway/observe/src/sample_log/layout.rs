@@ -201,7 +201,7 @@ fn find(
             finding.tensor(prefix, index, spec, schema, &own);
             continue;
         }
-        for column in own {
+        for (first, column) in own.into_iter().enumerate() {
             let name = format!("{prefix}{}", column.name);
             match Redactor::of(column.kind, schema.get(&column.name), key) {
                 Ok(Some(redactor)) => finding.columns.push(KeptColumn {
@@ -209,6 +209,8 @@ fn find(
                     source: column.clone(),
                     tensor: spec.name.clone(),
                     datatype: spec.datatype,
+                    first,
+                    stride: if spec.shape.as_deref() == Some(&[]) { 0 } else { column.width() },
                     redactor,
                 }),
                 Ok(None) => finding.dropped.push(name),

@@ -10,7 +10,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Fields, TimeUnit};
-use pointsman_core::{Anomaly, OutputTensor, ParameterValue, Tensor, Violation};
+use pointsman_core::{Anomaly, Elements, OutputTensor, ParameterValue, Tensor, Violation};
 
 use super::kept::{ColumnValues, KeptColumn, KeptTensor, shown_outputs};
 use super::layout::{Layout, PROBABILITY, REDACTION_VERSION, REQUEST_ID, TIME, UNIT_HASH};
@@ -130,8 +130,19 @@ impl Values {
         of_column: impl Fn(&KeptColumn) -> Option<&'a Tensor>,
         of_tensor: impl Fn(&KeptTensor) -> Option<&'a Tensor>,
     ) {
+        // Columns of a tensor stand beside each other.
+        let mut before: Option<(usize, Option<Elements<'a>>)> = None;
         for (kept, to) in kept.0.iter().zip(&mut self.columns) {
-            kept.push(to, of_column(kept), rows);
+            let index = kept.source.tensor;
+            let elements = match before {
+                Some((before, elements)) if before == index => elements,
+                _ => of_column(kept).and_then(|tensor| kept.elements(tensor, rows)),
+            };
+            before = Some((index, elements));
+            match elements {
+                Some(elements) => kept.push_numbers(to, &elements, rows),
+                None => kept.push_texts(to, of_column(kept), rows),
+            }
         }
         for (kept, to) in kept.1.iter().zip(&mut self.tensors) {
             kept.push(to, of_tensor(kept), rows);

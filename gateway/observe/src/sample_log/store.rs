@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use arrow_array::{Array as _, BooleanArray, RecordBatch};
 use arrow_schema::{DataType, SchemaRef};
+use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use pointsman_core::RequestId;
 
@@ -28,7 +29,7 @@ use super::writer::{Shared, TEMPORARY, Writer};
 /// The most rows and bytes of a row group.
 const GROUP_ROWS_MAX: usize = 1 << 20;
 const GROUP_BYTES_MAX: usize = 64 << 20;
-/// Rows that are read at once where a part is written anew.
+/// Rows that are written at once, where there are as many.
 const BATCH_ROWS: usize = 8192;
 /// How a spool file ends that cannot be read, and is left for people to look at.
 const UNREADABLE: &str = ".unreadable";
@@ -250,9 +251,18 @@ fn write_file(
 ) -> Result<(), ReadError> {
     let file = File::create(path)?;
     let mut writer = ArrowWriter::try_new(file.try_clone()?, schema.clone(), Some(properties(schema)))?;
+    // Each write costs something for each column: those of the spool are small.
+    let (mut together, mut rows) = (Vec::new(), 0);
     for batch in batches {
-        writer.write(&batch?)?;
+        let batch = batch?;
+        rows += batch.num_rows();
+        together.push(batch);
+        if rows >= BATCH_ROWS {
+            writer.write(&concat_batches(schema, &std::mem::take(&mut together))?)?;
+            rows = 0;
+        }
     }
+    writer.write(&concat_batches(schema, &together)?)?;
     writer.close()?;
     file.sync_all()?;
     Ok(())
@@ -267,6 +277,9 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
         .set_max_row_group_bytes(Some(GROUP_BYTES_MAX))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // No two requests have the same.
+        .set_column_dictionary_enabled(ColumnPath::new(vec![REQUEST_ID.to_owned()]), false)
         .set_created_by("pointsman".to_owned())
         .set_key_value_metadata(Some(metadata));
     // Floats are hardly ever the same: to look for those that are costs more than it spares.

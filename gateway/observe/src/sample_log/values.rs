@@ -44,6 +44,10 @@ macro_rules! numbers {
                     }
                     $($((Self::$kind(to), Elements::$elements(all)) => {
                         let convert = $convert;
+                        // Most requests have one row.
+                        if let (1, Some(only)) = (count, all.get(from)) {
+                            return to.append_value(convert(*only));
+                        }
                         places.for_each(|place| to.append_option(all.get(place).map(|x| convert(*x))));
                     })+)+
                     (other, _) => other.push_nulls(count),
