@@ -249,3 +249,51 @@ fn a_baseline_is_built_from_a_table() {
         refused.stderr
     );
 }
+
+#[test]
+fn features_that_serving_had_otherwise_are_found_by_request_id() {
+    let registry = flights();
+    let log = tempfile::tempdir().expect("a directory");
+    let sampled = format!("{CONFIG}[sample_log]\ndirectory = {:?}\nuniform_rate = 1.0\n", log.path());
+    let gateway = Start::over(registry.path()).config(&sampled).start();
+    let days = days();
+    let mut table = String::from("request_id,temp,hour,distance\n");
+    let mut connection = Connection::open(gateway.http);
+    for (at, line) in days[40].1.iter().take(60).enumerate() {
+        connection.post(
+            "/v2/models/flights/infer",
+            body(&days[40].0, std::slice::from_ref(line), |t| t).as_bytes(),
+        );
+        let answer = connection.answer().expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+        let values: Vec<&str> = line.split(',').collect();
+        // What is recomputed has a third of the hours otherwise.
+        let hour = values[4].parse::<u32>().expect("an hour") + u32::from(at % 3 == 0);
+        table += &format!("{id},{},{hour},{}\n", values[6], values[5]);
+    }
+    let features = log.path().join("offline.csv");
+    std::fs::write(&features, table).expect("written");
+    let join = || {
+        let arguments: [std::ffi::OsString; 7] = [
+            "skew".into(),
+            "join".into(),
+            "--log".into(),
+            log.path().into(),
+            "--features".into(),
+            features.clone().into(),
+            "--json".into(),
+        ];
+        let stopped = Pointsman::new(arguments).run();
+        assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+        serde_json::from_str::<Value>(&stopped.stdout).expect("JSON")
+    };
+    let found = wait_for("all rows to be logged", || Some(join()).filter(|found| found["joined"] == 60));
+    assert_eq!(found["skewed"], 20, "{found}");
+    let of = |name: &str| {
+        let features = found["features"].as_array().expect("features");
+        features.iter().find(|feature| feature["name"] == name).expect(name).clone()
+    };
+    assert_eq!((&of("hour")["mismatched"], &of("temp")["mismatched"]), (&json!(20), &json!(0)), "{found}");
+    assert!(of("hour")["lower"].as_f64().is_some_and(|lower| lower > 0.1), "{found}");
+}

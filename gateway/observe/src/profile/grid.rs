@@ -16,6 +16,8 @@ const BINS: usize = 10;
 const BIN_MIN: f64 = 0.03;
 /// The most inner edges of bins that a schema may give.
 pub const BIN_EDGES_MAX: usize = 40;
+/// Edges that are compared at once.
+const PADDING: usize = 4;
 /// Slots of the table by which the cell of a number is found.
 const SLOTS: usize = 256;
 
@@ -26,6 +28,8 @@ const SLOTS: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
     edges: Box<[f64]>,
+    /// The same, and as many infinities behind them as are compared at once.
+    padded: Box<[f64]>,
     /// Ascending places of the edges that end a bin of reports.
     bins: Box<[usize]>,
     /// The least and the largest number that are expected.
@@ -95,9 +99,10 @@ impl Grid {
         let span = edges.last().zip(edges.first()).map_or(0.0, |(last, first)| last - first);
         let scale = (SLOTS - 1) as f64 / span;
         let scale = if scale.is_finite() { scale } else { 0.0 };
-        let mut grid = Self { edges: edges.into(), bins, domain, origin, table: Box::new([]), scale };
+        let padded = edges.iter().copied().chain([f64::INFINITY; PADDING]).collect();
+        let mut grid = Self { edges: edges.into(), padded, bins, domain, origin, table: Box::new([]), scale };
         let before = |slot: usize| grid.edges.iter().filter(|edge| grid.slot(**edge) < slot).count();
-        grid.table = (0..=SLOTS).map(|slot| before(slot) as u8).collect();
+        grid.table = (0..SLOTS).map(|slot| before(slot) as u8).collect();
         grid
     }
 
@@ -109,16 +114,20 @@ impl Grid {
         (((number - first) * self.scale) as usize).min(SLOTS - 1)
     }
 
-    /// The cell of a number that is not NaN: a look into the table and, of the few edges of one slot, a search.
+    /// The cell of a number that is not NaN: a look into the table, and comparisons with the edges of its slot.
     #[inline]
     pub(super) fn cell(&self, number: f64) -> usize {
-        let slot = self.slot(number);
-        let (from, to) = (usize::from(self.table[slot]), usize::from(self.table[slot + 1]));
-        let edges = &self.edges[from..to];
-        if edges.len() <= 4 {
-            return from + edges.iter().filter(|edge| **edge < number).count();
+        let mut cell = usize::from(self.table[self.slot(number)]);
+        // Edges of later slots are larger than the number, so that four comparisons need no end, and no branch that
+        // depends on the number.
+        while let Some(next) = self.padded[cell..].first_chunk::<PADDING>() {
+            let passed = next.iter().map(|edge| usize::from(*edge < number)).sum::<usize>();
+            cell += passed;
+            if passed < PADDING {
+                break;
+            }
         }
-        from + edges.partition_point(|edge| *edge < number)
+        cell
     }
 
     /// The number of cells.

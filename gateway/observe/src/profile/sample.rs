@@ -176,7 +176,8 @@ impl Profile {
         self.rows += rows;
         let width = layout.columns().len();
         for at in 0..width {
-            self.add_numbers(layout, at, numbers.iter().skip(at).step_by(width.max(1)).copied());
+            let of_row = (0..rows as usize).map(|row| numbers[row * width + at]);
+            self.add_numbers(layout, at, of_row);
         }
     }
 
