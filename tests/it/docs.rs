@@ -215,3 +215,16 @@ fn first_answer(ready: &Path) -> Option<String> {
     let http = addresses["http"].as_str()?.parse().ok()?;
     Some(get(http, "/v2/models").text())
 }
+
+#[test]
+fn rules_for_prometheus_name_metrics_that_there_are() {
+    let rows = table(&read(README), "### Metrics");
+    let known: BTreeSet<_> = rows.iter().map(|row| row[0].as_str()).collect();
+    let rules = read("deploy/prometheus-rules.yml");
+    let named: BTreeSet<&str> = rules
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("pointsman_"))
+        .collect();
+    assert!(named.len() >= 8, "{named:?}");
+    assert!(named.is_subset(&known), "{:?} are no metrics", named.difference(&known));
+}

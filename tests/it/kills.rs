@@ -120,7 +120,8 @@ fn a_gateway_that_is_killed_comes_back_as_it_was_committed() {
     assert_eq!(gateway.stop().code, Some(0));
     for name in left(state.path()) {
         assert!(
-            ["journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal", "lock"].contains(&name.as_str()),
+            ["journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal", "labels", "lock", "profiles"]
+                .contains(&name.as_str()),
             "{name} was left behind"
         );
     }

@@ -28,7 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Libraries that one crate alone may know.
-const KEPT_IN: [(&str, &str); 8] = [
+const KEPT_IN: [(&str, &str); 9] = [
     ("ort", "engine"),
     ("ort-sys", "engine"),
     ("tract-onnx", "engine"),
@@ -37,6 +37,7 @@ const KEPT_IN: [(&str, &str); 8] = [
     ("notify", "registry"),
     ("procfs", "control"),
     ("rusqlite", "control"),
+    ("xxhash-rust", "route"),
 ];
 
 /// What each folder's package depends on, in every kind of build.

@@ -10,7 +10,7 @@ use crate::drift::{body, days};
 
 const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off\"\n[registry]\nsettle = \"0s\"\n\
     [shadow]\nwindow_off_share = 0\nbusy_from = 1\n[alerts]\nlook = \"50ms\"\n[drift]\nwindow = \"7d\"\nlook = \"50ms\"\n\
-    [plan.flights]\nshadows = [{ name = \"challenger\", version = 2, share = 1 }]\n";
+    [plan.flights]\nshadows = [{ name = \"challenger\", version = 2, share = \"100%\" }]\n";
 
 /// How many days are sent before the shadow is waited for.
 const AT_ONCE: usize = 4;
@@ -26,7 +26,7 @@ fn send(gateway: &Gateway, days: &[(String, Vec<String>)]) -> Vec<String> {
             assert_eq!(answer.status, 200, "{}", answer.text());
             ids.push(answer.header("pointsman-request-id").expect("an id").to_owned());
         }
-        let labels = "model=\"flights\",primary=\"1\",shadow=\"2\"";
+        let labels = "model=\"flights\",version=\"2\"";
         gateway.wait_for_metric("pointsman_shadow_answered_total", labels, |count| count >= ids.len() as f64);
     }
     ids

@@ -32,8 +32,10 @@ const ROWS_INLINE_MAX: u64 = 256;
 /// The most of them that wait for it, and how much their tensors may take.
 const WAITING_MAX: usize = 64;
 const WAITING_BYTES_MAX: usize = 64 << 20;
-/// The most versions of which windows are kept. That goes which was loaded longest ago.
+/// The most versions of which windows are kept in memory, and of these the most that have left. That goes which was loaded
+/// longest ago.
 const VERSIONS_MAX: usize = 64;
+const LEFT_MAX: usize = 8;
 /// How often what has changed is written.
 const WRITE_EVERY: Duration = Duration::from_secs(30);
 
@@ -316,11 +318,7 @@ impl Profiles {
         });
         let mut versions = locked(&self.versions);
         versions.insert((model, version), profiled.clone());
-        if versions.len() > VERSIONS_MAX
-            && let Some(oldest) = versions.iter().min_by_key(|(_, of)| of.order).map(|(key, _)| key.clone())
-        {
-            versions.remove(&oldest);
-        }
+        forget(&mut versions);
         Some(profiled)
     }
 
@@ -345,6 +343,20 @@ impl Profiles {
             ));
         }
         wanted.min(fit)
+    }
+}
+
+/// Keeps to the most versions, those that have left first.
+fn forget(versions: &mut BTreeMap<Key, Arc<Profiled>>) {
+    // The monitor of a version that is loaded holds another one.
+    let has_left = |of: &Arc<Profiled>| Arc::strong_count(of) == 1;
+    let left = versions.values().filter(|of| has_left(of)).count();
+    let over = left.saturating_sub(LEFT_MAX).max(versions.len().saturating_sub(VERSIONS_MAX));
+    let mut oldest: Vec<_> =
+        versions.iter().map(|(key, of)| (!has_left(of), of.order, key.clone())).collect();
+    oldest.sort_unstable();
+    for (.., key) in oldest.into_iter().take(over) {
+        versions.remove(&key);
     }
 }
 
