@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sends a year of flights to a running gateway, in their own time, with labels that come later.
 
-    python3 models/recipe/replay_year.py                         # a day of 2013 in each request, some minutes in all
+    python3 models/recipe/replay_year.py --registry watched/models   # first: the two models that this is about
+    python3 models/recipe/replay_year.py                             # a day of 2013 in each request, some minutes in all
     python3 models/recipe/replay_year.py --since 2013-07-01 --days-per-second 5
 
 Each request has the flights of one day and says by `event_time` which. What came of them, late or on time, is told to the
@@ -14,11 +15,13 @@ import csv
 import gzip
 import json
 import pathlib
+import shutil
 import sys
 import time
 import urllib.request
 
-STREAM = pathlib.Path(__file__).parents[2] / "tests/fixtures/flights_stream.csv.gz"
+ROOT = pathlib.Path(__file__).parents[2]
+STREAM = ROOT / "tests/fixtures/flights_stream.csv.gz"
 TEXTS = ("origin", "carrier")
 NUMBERS = ("hour", "distance", "temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
 # The day on which the last flight has arrived, whatever its delay.
@@ -48,14 +51,29 @@ def labels_of(request_id, flights):
     return {"labels": [{"request_id": request_id, "row": row, "label": name[f["y"]]} for row, f in enumerate(flights)]}
 
 
+def write_registry(folder):
+    """A champion and a challenger of the first half of the year, with what the shipped model says of training and columns."""
+    model = folder / "flights"
+    for version, fixture in (("1", "flights_champion"), ("2", "flights_challenger")):
+        (model / version).mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests/fixtures" / fixture / "model.onnx", model / version)
+        shutil.copy(ROOT / "models/flights" / version / "baseline.json", model / version)
+    for file in ("model.toml", "schema.toml"):
+        shutil.copy(ROOT / "models/flights" / file, model)
+    print(f"{folder}: serve it by `pointsman serve {folder} --config deploy/watch.toml`")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the HTTP listener")
     parser.add_argument("--admin-url", default="http://127.0.0.1:8003", help="the admin listener, which takes labels")
     parser.add_argument("--since", default="2013-01-01", metavar="DAY", help="begin with this day")
-    parser.add_argument("--until", default="2014-01-01", metavar="DAY", help="end before this one")
+    parser.add_argument("--until", default="2013-12-01", metavar="DAY", help="end before this one")
     parser.add_argument("--days-per-second", type=float, default=4.0, help="how fast time passes; shadows need some of it")
+    parser.add_argument("--registry", type=pathlib.Path, metavar="DIR", help="write the registry of both models there, and end")
     arguments = parser.parse_args()
+    if arguments.registry:
+        return write_registry(arguments.registry)
 
     days = collections.OrderedDict()
     with gzip.open(STREAM, "rt", newline="") as stream:

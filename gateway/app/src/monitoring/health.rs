@@ -21,8 +21,8 @@ use self::metrics::HealthMetrics;
 use self::signals::Looks;
 use super::{NoEventTime, Part, Seen, Watcher, event_time};
 
-/// The most versions that are remembered. Of more, those go first that do not serve and came first.
-const VERSIONS_MAX: usize = 256;
+/// The most versions that have left and are remembered; of more, those go that came first.
+const LEFT_MAX: usize = 16;
 
 /// The most examples of one version: one for each output and fault.
 const EXAMPLES_MAX: usize = 64;
@@ -124,7 +124,8 @@ impl Health {
             kept.push(new.clone());
             return new;
         }
-        if kept.len() >= VERSIONS_MAX
+        let left = kept.iter().filter(|known| !known.is_watched()).count();
+        if left >= LEFT_MAX
             && let Some(place) = kept.iter().position(|known| !known.is_watched())
         {
             kept.remove(place);

@@ -28,6 +28,8 @@ use crate::gateway::Gateway;
 /// The most cases that are kept of a version, and the most bytes of their tensors.
 const CASES_MAX: usize = 1000;
 const BYTES_MAX: usize = 8 << 20;
+/// The most versions of a model whose cases are kept; of more, those go that were loaded longest ago.
+const VERSIONS_MAX: usize = 8;
 /// The most cases of a version that are asked in one round; the next round goes on with the others.
 const ROUND_MAX: usize = 20;
 /// The most failures that are remembered of a version.
@@ -49,6 +51,8 @@ struct Checked {
     atol: f64,
     cases: Arc<[GoldenCase]>,
     next: usize,
+    /// In the order of loading.
+    order: u64,
     /// Whether it was seen to serve: a version is here before it does.
     has_served: bool,
     record: Record,
@@ -230,16 +234,24 @@ impl Part for SameScore {
         let key = (subject.model.clone(), subject.number);
         let record = Record { cases: cases.len(), ..Record::default() };
         let digest = subject.digest.to_owned();
+        let mut versions = self.versions.lock();
+        let order = versions.values().map(|checked| checked.order + 1).max().unwrap_or(0);
         let checked = Checked {
             digest,
             rtol: golden.rtol,
             atol: golden.atol,
             cases,
             next: 0,
+            order,
             has_served: false,
             record,
         };
-        self.versions.lock().insert(key, checked);
+        versions.insert(key, checked);
+        let of_model = versions.iter().filter(|((model, _), _)| model == subject.model);
+        let mut oldest: Vec<(u64, Key)> = of_model.map(|(key, of)| (of.order, key.clone())).collect();
+        oldest.sort_unstable();
+        let over = oldest.len().saturating_sub(VERSIONS_MAX);
+        oldest.iter().take(over).for_each(|(_, key)| drop(versions.remove(key)));
         None
     }
 }

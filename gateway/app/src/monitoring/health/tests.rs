@@ -146,9 +146,9 @@ fn a_version_that_comes_again_goes_on_and_those_remembered_are_bounded() {
     let other = Arc::new(Schema { digest: "e".into(), ..(*schema).clone() });
     assert_eq!(kept.keep(health(&other, 1)).requests.get(), 0);
     let serving = Watching::of(kept.keep(health(&schema, 2)));
-    (3..VERSIONS_MAX as u64 + 10).for_each(|number| drop(kept.keep(health(&schema, number))));
+    (3..LEFT_MAX as u64 + 10).for_each(|number| drop(kept.keep(health(&schema, number))));
     let versions = kept.versions();
-    assert_eq!(versions.len(), VERSIONS_MAX);
+    assert_eq!(versions.len(), LEFT_MAX + 1);
     assert!(versions.iter().any(|(version, is_watched)| version.number == serving.0.number && *is_watched));
 }
 
