@@ -257,13 +257,12 @@ fn start(
     start.start()
 }
 
-/// The gateway's configuration: what left does not stay loaded, so that every swap loads.
+/// The gateway's configuration: what left does not stay loaded, so that every swap loads, and no prediction waits for a
+/// label, which would look like a leak.
 fn settings(arguments: &Arguments) -> String {
-    if arguments.swaps > 0 && !arguments.resident {
-        "[registry]\nprevious_kept = \"0s\"\n".into()
-    } else {
-        String::new()
-    }
+    let kept =
+        if arguments.swaps > 0 && !arguments.resident { "[registry]\nprevious_kept = \"0s\"\n" } else { "" };
+    format!("{kept}[labels]\nrequests_max = 1\n")
 }
 
 /// The time from one swap to the next.

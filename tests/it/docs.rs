@@ -8,7 +8,7 @@ use pointsman_core::Code;
 use pointsman_tests::{Start, binary, get, post, repository, wait_for};
 use pointsman_wire::status::status;
 
-use crate::alerts::dice;
+use crate::alerts::FAULT;
 
 const README: &str = "README.md";
 const ARCHITECTURE: &str = "gateway/ARCHITECTURE.md";
@@ -105,12 +105,14 @@ fn every_metric_is_in_the_readme() {
     let config = format!(
         "[model.iris]\ncache_bytes_max = \"1MiB\"\n\
          [plan.iris]\nshadows = [{{ name = \"s\", version = 2, share = 1 }}]\n\
-         [registry]\nattempts_max = 1000\n[same_score]\nevery = \"100ms\"\n[alerts]\nlook = \"50ms\"\n\
+         [same_score]\nevery = \"100ms\"\n[alerts]\nlook = \"50ms\"\n\
          [sample_log]\ndirectory = {:?}\n",
         log.path()
     );
-    let registry = dice().shipped("iris");
-    let gateway = Start::over(registry.path()).config(&config).start();
+    let fault = log.path().join("fault");
+    let start = Start::over(repository().join("models")).config(&config).variable(FAULT, &fault);
+    let gateway = start.start();
+    std::fs::write(&fault, "").expect("a file");
     // A family is there from its first sample on.
     assert_eq!(post(gateway.admin, "/models/iris/load", "{}").status, 200);
     let rollout = r#"{"version": 1, "canary": "10", "guard": ["errors"]}"#;

@@ -82,7 +82,7 @@ impl Admin {
             (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
             (&Method::GET, ["v1", "score", model]) => self.score(model, request.uri()).await,
-            (&Method::GET, ["v1", "alerts"]) => Ok(self.alerts()),
+            (&Method::GET, ["v1", "alerts"]) => self.alerts(request.uri()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
             (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
             (&Method::POST, ["v1", "feedback"]) => {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pointsman_control::{AlertEntry, AlertStore};
@@ -22,6 +22,7 @@ use pointsman_observe::alert::{Alert, Board, Rule, Signal, SignalKind, State, Tr
 use prometheus_client::registry::Registry;
 
 use self::instruments::Instruments;
+use crate::clock::now_ms;
 use crate::webhook::Webhooks;
 
 /// A part of the gateway that knows what holds of models.
@@ -60,11 +61,6 @@ pub(crate) struct Alerts {
 pub(crate) struct Watch {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Alerts {

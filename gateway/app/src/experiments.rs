@@ -5,7 +5,7 @@ mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use pointsman_control::Experiments as ControlExperiments;
 use pointsman_core::{Arm, Code, ModelName, PredictError, shown};
@@ -18,6 +18,7 @@ use pointsman_stats::Alpha;
 
 pub(crate) use self::keeper::Keeper;
 use self::pace::Pace;
+use crate::clock::now_ms;
 
 /// The most experiments whose sums are kept. Where there are more, that goes which has been in no plan for longest;
 /// where all are in plans, the new one is not counted.
@@ -74,11 +75,6 @@ impl Kept {
         let left = || self.left_at.map(|_| "it is in no plan that counts".into());
         self.paused.clone().or_else(left)
     }
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Experiments {

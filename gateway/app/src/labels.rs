@@ -13,7 +13,6 @@ mod signals;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::time::UNIX_EPOCH;
 
 use parking_lot::Mutex;
 use pointsman_control::Handle;
@@ -32,6 +31,7 @@ use prometheus_client::registry::Registry as Instruments;
 use self::gauges::Gauges;
 pub(crate) use self::keeper::LabelKeeper;
 use self::model::Model;
+use crate::clock::now_ms;
 use crate::config::{self, Config};
 
 /// The folder of labels in the state directory.
@@ -71,11 +71,6 @@ enum Queued {
 pub(crate) struct Sums {
     source: Arc<Source>,
     days: Mutex<BTreeMap<(u32, Arc<str>), Day>>,
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    u64::try_from(UNIX_EPOCH.elapsed().unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Labels {

@@ -1,5 +1,8 @@
 //! The binary `pointsman`: the gateway, and the command line that talks to it.
 
+#[macro_use]
+mod output;
+
 mod admin;
 mod alerts;
 mod apart;
@@ -8,6 +11,7 @@ mod check;
 mod child;
 mod cli;
 mod client;
+mod clock;
 mod comparisons;
 mod config;
 mod control;

@@ -14,9 +14,13 @@ const TRANSITIONS_MAX: u32 = 10_000;
 
 impl Admin {
     /// Answers `GET /v1/alerts`.
-    pub(super) fn alerts(&self) -> Value {
+    pub(super) fn alerts(&self, uri: &Uri) -> Result<Value, PredictError> {
+        if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
+            let reason = format!("{} in the query: there is no key here", shown(query));
+            return Err(PredictError::BadRequest(reason));
+        }
         let alerts = self.control.alerts();
-        json!({"alerts": alerts.list(), "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()})
+        Ok(json!({"alerts": alerts.list(), "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()}))
     }
 
     /// Answers `GET /v1/alerts/history?limit=N`.

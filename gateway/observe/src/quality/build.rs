@@ -179,7 +179,8 @@ fn estimated(days: &Days, ask: &Ask) -> Vec<Estimated> {
         };
         let around = |name: &str, found: Option<(f64, f64)>| {
             let (value, reach) = found?;
-            Some(Figure { name: name.into(), value, lower: Some(value - reach), upper: Some(value + reach) })
+            let (lower, upper) = ((value - reach).max(0.0), (value + reach).min(1.0));
+            Some(Figure { name: name.into(), value, lower: Some(lower), upper: Some(upper) })
         };
         let accuracy = sums.accuracy().map(|(value, error)| (value, z * error));
         let [precision, recall, f1] = sums.precision_recall_f1();

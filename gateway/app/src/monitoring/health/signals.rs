@@ -116,7 +116,10 @@ fn bad(output: &OutputHealth) -> u64 {
 }
 
 fn odd(version: &VersionHealth, output: &OutputHealth, values: u64, asked: u64) -> Signal {
-    let says = format!("output {}: {values} values of {asked} requests are NaN or infinite", output.name);
+    let says = format!(
+        "output {}: {values} values in the answers of {asked} requests are NaN or infinite",
+        output.name
+    );
     let example = version.examples().into_iter().find(|example| *example.output == *output.name);
     let evidence = json!({
         "output": output.name, "values": values, "of_requests": asked,
