@@ -76,8 +76,10 @@ fn a_version_that_answers_otherwise_than_in_training_is_told_of() {
         (&json!("firing"), &json!("score"))
     );
     assert_eq!(
-        gateway
-            .metric("pointsman_alerts", "rule=\"score\",model=\"digits\",kind=\"same_score\",state=\"firing\""),
+        gateway.metric(
+            "pointsman_alerts",
+            "rule=\"score\",model=\"digits\",kind=\"same_score\",state=\"firing\""
+        ),
         1.0
     );
     let admin = format!("http://{}", gateway.admin);

@@ -260,11 +260,16 @@ pub(crate) const ALPHA: f64 = 0.05;
 
 impl Sums {
     /// Takes in an answer of a day; nothing where it could not be read.
-    pub(crate) fn push(&self, at_ms: u64, arm: &Arc<str>, answers: impl Iterator<Item = Option<Answer>>) {
+    pub(crate) fn push<'a>(
+        &self,
+        at_ms: u64,
+        arm: &Arc<str>,
+        answers: impl Iterator<Item = Option<&'a Answer>>,
+    ) {
         let day = u32::try_from(at_ms / (24 * 3600 * 1000)).unwrap_or(u32::MAX);
         let mut days = self.days.lock();
         let sums = days.entry((day, arm.clone())).or_default();
-        answers.for_each(|answer| sums.push(answer.as_ref()));
+        answers.for_each(|answer| sums.push(answer));
     }
 }
 

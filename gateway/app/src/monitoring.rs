@@ -44,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) exchange: Monitored,
     /// When the example is from: what the caller says of it where the schema lets it, else when the request came.
     pub(crate) at: SystemTime,
+    /// Why the caller does not say so, where the schema asks it to.
+    pub(crate) no_event_time: Option<NoEventTime>,
 }
 
 /// All parts.
@@ -77,10 +79,10 @@ struct VersionMonitor {
 
 impl Monitor for VersionMonitor {
     fn ended(&self, exchange: Monitored) {
-        let said = self.has_event_times.then(|| event_time(&exchange)).and_then(Result::ok);
+        let said = self.has_event_times.then(|| event_time(&exchange));
         let came = || SystemTime::now().checked_sub(exchange.total).unwrap_or(SystemTime::UNIX_EPOCH);
-        let at = said.unwrap_or_else(came);
-        let seen = Arc::new(Seen { exchange, at });
+        let at = said.and_then(Result::ok).unwrap_or_else(came);
+        let seen = Arc::new(Seen { exchange, at, no_event_time: said.and_then(Result::err) });
         self.watchers.iter().for_each(|watcher| watcher.saw(&seen));
     }
 }

@@ -88,7 +88,7 @@ impl Labels {
                     let (at_ms, arm) = self.joiner.primary(id).unwrap_or((at_ms, "default".into()));
                     let of_source = self.sums.lock().iter().find(|sums| sums.source == source).cloned();
                     if let Some(sums) = of_source {
-                        sums.push(at_ms, &arm, answers.into_iter());
+                        sums.push(at_ms, &arm, answers.iter().map(Option::as_ref));
                     }
                     found
                 }

@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 pub(crate) use self::example::Example;
 use self::metrics::HealthMetrics;
 use self::signals::Looks;
-use super::{NoEventTime, Part, Seen, Watcher, event_time};
+use super::{NoEventTime, Part, Seen, Watcher};
 
 /// The most versions that have left and are remembered; of more, those go that came first.
 const LEFT_MAX: usize = 16;
@@ -217,10 +217,10 @@ impl VersionHealth {
     }
 
     fn count_event_time(&self, seen: &Seen) {
-        match event_time(&seen.exchange) {
-            Ok(_) => {}
-            Err(NoEventTime::Absent) => self.absent_event_times.add(1),
-            Err(NoEventTime::Malformed) => self.malformed_event_times.add(1),
+        match seen.no_event_time {
+            None => {}
+            Some(NoEventTime::Absent) => self.absent_event_times.add(1),
+            Some(NoEventTime::Malformed) => self.malformed_event_times.add(1),
         }
     }
 
@@ -278,9 +278,7 @@ impl VersionHealth {
         if !exchange.violations.is_empty() {
             self.count_violations(seen);
         }
-        if self.schema.as_ref().is_some_and(|schema| schema.event_time) {
-            self.count_event_time(seen);
-        }
+        self.count_event_time(seen);
         self.count_faults(seen);
     }
 }

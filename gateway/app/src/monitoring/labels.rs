@@ -81,7 +81,7 @@ impl Watcher for VersionWatcher {
                 slices: self.slices.read(&exchange.inputs, &exchange.parameters, exchange.rows, row),
             })
             .collect();
-        self.sums.push(at_ms, &arm, rows.iter().map(|row| row.answer.clone()));
+        self.sums.push(at_ms, &arm, rows.iter().map(|row| row.answer.as_ref()));
         let source = self.source.clone();
         self.labels.answered(Prediction { id: exchange.id, at_ms, source, arm, drawn, rows });
     }

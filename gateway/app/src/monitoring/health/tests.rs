@@ -74,7 +74,8 @@ fn seen(temp: &[f32], outputs: Result<&[f32], Code>, parameters: Parameters) -> 
         total: Duration::ZERO,
         is_shadowed: false,
     };
-    Arc::new(Seen { exchange, at: SystemTime::UNIX_EPOCH })
+    let no_event_time = super::super::event_time(&exchange).err();
+    Arc::new(Seen { exchange, at: SystemTime::UNIX_EPOCH, no_event_time })
 }
 
 #[test]
