@@ -10,7 +10,10 @@ const INFER: &str = "/v2/models/iris/infer";
 
 /// Requests between two looks at the memory, and the looks.
 const BATCH: usize = 100;
-const BATCHES: usize = 20;
+const BATCHES: usize = 24;
+
+/// Batches before the first look: the allocator grows until each of its arenas has met each kind of request.
+const WARM_UP: usize = 6;
 
 /// How much the resident memory may grow over a thousand requests.
 const GROWTH_MAX: i64 = 1 << 20;
@@ -43,8 +46,8 @@ fn worst() -> Vec<Bad> {
     ]
 }
 
-/// How much resident memory grows over ten batches: ten times the median of what it grows over one.
-/// Now and then the allocator takes or gives back a few MiB at once, up and down; what is kept of each
+/// How much resident memory grows over ten batches: ten times what one grows by at the lower third of them.
+/// The allocator takes a few MiB at once in some batches and gives them back in others; what is kept of each
 /// request is in every batch.
 fn growth(gateway: &Gateway, mut batch: impl FnMut()) -> i64 {
     let resident = || i64::try_from(gateway.resident_bytes()).expect("less than 8 EiB");
@@ -57,7 +60,7 @@ fn growth(gateway: &Gateway, mut batch: impl FnMut()) -> i64 {
         })
         .collect();
     grown.sort_unstable();
-    10 * grown[BATCHES / 2]
+    10 * grown[BATCHES / 3]
 }
 
 #[test]
@@ -70,7 +73,7 @@ fn a_thousand_bad_requests_leave_no_trace() {
             assert!((400..500).contains(&status), "{status}");
         }
     };
-    send();
+    (0..WARM_UP).for_each(|_| send());
     let growth = growth(&gateway, send);
     println!("resident memory grows by {growth} bytes over 1000 bad requests");
     assert!(growth < GROWTH_MAX, "{growth} bytes over 1000 requests");
