@@ -2,11 +2,12 @@
 
 use ::http::Uri;
 use pointsman_control::AlertEntry;
-use pointsman_core::{Code, PredictError, shown};
+use pointsman_core::{Code, PredictError};
 use pointsman_observe::alert::Rule;
 use serde_json::{Value, json, value::RawValue};
 
 use super::Admin;
+use crate::http::Query;
 
 /// Transitions that are answered where nobody says how many, and the most.
 const TRANSITIONS: u32 = 100;
@@ -15,10 +16,7 @@ const TRANSITIONS_MAX: u32 = 10_000;
 impl Admin {
     /// Answers `GET /v1/alerts`.
     pub(super) fn alerts(&self, uri: &Uri) -> Result<Value, PredictError> {
-        if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
-            let reason = format!("{} in the query: there is no key here", shown(query));
-            return Err(PredictError::BadRequest(reason));
-        }
+        Query::none(uri)?;
         let alerts = self.control.alerts();
         Ok(json!({"alerts": alerts.list(), "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()}))
     }
@@ -37,21 +35,12 @@ impl Admin {
 }
 
 fn limit(uri: &Uri) -> Result<u32, PredictError> {
-    let mut limit = TRANSITIONS;
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key != "limit" {
-            return Err(PredictError::BadRequest(format!("{} is no key here: limit", shown(key))));
-        }
-        let read = value.parse().ok().filter(|limit| (1..=TRANSITIONS_MAX).contains(limit));
-        limit = read.ok_or_else(|| {
-            PredictError::BadRequest(format!(
-                "limit={} in the query; give a number from 1 to {TRANSITIONS_MAX}",
-                shown(value)
-            ))
-        })?;
-    }
-    Ok(limit)
+    let mut query = Query::of(uri)?;
+    let remedy = format!("give a number from 1 to {TRANSITIONS_MAX}");
+    let read = |value: &str| value.parse().ok().filter(|limit| (1..=TRANSITIONS_MAX).contains(limit));
+    let limit = query.take("limit", &remedy, read)?;
+    query.finish()?;
+    Ok(limit.unwrap_or(TRANSITIONS))
 }
 
 fn entry(entry: &AlertEntry) -> Value {

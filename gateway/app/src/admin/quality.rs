@@ -1,13 +1,12 @@
 //! What labels say of a model: `GET /v1/quality/{model}`.
 
 use ::http::Uri;
-use percent_encoding::percent_decode_str;
-use pointsman_core::{ModelName, PredictError, shown};
+use pointsman_core::{ModelName, PredictError, VersionNumber, shown};
 use pointsman_observe::quality::{Ask, Window};
-use pointsman_stats::Alpha;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::http::Query;
 use crate::labels::ALPHA;
 
 impl Admin {
@@ -37,36 +36,18 @@ impl Admin {
 }
 
 fn question(uri: &Uri) -> Result<Ask, PredictError> {
-    let bad = PredictError::BadRequest;
-    let level = |alpha: f64| Alpha::new(alpha).map_err(|e| bad(format!("alpha in the query: {e}")));
-    let (window, champion, version, slice, by_arm) = (Window::Days(30), None, None, None, false);
-    let mut ask = Ask { alpha: level(ALPHA)?, window, champion, version, slice, by_arm };
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let odd = |remedy: &str| bad(format!("{key}={} in the query; {remedy}", shown(&value)));
-        let number = || value.parse().map(Some).map_err(|_| odd("give the number of a version"));
-        match key {
-            "alpha" => {
-                let alpha = value.parse().map_err(|_| odd("give a number between 0 and 1, such as 0.05"))?;
-                ask.alpha = level(alpha)?;
-            }
-            "window" => {
-                ask.window =
-                    Window::parse(&value).ok_or_else(|| odd("give days such as 7d, month or all"))?;
-            }
-            "version" => ask.version = number()?,
-            "champion" => ask.champion = number()?,
-            "slice" => ask.slice = Some(value.into_owned()),
-            "by" if value == "arm" => ask.by_arm = true,
-            "by" => return Err(odd("arm is all there is")),
-            _ => {
-                let keys = "alpha, window, version, champion, slice, by";
-                return Err(bad(format!("{} is no key here: {keys}", shown(key))));
-            }
-        }
-    }
-    Ok(ask)
+    let mut query = Query::of(uri)?;
+    let alpha = query.alpha(ALPHA)?;
+    let window = query.take("window", "give days such as 7d, month or all", Window::parse)?;
+    let remedy = "give the number of a version";
+    let number = |value: &str| VersionNumber::parse(value).map(VersionNumber::get);
+    let version = query.take("version", remedy, number)?;
+    let champion = query.take("champion", remedy, number)?;
+    let slice = query.take("slice", "give the name of a slice", |value| Some(value.to_owned()))?;
+    let by_arm = query.take("by", "arm is all there is", |value| (value == "arm").then_some(()))?;
+    query.finish()?;
+    let window = window.unwrap_or(Window::Days(30));
+    Ok(Ask { alpha, window, champion, version, slice, by_arm: by_arm.is_some() })
 }
 
 #[cfg(test)]
@@ -85,7 +66,7 @@ mod tests {
         );
         assert_eq!(read("").expect("good").window, Window::Days(30));
         for (query, said) in [
-            ("alpha=1", "must be"),
+            ("alpha=1", "between 0 and 1"),
             ("window=1h", "window=1h in the query; give days"),
             ("version=x", "give the number of a version"),
             ("by=user", "arm is all there is"),

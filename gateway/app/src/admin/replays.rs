@@ -17,7 +17,7 @@ use super::Admin;
 use super::comparisons::{ALPHA, busy, not_found};
 use crate::apart;
 use crate::comparisons::Asked;
-use crate::http::read_small;
+use crate::http::{Query, read_small};
 
 /// The most versions that one example is run with.
 const VERSIONS_MAX: usize = 8;
@@ -51,6 +51,7 @@ impl Ran {
 impl Admin {
     /// Runs an example again with each version, one after the other, and says how they differ from the first.
     pub(super) async fn replay(&self, id: &str, request: Request<Incoming>) -> Result<Value, PredictError> {
+        Query::none(request.uri())?;
         let id = RequestId::parse(id).ok_or_else(|| {
             let id = shown(id);
             let what = format!(
