@@ -256,7 +256,7 @@ fn each_label_has_its_verdict() {
     // Whoever predicts may not label, unless that is let.
     assert_ne!(post(gateway.http, FEEDBACK, label(id, true).to_string()).status, 200);
     let (_, code) = get(gateway.admin, "/v1/quality/nothing").error();
-    assert_eq!(code, "NOT_FOUND");
+    assert_eq!(code, "UNKNOWN_MODEL");
 }
 
 #[test]
