@@ -11,6 +11,7 @@ mod batching;
 mod caching;
 mod calls;
 mod cancel;
+mod checks;
 mod deadline;
 mod disconnect_load;
 mod docs;

@@ -49,6 +49,21 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Whether all that rules tell may be told.
+    ///
+    /// # Errors
+    /// A line that names the first rule with an address that is not allowed.
+    pub(crate) fn check(&self, allows: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
+        for rule in &self.rules {
+            for address in &rule.webhook {
+                allows(address).map_err(|problem| format!("alert.{}: {problem}", rule.name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// All alerts.
 pub(crate) struct Alerts {
     board: Mutex<Board>,
@@ -78,11 +93,7 @@ impl Alerts {
             [] => vec![Rule::default()],
             rules => rules.to_vec(),
         };
-        for rule in &rules {
-            for address in &rule.webhook {
-                webhooks.allows(address).map_err(|problem| format!("alert.{}: {problem}", rule.name))?;
-            }
-        }
+        settings.check(|address| webhooks.allows(address))?;
         let mut alerts: Vec<Alert> = Vec::new();
         for document in store.load().map_err(|e| e.to_string())? {
             match serde_json::from_str(&document) {

@@ -1,11 +1,14 @@
 //! `pointsman check`: what is wrong with a configuration and a registry, without serving it.
 
+mod configuration;
+
 use std::sync::Arc;
 
-use pointsman_core::{Findings, VersionNumber};
+use pointsman_core::{Columns, Findings, VersionNumber};
 use pointsman_registry::{FolderState, ModelListing};
 use serde_json::{Value, json};
 
+use self::configuration::Models;
 use crate::End;
 use crate::cli;
 use crate::files::Files;
@@ -34,14 +37,19 @@ pub(crate) fn run(arguments: &cli::Check) -> End {
     };
     let mut findings: Vec<Finding> =
         files.scan.problems.iter().map(|p| finding("", None, Some(p.to_string()))).collect();
+    findings.extend(configuration::refusals(&config).into_iter().map(|what| finding("", None, Some(what))));
+    let mut models = Models::new();
     for listing in &files.scan.models {
-        check_model(&files, listing, &mut findings);
+        check_model(&files, listing, &mut findings, &mut models);
     }
+    findings
+        .extend(configuration::warnings(&config, &models).into_iter().map(|what| warning("", None, what)));
     report(&findings, arguments.json)
 }
 
-/// Takes every step that the gateway would take before it serves a version.
-fn check_model(files: &Files, listing: &ModelListing, findings: &mut Vec<Finding>) {
+/// Takes every step that the gateway would take before it serves a version, and notes the columns of the model.
+fn check_model(files: &Files, listing: &ModelListing, findings: &mut Vec<Finding>, models: &mut Models) {
+    let columns = models.entry(listing.name.clone()).or_default();
     let name = listing.name.as_str();
     let wanted = listing.wanted();
     let problems = listing.problems.iter().chain(&wanted.problems);
@@ -66,6 +74,10 @@ fn check_model(files: &Files, listing: &ModelListing, findings: &mut Vec<Finding
         }
         match files.loader.bring_up(&files.job(listing, version)) {
             Ok(warm) => {
+                let all = Columns::of(warm.signature());
+                columns
+                    .get_or_insert_default()
+                    .extend(all.all().iter().map(|column| column.name.to_string()));
                 let found = warm.findings().clone();
                 let warnings = found.warnings.iter();
                 let warnings: Vec<_> = warnings.map(|w| warning(name, Some(number), w.clone())).collect();

@@ -67,6 +67,14 @@ fn changer<S: 'static>(
     Box::new(move |filter| handle.reload(filter).map_err(|e| format!("log.level: {e}")))
 }
 
+/// Whether the log can be as the configuration says.
+///
+/// # Errors
+/// As [`start_log`].
+pub(crate) fn check_log(log: &Log) -> Result<(), String> {
+    filter(log).map(drop)
+}
+
 fn filter(log: &Log) -> Result<EnvFilter, String> {
     // A word alone is a level; the filter would take any other for the name of a module and be silent.
     let unknown = |word: &&str| !word.contains(['=', ':', '[']) && word.parse::<LevelFilter>().is_err();

@@ -47,6 +47,38 @@ pub(crate) struct Letter {
     pub(crate) body: Bytes,
 }
 
+/// What calls receivers, and what signs. The files that the configuration names are read.
+fn means(config: &Webhook) -> Result<(Caller, Secrets), String> {
+    let secret_file = config.secret_file.as_deref();
+    let secret_file =
+        secret_file.ok_or_else(|| format!("webhook.secret_file is not set; {SECRET_REMEDY}"))?;
+    let caller = Caller::new(&config.allowed, config.ca_file.as_deref(), config.timeout)?;
+    Ok((caller, Secrets::read(secret_file)?))
+}
+
+/// Whether receivers could be told, as the configuration is.
+///
+/// # Errors
+/// As [`Webhooks::start`].
+pub(crate) fn check(config: &Webhook) -> Result<(), String> {
+    if config.allowed.is_empty() { Ok(()) } else { means(config).map(drop) }
+}
+
+/// An address at or below one that is allowed.
+///
+/// # Errors
+/// A line that says why notices may not go there, and what to do.
+pub(crate) fn find(allowed: &[Address], address: &str) -> Result<Address, String> {
+    let address = Address::parse(address).map_err(|problem| format!("webhook: {problem}"))?;
+    if allowed.iter().any(|allowed| allowed.covers(&address)) {
+        return Ok(address);
+    }
+    Err(format!(
+        "webhook: this address at {address} is not below any of webhook.allowed; add it there \
+         (deploy/pointsman.toml) and start the gateway again"
+    ))
+}
+
 /// Tells receivers of notices.
 pub(crate) struct Webhooks {
     allowed: Vec<Address>,
@@ -74,12 +106,10 @@ impl Webhooks {
         if config.allowed.is_empty() {
             return Ok(webhooks);
         }
-        let secret_file = config.secret_file.as_deref();
-        let secret_file =
-            secret_file.ok_or_else(|| format!("webhook.secret_file is not set; {SECRET_REMEDY}"))?;
+        let (caller, secrets) = means(config)?;
         let courier = Courier {
-            caller: Caller::new(&config.allowed, config.ca_file.as_deref(), config.timeout)?,
-            secrets: Secrets::read(secret_file)?,
+            caller,
+            secrets,
             backoff: config.backoff,
             tries_max: config.tries_max,
             drain_timeout: config.drain_timeout,
@@ -111,18 +141,7 @@ impl Webhooks {
     /// # Errors
     /// A line that says why not, and what to do.
     pub(crate) fn allows(&self, address: &str) -> Result<(), String> {
-        self.find(address).map(drop)
-    }
-
-    fn find(&self, address: &str) -> Result<Address, String> {
-        let address = Address::parse(address).map_err(|problem| format!("webhook: {problem}"))?;
-        if self.allowed.iter().any(|allowed| allowed.covers(&address)) {
-            return Ok(address);
-        }
-        Err(format!(
-            "webhook: this address at {address} is not below any of webhook.allowed; add it there \
-             (deploy/pointsman.toml) and start the gateway again"
-        ))
+        find(&self.allowed, address).map(drop)
     }
 
     /// Tells a receiver of a notice, without waiting. What cannot be told is dropped, counted and in the log.
@@ -137,7 +156,7 @@ impl Webhooks {
     }
 
     fn hand_over(&self, address: &str, letter: Letter) -> Result<(), (Dropped, String)> {
-        let address = self.find(address).map_err(|why| (Dropped::NotAllowed, why))?;
+        let address = find(&self.allowed, address).map_err(|why| (Dropped::NotAllowed, why))?;
         // The identifier of a notice has no full stop: they part what is signed.
         let id = format!("msg_{}", Uuid::now_v7().simple());
         let courier = self.courier.lock();
