@@ -216,13 +216,14 @@ fn a_baseline_is_built_from_a_table() {
     let out = registry.join("made.json");
     let build = |data: &Path| {
         let arguments = ["baseline".into(), "build".into(), data.into(), "--model".into(), "flights".into()];
-        let to: [std::ffi::OsString; 6] = [
+        let to: [std::ffi::OsString; 7] = [
             "--models".into(),
             registry.path().into(),
             "--out".into(),
             out.clone().into(),
             "--schema".into(),
             registry.join("learned.toml").into(),
+            "--force".into(),
         ];
         Pointsman::new(arguments.into_iter().chain(to)).run()
     };

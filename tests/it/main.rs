@@ -12,6 +12,7 @@ mod caching;
 mod calls;
 mod cancel;
 mod checks;
+mod commands;
 mod deadline;
 mod disconnect_load;
 mod docs;

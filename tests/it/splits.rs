@@ -317,6 +317,7 @@ fn a_declared_plan_counts_once_its_versions_serve() {
     let first = || arm(&ask(&gateway, BODY, &[("x-user-id", "user-1")]));
     wait_for("the plan to count", || (first() == "next").then_some(()));
     assert_eq!(get(gateway.admin, PLAN).json()["by"], "configuration");
+    assert!(!gateway.stderr().contains("does not count"), "{}", gateway.stderr());
     // An operator's word holds until another plan is declared.
     applied(&gateway, &plan("0%"));
     assert_eq!(first(), "default");

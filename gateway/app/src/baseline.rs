@@ -44,6 +44,13 @@ struct Passes<'a> {
 }
 
 fn build(arguments: &Build) -> Result<(), String> {
+    if let Some(file) = arguments.schema.as_ref().filter(|file| !arguments.force && file.exists()) {
+        return Err(format!(
+            "--schema {}: it is there already, and a person may have edited it; name another file, or write over it by \
+             --force",
+            file.display()
+        ));
+    }
     let config = arguments.settings().config().map_err(|problems| problems.join("\n"))?;
     let files = Files::open(&config)?;
     let (model, version) = find(&files, &arguments.model, arguments.version)?;
@@ -58,7 +65,7 @@ fn build(arguments: &Build) -> Result<(), String> {
     let mut learner = Learner::new(&signature, schema.as_deref(), true);
     let rows = passes.pass("looking for bins", |example| learner.add(example))?;
     if rows == 0 {
-        return Err(format!("{}: it has no rows", arguments.data.display()));
+        return Err(format!("{}: it has no rows below the names of its columns", arguments.data.display()));
     }
     passes.rows = Some(rows);
     let layout = learner.layout(&signature, schema.as_deref());

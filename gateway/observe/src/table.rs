@@ -81,6 +81,11 @@ impl Table {
             let names = reader.headers()?.iter().map(|name| name.trim().to_owned()).collect();
             (names, Rows::Csv(Box::new(reader)))
         };
+        if names.is_empty() {
+            return Err(TableError::Columns(
+                "it is empty: give CSV whose first line names the columns, or Parquet".into(),
+            ));
+        }
         if names.len() > TABLE_COLUMNS_MAX {
             let what = format!("it has {} columns: at most {TABLE_COLUMNS_MAX} are read", names.len());
             return Err(TableError::Columns(what));

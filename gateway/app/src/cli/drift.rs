@@ -87,7 +87,7 @@ pub(crate) struct Build {
     #[arg(long, env = "POINTSMAN_ONNXRUNTIME", value_name = "FILE")]
     pub(crate) onnxruntime: Option<PathBuf>,
     /// Read the first so many rows alone.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rows: Option<u64>,
     /// Rows of one run of the model.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
@@ -101,6 +101,9 @@ pub(crate) struct Build {
     /// Write what was learned as schema.toml there; without it into the model's folder, where there is none yet.
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<PathBuf>,
+    /// Write over the file of --schema where it is there already.
+    #[arg(long, requires = "schema")]
+    pub(crate) force: bool,
 }
 
 impl Build {

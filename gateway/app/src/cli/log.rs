@@ -32,14 +32,15 @@ pub(crate) enum LogVerb {
     )]
     Export(ExportLog),
     /// Run logged requests again with the versions that are named, and say how they differ.
-    #[command(
-        after_help = "Examples:\n  pointsman log replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n  \
-        pointsman log replay --model iris --since 1h --limit 50 --versions 2,3"
-    )]
+    #[command(override_usage = "pointsman log replay ID --versions VERSION,...\n       \
+        pointsman log replay --model MODEL [--since TIME] [--until TIME] [--limit N] --versions VERSION,...\n\n\
+        Examples:\n  pointsman log replay 019ae2f0-6b1c-7d1e-8a55-0242ac120002 --versions 2,3\n  \
+        pointsman log replay --model iris --since 1h --limit 50 --versions 2,3")]
     Replay(ReplayLog),
     /// Delete rows from the log, those in its Parquet files too.
     #[command(
-        after_help = "Examples:\n  pointsman log delete --request 019ae2f0-6b1c-7d1e-8a55-0242ac120002\n  \
+        override_usage = "pointsman log delete --request ID\n       pointsman log delete --unit HASH\n\n\
+        Examples:\n  pointsman log delete --request 019ae2f0-6b1c-7d1e-8a55-0242ac120002\n  \
         pointsman log delete --unit 7c69d7d5a48dd8c5    the unit_hash of its rows"
     )]
     Delete(DeleteFromLog),
@@ -118,10 +119,10 @@ pub(crate) struct ReplayLog {
 #[group(skip)]
 pub(crate) struct DeleteFromLog {
     /// The id of a request.
-    #[arg(long, value_name = "ID", required_unless_present = "unit", conflicts_with = "unit")]
+    #[arg(long, value_name = "ID", group = "subject", required_unless_present = "unit")]
     pub(crate) request: Option<String>,
     /// The hash of a unit, 16 digits, as rows have it.
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", group = "subject", required_unless_present = "request")]
     pub(crate) unit: Option<String>,
     #[command(flatten)]
     pub(crate) client: AdminClient,

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use ::http::Method;
 use bytes::Bytes;
 use pointsman_observe::labels::LabelFile;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::call;
-use super::{failed, print_json, refused};
+use super::{cell, failed, list, print_json, refused};
 use crate::End;
 use crate::cli::{ImportLabels, LabelsVerb};
+
+/// The most malformed lines that are named.
+const MALFORMED_NAMED_MAX: usize = 10;
 
 /// `pointsman labels`.
 pub(crate) fn labels(verb: &LabelsVerb) -> End {
@@ -29,11 +32,18 @@ fn import(arguments: &ImportLabels) -> End {
     };
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut sent: u64 = 0;
+    let mut odd: Vec<Value> = Vec::new();
     loop {
-        let lines: Vec<String> = match labels.by_ref().take((*batch).max(1)).collect() {
-            Ok(lines) => lines,
-            Err(error) => return refused(&format!("{error}; {sent} labels before it were sent")),
-        };
+        let (mut lines, mut places) = (Vec::new(), Vec::new());
+        while lines.len() < (*batch).max(1)
+            && let Some(line) = labels.next()
+        {
+            match line {
+                Ok(line) => lines.push(line),
+                Err(error) => return refused(&format!("{error}; {sent} labels before it were sent")),
+            }
+            places.push(labels.line());
+        }
         if lines.is_empty() {
             break;
         }
@@ -46,13 +56,25 @@ fn import(arguments: &ImportLabels) -> End {
         for (result, count) in answer["counts"].as_object().into_iter().flatten() {
             *counts.entry(result.clone()).or_default() += count.as_u64().unwrap_or(0);
         }
+        let malformed = places.iter().zip(list(&answer["results"]));
+        for (line, result) in malformed.filter(|(_, result)| result["result"] == "malformed") {
+            if odd.len() < MALFORMED_NAMED_MAX {
+                odd.push(json!({"line": line, "reason": result["reason"]}));
+            }
+        }
         sent += lines.len() as u64;
         eprintln!("{sent} labels sent");
     }
     if client.json {
-        return print_json(&serde_json::json!({"sent": sent, "counts": counts}));
+        return print_json(&json!({"sent": sent, "counts": counts, "malformed": odd}));
     }
+    let malformed = counts.get("malformed").copied().unwrap_or(0);
     let counts: Vec<String> = counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
     println!("{sent} labels: {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+    odd.iter().for_each(|odd| println!("line {} is malformed: {}", odd["line"], cell(&odd["reason"])));
+    match malformed.saturating_sub(odd.len() as u64) {
+        0 => {}
+        more => println!("and {more} more"),
+    }
     End::Done
 }

@@ -134,6 +134,7 @@ mod tests {
     fn what_cannot_be_is_named() {
         for (text, part) in [
             ("[drift]\nwindow = \"0s\"", "drift.window: give whole seconds"),
+            ("[drift]\nwindow = \"5ms\"", "drift.window: give whole seconds, from 1s to 366d"),
             ("[drift]\nwindows_max = 1", "drift.windows_max: expected 2 to 10000"),
             ("[drift]\nks = 1.5", "drift.ks: expected 0 to 1"),
             ("[drift]\nlook = \"1ms\"", "drift.look: give a time"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use pointsman_core::PredictError;
+use pointsman_core::{Code, PredictError};
 use serde_json::{Value, json};
 
 use super::answer::{document, error};
@@ -15,6 +15,10 @@ use crate::gateway::Gateway;
 
 /// The path.
 pub(super) const PATH: &str = "/v1/feedback";
+
+/// What whoever sends labels to the HTTP listener is told, unless it takes them.
+const ELSEWHERE: &str = "labels are taken by the admin listener alone: POST /v1/feedback there (listen.admin, port 8003 \
+                         unless it is configured), or let this one take them too (labels.public)";
 
 /// Takes in the labels of a request's body.
 ///
@@ -41,6 +45,9 @@ pub(super) async fn answer(
     request: Request<Incoming>,
     timeout: Duration,
 ) -> Response<AnswerBody> {
+    if !gateway.monitors.labels.are_public() {
+        return error(&PredictError::Control { code: Code::NotFound, reason: ELSEWHERE.into() });
+    }
     if request.method() != Method::POST {
         return error(&PredictError::MethodNotAllowed { allowed: "POST" });
     }

@@ -20,6 +20,8 @@ pub(super) struct Compiled {
     pub(super) lost: Vec<String>,
     /// Why the declared plan does not count, where it should.
     pub(super) undeclared: String,
+    /// What of that was said in the log.
+    said: String,
 }
 
 impl Reconciler {
@@ -37,10 +39,15 @@ impl Reconciler {
             Some(Ok(plans)) => (Some(plans), String::new()),
             Some(Err(refusal)) => (None, refusal.reason),
         };
-        if problem != tracked.compiled.undeclared {
-            if !problem.is_empty() {
-                tracing::warn!(model = %name, "the declared plan does not count: {problem}");
+        // It may still count, and nothing is wrong.
+        let said: &str = if tracked.waits_for_plan() { "" } else { &problem };
+        if said != tracked.compiled.said {
+            if !said.is_empty() {
+                tracing::warn!(model = %name, "the declared plan does not count: {said}");
             }
+            tracked.compiled.said = said.to_owned();
+        }
+        if problem != tracked.compiled.undeclared {
             tracked.compiled.undeclared = problem;
             tracked.changed = true;
         }
@@ -68,6 +75,15 @@ impl Reconciler {
 }
 
 impl Tracked {
+    /// Whether a version that a plan names is still to be loaded.
+    fn waits_for_plan(&self) -> bool {
+        let mut named = plans::named(&self.model).into_iter();
+        named.any(|number| {
+            let is_loading = || self.why_unavailable(number).standing == pointsman_predict::Standing::Loading;
+            !self.versions.contains_key(&number) && is_loading()
+        })
+    }
+
     /// The plan with the rollout in it that is under way.
     fn effective_plan(&self, name: &ModelName) -> Settled {
         let plans = &self.model.committed.plans;

@@ -30,6 +30,8 @@ pub struct LabelFileError {
 pub struct LabelFile {
     name: String,
     format: Format,
+    /// Of the label that was given last.
+    line: u64,
 }
 
 enum Format {
@@ -70,7 +72,14 @@ impl LabelFile {
             }
             _ => return Err(failed("is of no kind that is known; give .csv, .jsonl or .parquet".into())),
         };
-        Ok(Self { name, format })
+        Ok(Self { name, format, line: 0 })
+    }
+
+    /// The line of the label that was given last, in a Parquet file its row; the first one is 1. Of a CSV file
+    /// with empty lines before it, the first of these.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
     }
 
     fn failed(&self, what: impl ToString) -> LabelFileError {
@@ -87,18 +96,26 @@ impl Iterator for LabelFile {
                 let mut record = csv::StringRecord::new();
                 match reader.read_record(&mut record) {
                     Ok(false) => return None,
-                    Ok(true) => Ok(of_texts(header, &record)),
+                    Ok(true) => {
+                        self.line = record.position().map_or(0, csv::Position::line);
+                        Ok(of_texts(header, &record))
+                    }
                     Err(error) => Err(error.to_string()),
                 }
             }
             Format::Lines(lines) => {
-                match lines.find(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()))? {
+                let is_one = |line: &std::io::Result<String>| {
+                    self.line += 1;
+                    line.as_ref().map_or(true, |line| !line.trim().is_empty())
+                };
+                match lines.find(is_one)? {
                     Ok(line) => Ok(line),
                     Err(error) => Err(error.to_string()),
                 }
             }
             Format::Parquet { reader, rows } => loop {
                 if let Some(row) = rows.next() {
+                    self.line += 1;
                     break Ok(row);
                 }
                 match reader.next()? {
@@ -213,6 +230,22 @@ mod tests {
             format!(r#"{{"at":"2013-01-01T10:00:00.000Z","label":0.5,"request_id":"{ID}","row":3}}"#)
         );
         assert!(!found[1].contains("row"), "{}", found[1]);
+    }
+
+    #[test]
+    fn each_label_has_its_line() {
+        let lines = |name: &str, text: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join(name), text).expect("writable");
+            let mut file = LabelFile::open(&folder.path().join(name)).expect("opens");
+            let mut lines = Vec::new();
+            while file.next().transpose().expect("reads").is_some() {
+                lines.push(file.line());
+            }
+            lines
+        };
+        assert_eq!(lines("a.csv", "request_id,label\na,1\nb,\"2\n3\"\nc,4\n"), [2, 3, 5]);
+        assert_eq!(lines("a.jsonl", "\n{}\n \n{}\n"), [2, 4]);
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! How a report is made of windows.
 
+use pointsman_core::shown;
+
 use super::super::judge::{Judged, judge};
 use super::super::series::{Against, Point, Series, onset};
 use super::super::settings::{Look, Rules};
 use super::histogram::bars;
+use super::text::time;
 use super::{ColumnReport, DriftReport, POINTS_MAX, PointReport, Summary};
 use crate::profile::{Frame, Kept, LaidOut, Lost, Profile, Seen, Span};
+
+/// The most arms that an error names.
+const ARMS_NAMED_MAX: usize = 32;
 
 /// What a report is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +41,25 @@ pub struct Ask<'a> {
 pub enum AskError {
     /// No window lies there.
     #[error(
-        "no rows of version {version} are known from that time; there are windows from {from} to {to} (seconds since 1970)"
+        "no rows of version {version} are known from that time; there are windows from {} to {} (UTC)", time(*from), time(*to)
     )]
     Empty {
         /// The version.
         version: u64,
-        /// From when on there are some.
+        /// From when on there are some, in seconds since 1970.
         from: u64,
         /// Up to when.
         to: u64,
+    },
+    /// No row is of the arm.
+    #[error("no rows of version {version} are of arm {arm}; its arms are {}", arms.join(", "))]
+    UnknownArm {
+        /// The version.
+        version: u64,
+        /// What was asked for.
+        arm: String,
+        /// Those that there are, the first of them.
+        arms: Vec<String>,
     },
     /// There is none at all.
     #[error("nothing is known of version {0} yet: send it requests")]
@@ -73,7 +89,7 @@ impl DriftReport {
         let series = Series::new(kept, ask.arm);
         let seconds = ask.span.seconds.max(1);
         let (Some(oldest), Some(newest)) = (series.places().next(), series.places().next_back()) else {
-            return Err(AskError::Nothing(ask.version));
+            return Err(nothing(kept, ask));
         };
         let place = |second: u64| i64::try_from(second / seconds).unwrap_or(i64::MAX);
         let end = ask.until.map_or(newest + 1, |until| place(until.saturating_add(seconds - 1)));
@@ -118,6 +134,18 @@ impl DriftReport {
             columns,
             notes: notes(ask),
         })
+    }
+}
+
+/// Why there is no window at all.
+fn nothing(kept: &Kept, ask: &Ask<'_>) -> AskError {
+    let mut arms: Vec<String> = kept.windows.iter().map(|((arm, _), _)| arm.to_string()).collect();
+    arms.sort_unstable();
+    arms.dedup();
+    arms.truncate(ARMS_NAMED_MAX);
+    match ask.arm {
+        Some(arm) if !arms.is_empty() => AskError::UnknownArm { version: ask.version, arm: shown(arm), arms },
+        _ => AskError::Nothing(ask.version),
     }
 }
 

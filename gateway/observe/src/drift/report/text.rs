@@ -6,16 +6,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{Against, ColumnReport, DriftReport, Verdict};
 use crate::report::{number, percent};
 
-/// A second since 1970 as people write it, in UTC.
+/// A second since 1970 in UTC: by RFC 3339, or the date alone where it is the beginning of a day.
 pub(super) fn time(second: u64) -> String {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(second));
     // humantime has no years past 9999.
     let time = time.filter(|_| second < 253_402_300_800).unwrap_or(UNIX_EPOCH);
     let text = humantime::format_rfc3339_seconds(time).to_string();
-    match text.split_once("T00:00:00Z") {
-        Some((date, _)) => date.to_owned(),
-        None => text.replace('T', " ").replace(":00Z", ""),
-    }
+    text.strip_suffix("T00:00:00Z").unwrap_or(&text).to_owned()
 }
 
 impl DriftReport {
