@@ -59,7 +59,50 @@ pub enum Code {
     NotJournalled,
 }
 
+/// Whose doing it is that a request has no answer: what counts against a version and an arm follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The version's, or that of the gateway around it.
+    Version,
+    /// The version's, though callers could bring it about by how many they are.
+    Load,
+    /// The gateway's as a whole, whatever version answers.
+    Gateway,
+    /// The caller went away.
+    Left,
+    /// The caller's: with another version the request would have ended so too.
+    Caller,
+}
+
 impl Code {
+    /// Whose doing it is that a request ended so. What the control path says has no request behind it, and is its caller's.
+    #[must_use]
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::SessionFailed | Self::InputRejected | Self::NotRepresentable | Self::NotReady => {
+                Blame::Version
+            }
+            Self::QueueFull | Self::DeadlineExceeded => Blame::Load,
+            Self::Overloaded | Self::ShuttingDown => Blame::Gateway,
+            Self::Cancelled => Blame::Left,
+            Self::BadRequest
+            | Self::InputMismatch
+            | Self::UnknownModel
+            | Self::UnknownVersion
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::TooLarge
+            | Self::UnsupportedEncoding
+            | Self::Unsupported
+            | Self::CallerLimit
+            | Self::Refused
+            | Self::Superseded
+            | Self::TagMismatch
+            | Self::Forbidden
+            | Self::NotJournalled => Blame::Caller,
+        }
+    }
+
     /// All of them, in the order of the README's table.
     pub const ALL: [Self; 24] = [
         Self::BadRequest,
@@ -241,6 +284,22 @@ impl fmt::Display for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_callers_bring_about_alone_counts_against_no_version() {
+        use Code::{DeadlineExceeded, InputRejected, NotReady, NotRepresentable, QueueFull, SessionFailed};
+
+        let of =
+            |blame: Blame| Code::ALL.into_iter().filter(|code| code.blame() == blame).collect::<Vec<_>>();
+        assert_eq!(of(Blame::Version), [InputRejected, NotReady, NotRepresentable, SessionFailed]);
+        assert_eq!(of(Blame::Load), [QueueFull, DeadlineExceeded]);
+        assert_eq!(of(Blame::Gateway), [Code::Overloaded, Code::ShuttingDown]);
+        assert_eq!(of(Blame::Left), [Code::Cancelled]);
+        assert!(
+            of(Blame::Caller).contains(&Code::InputMismatch)
+                && of(Blame::Caller).contains(&Code::CallerLimit)
+        );
+    }
 
     #[test]
     fn codes_are_distinct() {

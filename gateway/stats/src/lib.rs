@@ -30,6 +30,7 @@ mod bernoulli;
 mod beta_binomial;
 mod beta_mixture;
 mod boosted_ramp;
+mod contingency;
 mod cuped;
 mod distribution;
 mod errors;

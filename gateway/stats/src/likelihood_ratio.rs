@@ -1,7 +1,8 @@
 //! Whether two samples of counts come from one distribution, looked at once, by the ratio of likelihoods.
 
+use crate::contingency::contingency;
 use crate::goodness_of_fit::ChiSquared;
-use crate::multinomial::{CLASSES_MAX, ClassesError};
+use crate::multinomial::ClassesError;
 
 /// The logarithm of the likelihood ratio of the contingency table of two samples, G = 2 Σ O ln(O/E) over both
 /// (Wilks, 1938): about chi-squared where both come from one distribution, as Pearson's is.
@@ -13,35 +14,18 @@ use crate::multinomial::{CLASSES_MAX, ClassesError};
 /// # Errors
 /// Where they do not have as many classes, or too many.
 pub fn likelihood_ratio(reference: &[u64], current: &[u64]) -> Result<ChiSquared, ClassesError> {
-    let (counts, classes) = (current.len(), reference.len());
-    if classes > CLASSES_MAX {
-        return Err(ClassesError::Count(classes));
-    }
-    if counts != classes {
-        return Err(ClassesError::Length { counts, classes });
-    }
-    let sum = |counts: &[u64]| counts.iter().map(|count| *count as f64).sum::<f64>();
-    let (n, m) = (sum(reference), sum(current));
-    if n <= 0.0 || m <= 0.0 {
-        return Ok(ChiSquared::default());
-    }
-    let (mut statistic, mut seen) = (0.0, 0_usize);
-    for (r, c) in reference.iter().zip(current) {
-        let (r, c) = (*r as f64, *c as f64);
-        if r + c > 0.0 {
-            seen += 1;
-            let both = (r + c) / (n + m);
-            let part =
-                |count: f64, all: f64| if count > 0.0 { count * (count / all / both).ln() } else { 0.0 };
-            statistic += 2.0 * (part(r, n) + part(c, m));
-        }
-    }
-    Ok(ChiSquared { statistic: statistic.max(0.0), degrees: seen.saturating_sub(1) })
+    let found = contingency(reference, current, |[r, c], [n, m]| {
+        let both = (r + c) / (n + m);
+        let part = |count: f64, all: f64| if count > 0.0 { count * (count / all / both).ln() } else { 0.0 };
+        2.0 * (part(r, n) + part(c, m))
+    })?;
+    Ok(ChiSquared { statistic: found.statistic.max(0.0), ..found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::multinomial::CLASSES_MAX;
 
     #[test]
     fn known_answers() {

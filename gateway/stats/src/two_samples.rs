@@ -3,8 +3,9 @@
 use statrs::stats_tests::NaNPolicy;
 use statrs::stats_tests::ks_test::{KSTwoSampleAlternativeMethod, ks_twosample};
 
+use crate::contingency::contingency;
 use crate::goodness_of_fit::ChiSquared;
-use crate::multinomial::{CLASSES_MAX, ClassesError};
+use crate::multinomial::ClassesError;
 use crate::sample::Sample;
 
 /// Up to this product of the sizes the p-value is exact.
@@ -17,28 +18,8 @@ const EXACT_MAX: usize = 10_000;
 /// # Errors
 /// Where they do not have as many classes, or too many.
 pub fn homogeneity(reference: &[u64], current: &[u64]) -> Result<ChiSquared, ClassesError> {
-    let (counts, classes) = (current.len(), reference.len());
-    if classes > CLASSES_MAX {
-        return Err(ClassesError::Count(classes));
-    }
-    if counts != classes {
-        return Err(ClassesError::Length { counts, classes });
-    }
-    let sum = |counts: &[u64]| counts.iter().map(|count| *count as f64).sum::<f64>();
-    let (n, m) = (sum(reference), sum(current));
-    if n <= 0.0 || m <= 0.0 {
-        return Ok(ChiSquared::default());
-    }
-    let (mut statistic, mut seen) = (0.0, 0_usize);
-    for (r, c) in reference.iter().zip(current) {
-        let (r, c) = (*r as f64, *c as f64);
-        if r + c > 0.0 {
-            seen += 1;
-            // (O - E)²/E of both cells together.
-            statistic += (r / n - c / m).powi(2) / (r + c) * (n * m);
-        }
-    }
-    Ok(ChiSquared { statistic, degrees: seen.saturating_sub(1) })
+    // (O - E)²/E of both cells together.
+    contingency(reference, current, |[r, c], [n, m]| (r / n - c / m).powi(2) / (r + c) * (n * m))
 }
 
 /// How far two empirical distribution functions are apart.
@@ -146,6 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::multinomial::CLASSES_MAX;
 
     fn sample(numbers: impl IntoIterator<Item = f64>) -> Sample {
         Sample::new(numbers.into_iter().collect()).expect("a sample")

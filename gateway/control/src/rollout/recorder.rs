@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use pointsman_core::{Arm as Drawn, Classes, Code, Elements, OutputTensor, Signature};
+use pointsman_core::{Arm as Drawn, Blame, Classes, Code, Elements, OutputTensor, Signature};
 use pointsman_predict::{Ended, Witness};
 use pointsman_route::{Share, UnitKind};
 
@@ -91,45 +91,6 @@ enum Row {
     /// Nothing: it comes of load, or of a caller who left.
     #[default]
     Stays,
-}
-
-/// Whose doing it is that there is no answer.
-enum Doing {
-    /// The version's, or that of the gateway around it.
-    Versions,
-    /// The version's, though callers could bring it about by how many they are.
-    UnderLoad,
-    /// The caller went away.
-    Left,
-    /// The caller's, or the gateway's as a whole.
-    Others,
-}
-
-fn doing(code: Code) -> Doing {
-    match code {
-        Code::SessionFailed | Code::InputRejected | Code::NotRepresentable | Code::NotReady => {
-            Doing::Versions
-        }
-        Code::QueueFull | Code::DeadlineExceeded => Doing::UnderLoad,
-        Code::Cancelled => Doing::Left,
-        Code::BadRequest
-        | Code::InputMismatch
-        | Code::UnknownModel
-        | Code::UnknownVersion
-        | Code::NotFound
-        | Code::MethodNotAllowed
-        | Code::TooLarge
-        | Code::UnsupportedEncoding
-        | Code::Unsupported
-        | Code::CallerLimit
-        | Code::Overloaded
-        | Code::ShuttingDown
-        | Code::Refused
-        | Code::Superseded
-        | Code::TagMismatch
-        | Code::Forbidden
-        | Code::NotJournalled => Doing::Others,
-    }
 }
 
 impl Seen {
@@ -277,12 +238,12 @@ impl Recorder {
                 slow: over,
                 class: self.classes.as_ref().and_then(|classes| classes.predicted(outputs, 0)),
             }),
-            Err(code) => match doing(code) {
+            Err(code) => match code.blame() {
                 // What never came is over every threshold.
-                Doing::Versions => Some(Ending { row: Row::Grows, ..Ending::failed() }),
-                Doing::UnderLoad => Some(Ending::failed()),
-                Doing::Left => Some(Ending { slow: over, ..Ending::default() }),
-                Doing::Others => None,
+                Blame::Version => Some(Ending { row: Row::Grows, ..Ending::failed() }),
+                Blame::Load => Some(Ending::failed()),
+                Blame::Left => Some(Ending { slow: over, ..Ending::default() }),
+                Blame::Gateway | Blame::Caller => None,
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pointsman_core::{Code, Elements, OutputTensor, Tensor};
+use pointsman_core::{Blame, Code, Elements, OutputTensor, Tensor};
 use pointsman_stats::NUMBER_MAX;
 
 use super::setup::{OUTPUT_METRICS_MAX, OutputMetric, Place};
@@ -27,31 +27,10 @@ pub(super) type Values = [(f64, f64); COLUMNS_MAX];
 /// Whether a request that ended so says something of the version and the gateway; nothing where its caller alone is to
 /// blame, as whatever arm it had, it would have ended so.
 pub(super) fn is_failure(code: Code) -> Option<bool> {
-    match code {
-        Code::SessionFailed
-        | Code::InputRejected
-        | Code::NotRepresentable
-        | Code::DeadlineExceeded
-        | Code::QueueFull
-        | Code::Overloaded
-        | Code::NotReady
-        | Code::ShuttingDown => Some(true),
-        Code::Cancelled => Some(false),
-        Code::BadRequest
-        | Code::InputMismatch
-        | Code::UnknownModel
-        | Code::UnknownVersion
-        | Code::NotFound
-        | Code::MethodNotAllowed
-        | Code::TooLarge
-        | Code::UnsupportedEncoding
-        | Code::Unsupported
-        | Code::CallerLimit
-        | Code::Refused
-        | Code::Superseded
-        | Code::TagMismatch
-        | Code::Forbidden
-        | Code::NotJournalled => None,
+    match code.blame() {
+        Blame::Version | Blame::Load | Blame::Gateway => Some(true),
+        Blame::Left => Some(false),
+        Blame::Caller => None,
     }
 }
 

@@ -230,6 +230,19 @@ impl Grid {
     }
 }
 
+/// The numbers, ascending, each with how many there are.
+pub(super) fn counted(mut numbers: Vec<f64>) -> Vec<(f64, u64)> {
+    numbers.sort_unstable_by(f64::total_cmp);
+    let mut counted: Vec<(f64, u64)> = Vec::new();
+    for number in numbers {
+        match counted.last_mut() {
+            Some((last, count)) if *last == number => *count += 1,
+            _ => counted.push((number, 1)),
+        }
+    }
+    counted
+}
+
 fn sort(edges: &mut Vec<f64>) {
     edges.retain(|edge| edge.is_finite());
     // There is one 0, also in documents.
@@ -298,18 +311,6 @@ mod tests {
 
     use super::*;
 
-    fn sample(mut numbers: Vec<f64>) -> Vec<(f64, u64)> {
-        numbers.sort_unstable_by(f64::total_cmp);
-        let mut counted: Vec<(f64, u64)> = Vec::new();
-        for number in numbers {
-            match counted.last_mut() {
-                Some((last, count)) if *last == number => *count += 1,
-                _ => counted.push((number, 1)),
-            }
-        }
-        counted
-    }
-
     fn counts(grid: &Grid, numbers: impl IntoIterator<Item = f64>) -> Vec<u64> {
         let mut cells = vec![0; grid.cells()];
         numbers.into_iter().for_each(|number| cells[grid.cell(number)] += 1);
@@ -319,7 +320,7 @@ mod tests {
     #[test]
     fn few_values_have_a_cell_and_a_bin_each() {
         let numbers: Vec<f64> = (0..900).map(|i| f64::from(i % 3)).collect();
-        let grid = Grid::learn(&sample(numbers.clone()), Wanted::default());
+        let grid = Grid::learn(&counted(numbers.clone()), Wanted::default());
         let cells = counts(&grid, numbers);
         assert_eq!(cells.iter().filter(|count| **count > 0).count(), 3);
         assert!((0..cells.len()).all(|cell| cells[cell] == 0 || grid.is_value(cell)));
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn a_value_that_many_have_does_not_hide_the_others() {
         let numbers: Vec<f64> = (0..10_000).map(|i| if i % 5 < 3 { 0.0 } else { f64::from(i) }).collect();
-        let grid = Grid::learn(&sample(numbers.clone()), Wanted::default());
+        let grid = Grid::learn(&counted(numbers.clone()), Wanted::default());
         let cells = counts(&grid, numbers);
         let unknown = (0..cells.len()).filter(|cell| !grid.is_value(*cell)).map(|cell| cells[cell]).max();
         assert!(unknown.expect("cells") < 60, "{unknown:?}");
@@ -343,7 +344,7 @@ mod tests {
     fn bins_and_range_of_a_schema_count() {
         let numbers: Vec<f64> = (0..1000).map(f64::from).collect();
         let wanted = Wanted { bins: Some(&[100.0, 500.0]), min: Some(10.0), max: Some(2000.0) };
-        let grid = Grid::learn(&sample(numbers.clone()), wanted);
+        let grid = Grid::learn(&counted(numbers.clone()), wanted);
         let cells = counts(&grid, numbers);
         assert_eq!((grid.binned(&cells), grid.out_of_domain(&cells)), (vec![101, 400, 499], 10));
         assert_eq!(grid.bin_edges(), [100.0, 500.0]);
@@ -351,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_is_no_grid_is_refused() {
-        let good = Grid::learn(&sample((0..100).map(f64::from).collect()), Wanted::default()).saved();
+        let good = Grid::learn(&counted((0..100).map(f64::from).collect()), Wanted::default()).saved();
         assert!(Grid::restore(&good).is_ok());
         let odd = [
             SavedGrid { edges: vec![f64::NAN], ..good.clone() },
@@ -370,7 +371,7 @@ mod tests {
             numbers in prop::collection::vec(prop_oneof![-1e3..1e3, Just(0.0), -1e300..1e300_f64, 0.0..1e-300_f64], 1..400),
             asked in prop::collection::vec(prop_oneof![-2e3..2e3, Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(-0.0)], 20),
         ) {
-            let grid = Grid::learn(&sample(numbers.clone()), Wanted::default());
+            let grid = Grid::learn(&counted(numbers.clone()), Wanted::default());
             prop_assert!(grid.cells() <= CELLS_MAX);
             for number in numbers.iter().chain(&asked).copied() {
                 prop_assert_eq!(grid.cell(number), grid.edges.partition_point(|edge| *edge < number), "{}", number);

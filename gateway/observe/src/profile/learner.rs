@@ -7,7 +7,7 @@ use pointsman_core::{Column, ColumnKind, ColumnView, Columns, Schema, Signature}
 
 use super::categories::{CATEGORIES_MAX, CATEGORY_BYTES_MAX, Categories};
 use super::example::{Example, Values};
-use super::grid::{Grid, Wanted};
+use super::grid::{Grid, Wanted, counted};
 use super::layout::{Frame, Layout, said};
 
 /// Quantiles are found to about one part in a thousand.
@@ -139,7 +139,7 @@ impl Learnt {
 
     /// The numbers, ascending, each with how many there are; of very many, quantiles.
     fn counted(&self) -> Vec<(f64, u64)> {
-        let mut numbers = match self {
+        counted(match self {
             Self::Few(numbers) => numbers.clone(),
             Self::Numbers(sketch) => {
                 let view = sketch.sorted_view();
@@ -150,15 +150,6 @@ impl Learnt {
                 inner.chain(ends).map(KllFloat::into_inner).collect()
             }
             Self::Texts(_) => Vec::new(),
-        };
-        numbers.sort_unstable_by(f64::total_cmp);
-        let mut counted: Vec<(f64, u64)> = Vec::new();
-        for number in numbers {
-            match counted.last_mut() {
-                Some((last, count)) if *last == number => *count += 1,
-                _ => counted.push((number, 1)),
-            }
-        }
-        counted
+        })
     }
 }
