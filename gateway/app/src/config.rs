@@ -6,23 +6,25 @@
 mod alerts;
 mod drift;
 mod labels;
+mod limits;
+mod listen;
 mod models;
 mod plans;
 mod quality;
 mod reader;
 mod sample_log;
+mod serving;
 mod setting;
 mod shadows;
 mod staleness;
 mod webhook;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pointsman_control::Gates;
-use pointsman_core::{ByteSize, EngineChoice, ModelName, Nonfinite, QueueDelay};
+use pointsman_core::ModelName;
 use pointsman_observe::Settings;
 use pointsman_observe::quality::ConcernLimits;
 use pointsman_predict::AdmissionLimits;
@@ -32,9 +34,12 @@ use pointsman_wire::limits::Limits;
 
 pub(crate) use self::drift::Drift;
 pub(crate) use self::labels::Labels;
+pub(crate) use self::limits::Connections;
+pub(crate) use self::listen::{Listen, not_loopback};
 pub(crate) use self::reader::{Effective, Origin, Problem};
 use self::reader::{Notes, Section};
 pub(crate) use self::sample_log::SampleLog;
+pub(crate) use self::serving::Serving;
 use self::setting::Setting;
 pub(crate) use self::setting::{LogFormat, Readiness};
 pub(crate) use self::shadows::Shadow;
@@ -81,9 +86,9 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// What may be in flight.
     pub(crate) admission: AdmissionLimits,
-    /// Bounds of connections.
     /// The most that the process may have in memory before requests are refused; nothing leaves it to the system.
     pub(crate) memory_max: Option<usize>,
+    /// Bounds of connections.
     pub(crate) connections: Connections,
     /// The way down.
     pub(crate) shutdown: Shutdown,
@@ -107,46 +112,6 @@ pub(crate) struct Config {
     pub(crate) drift: Drift,
     /// What of the traffic is logged.
     pub(crate) sample_log: SampleLog,
-}
-
-/// The four listeners.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Listen {
-    /// REST, and gRPC by content type.
-    pub(crate) http: SocketAddr,
-    /// gRPC alone.
-    pub(crate) grpc: SocketAddr,
-    /// `/metrics`.
-    pub(crate) metrics: SocketAddr,
-    /// Control.
-    pub(crate) admin: SocketAddr,
-}
-
-/// How models are run where their cards do not say.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Serving {
-    /// Which engine.
-    pub(crate) engine: EngineChoice,
-    /// Cores that the runs of all versions share; nothing for all there are.
-    pub(crate) cores: Option<usize>,
-    /// Worker threads of a version; nothing for one per core.
-    pub(crate) workers: Option<usize>,
-    /// Threads that one run may use.
-    pub(crate) intra_op_threads: usize,
-    /// Whether those of them that have nothing to do spin.
-    pub(crate) spinning: bool,
-    /// By how much workers are nicer than the threads that serve connections.
-    pub(crate) niceness: u32,
-    /// Requests that may wait for a version.
-    pub(crate) queue_max: usize,
-    /// How long they may, where ever more come.
-    pub(crate) queue_delay: QueueDelay,
-    /// Whether runs that are short enough happen on the threads of requests.
-    pub(crate) inline: bool,
-    /// How NaN and infinities leave as JSON.
-    pub(crate) nonfinite: Nonfinite,
-    /// When the gateway says that it is ready.
-    pub(crate) readiness: Readiness,
 }
 
 /// How the registry is followed.
@@ -184,23 +149,6 @@ pub(crate) struct Trial {
     pub(crate) timeout: Duration,
 }
 
-/// Bounds of connections.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Connections {
-    /// Open connections on one listener.
-    pub(crate) connections_max: usize,
-    /// Concurrent streams of one HTTP/2 connection.
-    pub(crate) streams_max: u32,
-    /// Bytes that an HTTP/2 client may send ahead on one stream.
-    pub(crate) stream_window: ByteSize,
-    /// How long a client may take over its headers.
-    pub(crate) header_timeout: Duration,
-    /// How long a client may take over its body.
-    pub(crate) body_timeout: Duration,
-    /// How long a client may take none of its answer.
-    pub(crate) write_timeout: Duration,
-}
-
 /// The way down.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shutdown {
@@ -232,29 +180,11 @@ pub(crate) struct Telemetry {
 
 impl Default for Config {
     fn default() -> Self {
-        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             models: "models".into(),
             state: None,
-            listen: Listen {
-                http: loopback(8000),
-                grpc: loopback(8001),
-                metrics: loopback(8002),
-                admin: loopback(8003),
-            },
-            serving: Serving {
-                engine: EngineChoice::Auto,
-                cores: None,
-                workers: None,
-                intra_op_threads: 1,
-                spinning: false,
-                niceness: 10,
-                queue_max: 1024,
-                queue_delay: QueueDelay::Auto,
-                inline: true,
-                nonfinite: Nonfinite::Token,
-                readiness: Readiness::Any,
-            },
+            listen: Listen::default(),
+            serving: Serving::default(),
             registry: Registry {
                 settle: Duration::from_secs(2),
                 poll: Duration::from_secs(5),
@@ -274,14 +204,7 @@ impl Default for Config {
             limits: Limits::default(),
             admission: AdmissionLimits::default(),
             memory_max: None,
-            connections: Connections {
-                connections_max: 4096,
-                streams_max: 256,
-                stream_window: ByteSize(256 << 10),
-                header_timeout: Duration::from_secs(10),
-                body_timeout: Duration::from_secs(60),
-                write_timeout: Duration::from_secs(60),
-            },
+            connections: Connections::default(),
             shutdown: Shutdown {
                 drain_delay: Duration::from_secs(5),
                 drain_timeout: Duration::from_secs(30),
@@ -346,7 +269,7 @@ impl Config {
             s.set("timeout", &mut config.trial.timeout);
         });
         root.section("limits", |s| {
-            read_limits(s, &mut config.limits, &mut config.admission, &mut config.connections);
+            limits::read(s, &mut config.limits, &mut config.admission, &mut config.connections);
             s.set_optional_bytes("memory_max", &mut config.memory_max);
         });
         root.section("shutdown", |s| {
@@ -407,84 +330,12 @@ impl Registry {
     }
 }
 
-impl Listen {
-    fn read(&mut self, section: &mut Section<'_>) {
-        section.set("http", &mut self.http);
-        section.set("grpc", &mut self.grpc);
-        section.set("metrics", &mut self.metrics);
-        section.set("admin", &mut self.admin);
-        if !self.admin.ip().is_loopback() {
-            section.problem("admin", not_loopback(self.admin));
-        }
-    }
-}
-
-/// Why an address is none for the admin listener.
-pub(crate) fn not_loopback(address: SocketAddr) -> String {
-    format!(
-        "{address} is no loopback address, and whoever reaches the admin listener decides what serves: give \
-         127.0.0.1 or [::1], and come from elsewhere through a tunnel (ssh -L, kubectl port-forward)"
-    )
-}
-
-impl Serving {
-    /// How many cores the runs of all versions share.
-    pub(crate) fn cores(&self) -> usize {
-        self.cores.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
-    }
-
-    fn read(&mut self, section: &mut Section<'_>) {
-        section.set("engine", &mut self.engine);
-        section.set_optional_within("cores", &mut self.cores, 1..=1024);
-        section.set_optional_within("workers", &mut self.workers, 1..=1024);
-        section.set_within("intra_op_threads", &mut self.intra_op_threads, 1..=256);
-        section.set("spinning", &mut self.spinning);
-        section.set_within("niceness", &mut self.niceness, 0..=19);
-        section.set_within("queue_max", &mut self.queue_max, 1..=1_000_000);
-        section.set("queue_delay", &mut self.queue_delay);
-        section.set("inline", &mut self.inline);
-        section.set("nonfinite", &mut self.nonfinite);
-        section.set("readiness", &mut self.readiness);
-    }
-}
-
 fn read_gates(section: &mut Section<'_>, gates: &mut Gates) {
     section.set("integer_division", &mut gates.integer_division);
     section.set("breaking", &mut gates.breaking);
     section.set("latency", &mut gates.latency);
     section.set_within("latency_ratio_max", &mut gates.latency_ratio_max, 1.0..=1000.0);
     section.set_bytes("memory_reserve", &mut gates.memory_reserve);
-}
-
-fn read_limits(
-    section: &mut Section<'_>,
-    limits: &mut Limits,
-    admission: &mut AdmissionLimits,
-    connections: &mut Connections,
-) {
-    section.set_bytes("body_bytes_max", &mut limits.body_bytes_max);
-    section.set_within("tensors_max", &mut limits.tensors_max, 1..=65_536);
-    section.set_within("parameters_max", &mut limits.parameters_max, 1..=65_536);
-    section.set_bytes("text_bytes_max", &mut limits.text_bytes_max);
-    section.set_within("requests_in_flight_max", &mut admission.requests_max, 1..=10_000_000);
-    section.set_bytes("bytes_in_flight_max", &mut admission.bytes_max);
-    section.set_within("requests_per_model_max", &mut admission.requests_per_model_max, 1..=10_000_000);
-    section.set_bytes("bytes_per_model_max", &mut admission.bytes_per_model_max);
-    section.set_optional_within(
-        "requests_per_caller_max",
-        &mut admission.requests_per_caller_max,
-        1..=1_000_000,
-    );
-    section.set_within("connections_max", &mut connections.connections_max, 1..=1_000_000);
-    section.set_within("streams_max", &mut connections.streams_max, 1..=100_000);
-    section.set_within(
-        "stream_window",
-        &mut connections.stream_window,
-        ByteSize(64 << 10)..=ByteSize(64 << 20),
-    );
-    section.set("header_timeout", &mut connections.header_timeout);
-    section.set("body_timeout", &mut connections.body_timeout);
-    section.set("write_timeout", &mut connections.write_timeout);
 }
 
 #[cfg(test)]
