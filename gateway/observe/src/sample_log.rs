@@ -37,6 +37,7 @@ mod replayed;
 mod rows;
 mod sampler;
 mod scan;
+mod spool_files;
 mod store;
 mod values;
 mod writer;
