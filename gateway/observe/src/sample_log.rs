@@ -46,6 +46,7 @@ pub use account::{Account, Loss, Standing};
 pub use class::{Class, Classes};
 pub use destination::{Destination, Directory, Part};
 pub use json::rows_as_json;
+pub(crate) use layout::{INPUT, OUTPUT, REDACTED_KEY};
 pub use layout::{Layout, MODEL, Made, PROBABILITY, REQUEST_ID, TIME, UNIT_HASH};
 pub use part::PartName;
 pub use reader::{Batches, Cursor, ReadError, Reader};

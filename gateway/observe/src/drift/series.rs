@@ -90,8 +90,10 @@ impl<'k> Series<'k> {
     /// Windows from one place up to another, which is left out, together.
     #[must_use]
     pub fn together(&self, from: i64, to: i64) -> Profile {
-        let mut sum = Profile::new(&self.kept.layout);
-        self.windows.range(from..to.max(from)).for_each(|(_, profile)| sum.merge(profile));
+        let mut windows = self.windows.range(from..to.max(from)).map(|(_, profile)| &**profile);
+        let Some(first) = windows.next() else { return Profile::new(&self.kept.layout) };
+        let mut sum = first.clone();
+        windows.for_each(|profile| sum.merge(profile));
         sum
     }
 
@@ -118,7 +120,9 @@ impl<'k> Series<'k> {
     pub fn point(&self, place: i64, against: Against, rules: &Rules, look: Look) -> Option<Point> {
         let current = self.window(place)?;
         let reference = self.reference(place, against)?;
-        let columns = judge(&self.kept.layout, &reference, current, rules, look);
+        let layout = &self.kept.layout;
+        let (reference, current) = (reference.effective(layout), current.effective(layout));
+        let columns = judge(layout, &reference, &current, rules, look);
         Some(Point { window: place, rows: current.rows(), columns })
     }
 }

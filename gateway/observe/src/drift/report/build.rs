@@ -5,7 +5,7 @@ use super::super::series::{Against, Point, Series, onset};
 use super::super::settings::{Look, Rules};
 use super::histogram::bars;
 use super::{ColumnReport, DriftReport, POINTS_MAX, PointReport, Summary};
-use crate::profile::{Frame, Kept, LaidOut, Lost, Profile, Seen, Span};
+use crate::profile::{Frame, Kept, LaidOut, Lost, Profile, Seen, Span, Weighted};
 
 /// What a report is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,8 @@ impl DriftReport {
         if reference.rows() == 0 {
             return Err(AskError::NothingBefore(ask.version));
         }
+        let weighted = current.weights();
+        let (reference, current) = (reference.effective(&kept.layout), current.effective(&kept.layout));
         let judged = judge(&kept.layout, &reference, &current, rules, Look::Closed);
         let places: Vec<i64> = series.places().filter(|place| *place < end).collect();
         let shown = &places[places.len().saturating_sub(POINTS_MAX)..];
@@ -116,19 +118,27 @@ impl DriftReport {
             false_alarm_every: rules.false_alarm_every,
             level: rules.level(current.rows(), Look::Closed),
             columns,
-            notes: notes(ask),
+            notes: notes(ask, weighted),
         })
     }
 }
 
-fn notes(ask: &Ask<'_>) -> Vec<String> {
+fn notes(ask: &Ask<'_>, weighted: Option<Weighted>) -> Vec<String> {
     let Lost { late, early, crowded } = ask.lost;
     let said = [
         (late, "came for a window that is no longer kept (drift.windows_max)"),
         (early, "are from a time that has not come, and in no window"),
         (crowded, "are of an arm past those that are profiled"),
     ];
-    said.into_iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} rows {what}")).collect()
+    let said =
+        said.into_iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} rows {what}"));
+    let sampled = weighted.map(|Weighted { total, effective }| {
+        format!(
+            "Rows are weighted by the reciprocals of their inclusion probabilities: they stand for about {total:.0}, and \
+             say as much as {effective:.0} of equal weights, which are the rows that are named here"
+        )
+    });
+    sampled.into_iter().chain(said).collect()
 }
 
 /// What all columns of a report are made from.
