@@ -388,3 +388,34 @@ fn a_sample_log_alone_gives_the_report_and_a_baseline() {
     assert_eq!((&skew["against"], &skew["reference_rows"]), (&json!("training"), &json!(before)));
     assert_eq!((verdict(&skew, "temp"), verdict(&skew, "hour")), ("drifted".into(), "ok".into()));
 }
+
+#[test]
+fn windows_are_closed_by_their_rows_too() {
+    let registry = flights();
+    let config = CONFIG.replace("window = \"7d\"", "window = \"365d\"\nwindow_rows = 500");
+    let gateway = Start::over(registry.path()).config(&config).start();
+    let days = days();
+    let celsius = |temp: f64| (temp - 32.0) / 1.8;
+    send(&gateway, days[120..134].iter().map(|(day, lines)| body(day, lines, |temp| temp)));
+    send(&gateway, days[134..141].iter().map(|(day, lines)| body(day, lines, celsius)));
+    let rows = |days: &[(String, Vec<String>)]| days.iter().map(|(_, lines)| lines.len() as u64).sum::<u64>();
+    // All of a year that is one window by time: the newest by rows against those before it.
+    let newest = report(&gateway, "against=previous");
+    assert_eq!(newest["window_rows"], 500);
+    assert!(newest["rows"].as_u64() < Some(800) && verdict(&newest, "temp") == "drifted", "{newest}");
+    assert_eq!(verdict(&newest, "hour"), "ok");
+    let all = report(&gateway, "against=training&window=365d");
+    assert_eq!(all["rows"], rows(&days[120..141]));
+    let points = column(&all, "temp")["points"].as_array().expect("points").clone();
+    let (last, closed) = points.split_last().expect("windows");
+    assert!(closed.len() >= 3, "{points:?}");
+    // A request more than a window, and an eighth of it, at most.
+    let most = days.iter().map(|(_, lines)| lines.len() as u64).max().expect("days") + 563;
+    for point in closed {
+        assert!(point["rows"].as_u64().is_some_and(|rows| (500..=most).contains(&rows)), "{points:?}");
+    }
+    assert!(last["rows"].as_u64() <= Some(most), "{points:?}");
+    assert!(points.windows(2).all(|pair| pair[0]["at"].as_u64() < pair[1]["at"].as_u64()), "{points:?}");
+    let windows = gateway.metric("pointsman_profile_windows", "model=\"flights\",version=\"1\"");
+    assert_eq!(windows as usize, points.len());
+}

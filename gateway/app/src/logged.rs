@@ -242,10 +242,10 @@ impl LoggedVersion<'_> {
             version: self.version,
             arm: arguments.arm.as_deref(),
             against,
-            window,
+            window: Some(window),
             since,
             until,
-            span: Span { seconds, windows_max: of_model.windows_max },
+            span: Span { seconds, rows_max: None, windows_max: of_model.windows_max },
             lost: Lost { crowded, ..Lost::default() },
         };
         let kept = windows.kept(training);

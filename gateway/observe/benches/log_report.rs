@@ -130,10 +130,10 @@ fn report(folder: &Path, signature: &Signature, reference: Reference) -> DriftRe
         version: 1,
         arm: None,
         against: Against::Training,
-        window: DAY,
+        window: Some(DAY),
         since: None,
         until: None,
-        span: Span { seconds: DAY, windows_max: 60 },
+        span: Span { seconds: DAY, rows_max: None, windows_max: 60 },
         lost: Lost::default(),
     };
     DriftReport::new(&kept, &Rules::default(), &ask).expect("a report")

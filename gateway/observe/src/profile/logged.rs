@@ -293,7 +293,7 @@ impl LogWindows {
         let mut by_window: BTreeMap<(&str, i64), Vec<Row<'_>>> = BTreeMap::new();
         for row in &rows.rows {
             let key = match self.seconds {
-                Some(seconds) => (row.arm, i64::try_from(row.second / seconds).unwrap_or(i64::MAX)),
+                Some(seconds) => (row.arm, i64::try_from(row.second / seconds * seconds).unwrap_or(i64::MAX)),
                 None => ("", 0),
             };
             by_window.entry(key).or_default().push(*row);

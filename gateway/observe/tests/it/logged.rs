@@ -145,10 +145,10 @@ fn report(kept: &Kept, against: Against) -> DriftReport {
         version: 3,
         arm: None,
         against,
-        window: DAY,
+        window: Some(DAY),
         since: None,
         until: None,
-        span: Span { seconds: DAY, windows_max: 100 },
+        span: Span { seconds: DAY, rows_max: None, windows_max: 100 },
         lost: Lost::default(),
     };
     DriftReport::new(kept, &Rules::default(), &ask).expect("a report")
@@ -167,7 +167,7 @@ fn a_log_with_a_planted_shift_says_what_the_traffic_itself_says() {
             asked(FIRST + day * DAY + n, 1 + random.u64(0..8), shift, &mut random)
         })
         .collect();
-    let span = Span { seconds: DAY, windows_max: 100 };
+    let span = Span { seconds: DAY, rows_max: None, windows_max: 100 };
     let recorder = Recorder::new(span, signature(), None, Some(reference()));
     let arm = Arm::default();
     for asked in &all {
