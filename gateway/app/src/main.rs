@@ -28,6 +28,7 @@ mod io_threads;
 mod labels;
 mod listen;
 mod loader;
+mod logged;
 mod memory_watch;
 mod metrics;
 mod monitoring;

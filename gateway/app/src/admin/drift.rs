@@ -1,7 +1,5 @@
 //! What has drifted: `GET /v1/drift` and `GET /v1/drift/{model}`.
 
-use std::time::UNIX_EPOCH;
-
 use ::http::Uri;
 use percent_encoding::percent_decode_str;
 use pointsman_core::{PredictError, read_duration, shown};
@@ -9,6 +7,7 @@ use pointsman_observe::drift::Against;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::clock::second;
 use crate::monitoring::profiles::{Listed, Profiles, Question};
 
 impl Admin {
@@ -84,13 +83,6 @@ fn question(uri: &Uri) -> Result<Question, PredictError> {
         }
     }
     Ok(question)
-}
-
-/// Seconds since 1970 of a time of RFC 3339 in UTC, or of the beginning of a day.
-fn second(text: &str) -> Option<u64> {
-    let time =
-        humantime::parse_rfc3339(text).or_else(|_| humantime::parse_rfc3339(&format!("{text}T00:00:00Z")));
-    time.ok()?.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]

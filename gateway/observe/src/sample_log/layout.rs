@@ -27,8 +27,8 @@ pub const UNIT_HASH: &str = "unit_hash";
 pub const PROBABILITY: &str = "inclusion_prob";
 
 /// What stands before the names of inputs and outputs.
-pub(super) const INPUT: &str = "in.";
-pub(super) const OUTPUT: &str = "out.";
+pub(crate) const INPUT: &str = "in.";
+pub(crate) const OUTPUT: &str = "out.";
 pub(super) const SLICE: &str = "slice.";
 /// What slices of request parameters begin with in a schema.
 const PARAMETER: &str = "parameter.";
@@ -50,7 +50,7 @@ const HASH_KEY: &str = "pointsman.hash_key_id";
 const DROPPED_KEY: &str = "pointsman.dropped";
 
 /// The key of a column's metadata that says how its values are changed; it is not there where they are as they were.
-pub(super) const REDACTED_KEY: &str = "pointsman.redacted";
+pub(crate) const REDACTED_KEY: &str = "pointsman.redacted";
 
 /// What the rows of a version are made of.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arrow_array::{
     Array as _, BooleanArray, RecordBatch, RecordBatchReader as _, StringArray, TimestampNanosecondArray,
@@ -209,6 +209,31 @@ impl Reader {
         let Some(first) = batches.first() else { return Ok(None) };
         // The rows of a request are in one file.
         Ok(Some(concat_batches(first.schema_ref(), &batches)?))
+    }
+
+    /// When the newest of the rows is from, whatever else is wanted of them; nothing where there are none.
+    ///
+    /// # Errors
+    /// Where files cannot be read.
+    pub fn newest(&self) -> Result<Option<SystemTime>, ReadError> {
+        let mut files = self.files()?;
+        // Those of the last hour have it, unless they have no rows yet.
+        while let Some((last, _)) = files.last() {
+            let hour = last.hour;
+            let files = files.split_off(files.partition_point(|(name, _)| name.hour < hour));
+            let reader = self.clone().columns(&[TIME]);
+            let mut newest = None;
+            for batch in (Batches { reader, files, open: None, skip: 0 }) {
+                let batch = batch?;
+                let times = batch.column_by_name(TIME);
+                let times = times.and_then(|times| times.as_any().downcast_ref::<TimestampNanosecondArray>());
+                newest = newest.max(times.and_then(|times| times.values().iter().copied().max()));
+            }
+            if let Some(nanos) = newest.and_then(|nanos| u64::try_from(nanos).ok()) {
+                return Ok(Some(UNIX_EPOCH + Duration::from_nanos(nanos)));
+            }
+        }
+        Ok(None)
     }
 
     /// How many files it reads, those of the spool included.
