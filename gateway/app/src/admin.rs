@@ -22,13 +22,14 @@ use ::http::{HeaderMap, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use pointsman_control::{Granted, Question};
-use pointsman_core::{Code, ModelName, PredictError};
+use pointsman_core::{Code, ModelName, PredictError, shown};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::control::Control;
 use crate::gateway::Gateway;
 use crate::http::{AnswerBody, Http, Query, document, error, read_small, take_feedback};
+use crate::known::known;
 use crate::listen::Answer;
 use crate::reload::Reload;
 
@@ -128,6 +129,16 @@ impl Admin {
         let (wish, dry_run) = wishes::read(verb, &body)?;
         let granted = self.control.wish(model, wish, by, dry_run).await?;
         Ok(granted_as_json(model, &granted))
+    }
+
+    /// That a model is not known, with those that are; nothing of one that the gateway has.
+    fn unknown(&self, model: &str) -> Option<PredictError> {
+        let board = self.control.handle().board().models();
+        let names: Vec<&str> = board.iter().map(|status| status.name.as_str()).collect();
+        (!names.contains(&model)).then(|| {
+            let reason = format!("there is no model '{}'; {}", shown(model), known(names));
+            PredictError::Control { code: Code::UnknownModel, reason }
+        })
     }
 
     /// `GET /journal?model=M&after=ID&limit=N`.

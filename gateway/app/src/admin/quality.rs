@@ -1,30 +1,37 @@
 //! What labels say of a model: `GET /v1/quality/{model}`.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use ::http::Uri;
-use pointsman_core::{ModelName, PredictError, VersionNumber, shown};
-use pointsman_observe::quality::{Ask, Window};
+use pointsman_core::{Code, ModelName, PredictError, VersionNumber, shown};
+use pointsman_observe::quality::{Ask, CoverageReport, QualityReport, Window};
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::http::Query;
+use crate::known::known;
 use crate::labels::ALPHA;
 
 impl Admin {
     /// Answers what the labels of a model say.
     pub(super) async fn quality(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
         let mut ask = question(uri)?;
+        let asked = ask.clone();
         let name = ModelName::new(model).map_err(|_| PredictError::UnknownModel { model: shown(model) })?;
         if ask.champion.is_none() {
             let snapshot = self.gateway.predictor.snapshots().snapshot();
             let served = snapshot.models.get(name.as_str());
             ask.champion = served.and_then(|served| served.plan.default).map(|version| version.get());
         }
+        let (unknown, slices) = (self.unknown(model), self.slices(model));
         // One after the other: each goes over all pairs of its model.
         let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
         let labels = self.gateway.monitors.labels.clone();
         let report = tokio::task::spawn_blocking(move || {
             labels.show();
-            let report = labels.report(name.as_str(), &ask)?;
+            let report = labels.report(name.as_str(), &ask).map_err(|error| unknown.unwrap_or(error))?;
+            check(&report, &asked, &slices)?;
             let concerns = labels.concerns(name.as_str(), ask.champion);
             let mut json = json!(report);
             json["concerns"] = json!(concerns);
@@ -32,6 +39,53 @@ impl Admin {
         });
         // A task that was thrown away says that the runtime is going down.
         report.await.map_err(|_| PredictError::ShuttingDown)?
+    }
+}
+
+impl Admin {
+    /// The slices that schemas of a model declare.
+    fn slices(&self, model: &str) -> BTreeSet<Arc<str>> {
+        let versions = self.gateway.monitors.health.versions();
+        let of_model = versions.iter().filter(|(version, _)| version.model.as_str() == model);
+        of_model.filter_map(|(version, _)| version.schema.as_ref()).flat_map(|of| of.slices.clone()).collect()
+    }
+}
+
+/// Refuses a version or a slice of which nothing is known, by a report that was made without it.
+fn check(report: &QualityReport, asked: &Ask, slices: &BTreeSet<Arc<str>>) -> Result<(), PredictError> {
+    let versions = |of: fn(&CoverageReport) -> bool| -> BTreeSet<u64> {
+        report.coverage.iter().filter(|arm| of(arm)).map(|arm| arm.version).collect()
+    };
+    let (predicted, labelled) = (versions(|_| true), versions(|arm| arm.labelled > 0.0));
+    let refused = |code: Code, what: String| Err(PredictError::Control { code, reason: what });
+    if let Some(version) = asked.version.filter(|version| !predicted.contains(version)) {
+        let what = format!(
+            "version {version} of model '{}' has predicted nothing; {}",
+            report.model,
+            known(predicted)
+        );
+        return refused(Code::UnknownVersion, what);
+    }
+    if let Some(champion) = asked.champion.filter(|champion| !labelled.contains(champion)) {
+        let what = format!(
+            "version {champion} of model '{}' has no labelled predictions to rank others against; {}",
+            report.model,
+            known(labelled)
+        );
+        return refused(Code::UnknownVersion, what);
+    }
+    // What schemas of before declared is known by pairs alone.
+    match &asked.slice {
+        Some(slice) if report.series.is_empty() && !slices.contains(slice.as_str()) => {
+            let slice = shown(slice);
+            let what = format!(
+                "no schema of model '{}' declares a slice {slice}; {} (`slices` of schema.toml)",
+                report.model,
+                known(slices)
+            );
+            refused(Code::NotFound, what)
+        }
+        _ => Ok(()),
     }
 }
 

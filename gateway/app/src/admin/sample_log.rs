@@ -62,6 +62,14 @@ impl Admin {
             (&Method::GET, []) => Query::none(request.uri()).map(|()| stats(&log)),
             (&Method::GET, ["rows"]) => {
                 let question = question(request.uri())?;
+                // One that has left may have rows.
+                let unknown = question.model.as_ref().and_then(|model| self.unknown(model.as_str()));
+                if let (Some(model), Some(unknown)) = (question.model.clone(), unknown) {
+                    let models = self.of_log(|log| log.reader().models()).await?.map_err(unreadable)?;
+                    if !models.contains(&model) {
+                        return Err(unknown);
+                    }
+                }
                 self.of_log(move |log| rows(log.reader(), question)).await?.map_err(unreadable)
             }
             (&Method::POST, ["delete"]) => {
