@@ -33,6 +33,7 @@ mod models_bad;
 mod models_bad_kinds;
 mod overload;
 mod passthrough;
+mod questions;
 mod rollouts;
 mod rollouts_disturbed;
 mod rollouts_shadowed;

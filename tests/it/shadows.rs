@@ -436,8 +436,8 @@ fn replayed(gateway: &Gateway, report: &Report, answers: &[(String, Value)]) {
     }
     let agrees = |at: usize| json["differences"][at]["agrees"].as_bool();
     assert_eq!((agrees(0), agrees(1)), (Some(false), Some(true)), "{json:#}");
-    let table = command(gateway, &["replay", example, "--versions", "3,1,9"]).stdout;
-    for part in ["VERSION 3", "VERSION 1", "probabilities[2]", "version 1 disagrees", "version 9 failed"] {
+    let table = command(gateway, &["replay", example, "--versions", "3,1"]).stdout;
+    for part in ["VERSION 3", "VERSION 1", "probabilities[2]", "version 1 disagrees"] {
         assert!(table.contains(part), "{part}\n{table}");
     }
     assert_eq!(gateway.metric("pointsman_shadow_offered_total", ""), offered);

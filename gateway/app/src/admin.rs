@@ -22,13 +22,14 @@ use ::http::{HeaderMap, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use pointsman_control::{Granted, Question};
-use pointsman_core::{Code, ModelName, PredictError};
+use pointsman_core::{Code, ModelName, PredictError, shown};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::control::Control;
 use crate::gateway::Gateway;
-use crate::http::{AnswerBody, Http, document, error, read_small, take_feedback};
+use crate::http::{AnswerBody, Http, Query, document, error, read_small, take_feedback};
+use crate::known::known;
 use crate::listen::Answer;
 use crate::reload::Reload;
 
@@ -77,23 +78,27 @@ impl Admin {
         let answer = match (&method, segments.as_slice()) {
             (_, ["v1", "experiments", rest @ ..]) => self.experiments(rest, request).await,
             (_, ["v1", "log", rest @ ..]) => self.sample_log(rest, request).await,
-            (&Method::GET, ["models"]) => Ok(status::models(&self.gateway, &self.control)),
+            (&Method::GET, ["models"]) => {
+                Query::none(request.uri()).map(|()| status::models(&self.gateway, &self.control))
+            }
             (&Method::GET, ["journal"]) => self.journal(request.uri()).await,
-            (&Method::GET, ["v1", "comparisons"]) => self.comparisons().await,
+            (&Method::GET, ["v1", "comparisons"]) => self.comparisons(request.uri()).await,
             (&Method::GET, ["v1", "comparisons", model]) => self.comparison(model, request.uri()).await,
             (&Method::GET, ["v1", "score", model]) => self.score(model, request.uri()).await,
             (&Method::GET, ["v1", "alerts"]) => self.alerts(request.uri()),
             (&Method::GET, ["v1", "alerts", "history"]) => self.alert_history(request.uri()).await,
-            (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method),
+            (_, ["v1", "schema", rest @ ..]) => self.schema(rest, &method, request.uri()),
             (&Method::POST, ["v1", "feedback"]) => {
-                take_feedback(&self.gateway, request.into_body(), self.body_timeout).await
+                take_feedback(&self.gateway, request, self.body_timeout).await
             }
             (&Method::GET, ["v1", "quality", model]) => self.quality(model, request.uri()).await,
-            (&Method::GET, ["v1", "drift"]) => self.drifts().await,
+            (&Method::GET, ["v1", "drift"]) => self.drifts(request.uri()).await,
             (&Method::GET, ["v1", "drift", model]) => self.drift(model, request.uri()).await,
-            (&Method::GET, ["config"]) => Ok(self.reload.effective()),
+            (&Method::GET, ["config"]) => Query::none(request.uri()).map(|()| self.reload.effective()),
             (&Method::POST, ["v1", "replays", id]) => self.replay(id, request).await,
-            (&Method::POST, ["config", "reload"]) => self.reload.reload(&self.control),
+            (&Method::POST, ["config", "reload"]) => {
+                Query::none(request.uri()).and_then(|()| self.reload.reload(&self.control))
+            }
             (&Method::POST, ["models", model, verb]) => self.wish(model, verb, request).await,
             (
                 _,
@@ -118,6 +123,7 @@ impl Admin {
     }
 
     async fn wish(&self, model: &str, verb: &str, request: Request<Incoming>) -> Result<Value, PredictError> {
+        Query::none(request.uri())?;
         let by = operator(request.headers());
         let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
         let (wish, dry_run) = wishes::read(verb, &body)?;
@@ -125,24 +131,24 @@ impl Admin {
         Ok(granted_as_json(model, &granted))
     }
 
+    /// That a model is not known, with those that are; nothing of one that the gateway has.
+    fn unknown(&self, model: &str) -> Option<PredictError> {
+        let board = self.control.handle().board().models();
+        let names: Vec<&str> = board.iter().map(|status| status.name.as_str()).collect();
+        (!names.contains(&model)).then(|| {
+            let reason = format!("there is no model '{}'; {}", shown(model), known(names));
+            PredictError::Control { code: Code::UnknownModel, reason }
+        })
+    }
+
     /// `GET /journal?model=M&after=ID&limit=N`.
     async fn journal(&self, uri: &Uri) -> Result<Value, PredictError> {
-        let mut question = Question { limit: ENTRIES, ..Question::default() };
-        for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let bad =
-                |what: &str| PredictError::BadRequest(format!("{key}={value} in the query is no {what}"));
-            match key {
-                "model" => question.model = Some(ModelName::new(value).map_err(|e| bad(&e.to_string()))?),
-                "after" => question.after = Some(value.parse().map_err(|_| bad("place of an entry"))?),
-                "limit" => question.limit = value.parse().map_err(|_| bad("number of entries"))?,
-                _ => {
-                    return Err(PredictError::BadRequest(format!(
-                        "{key} is no key here: model, after, limit"
-                    )));
-                }
-            }
-        }
+        let mut query = Query::of(uri)?;
+        let model = query.take("model", "give the name of a model", |value| ModelName::new(value).ok())?;
+        let after = query.take("after", "give the id of an entry", |value| value.parse().ok())?;
+        let limit = query.take("limit", "give a number of entries", |value| value.parse().ok())?;
+        query.finish()?;
+        let question = Question { model, after, limit: limit.unwrap_or(ENTRIES) };
         let entries = self.control.journal(question).await?;
         Ok(json!({"entries": entries.iter().map(status::entry).collect::<Vec<_>>()}))
     }

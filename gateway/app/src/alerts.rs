@@ -190,12 +190,12 @@ impl Alerts {
         self.board.lock().rules().to_vec()
     }
 
-    /// The last transitions, the newest first. Reads the journal.
+    /// The last transitions, of all models or of one, the newest first. Reads the journal.
     ///
     /// # Errors
     /// A line that says why it cannot be read.
-    pub(crate) fn history(&self, limit: u32) -> Result<Vec<AlertEntry>, String> {
-        self.store.lock().history(limit).map_err(|e| e.to_string())
+    pub(crate) fn history(&self, model: Option<&str>, limit: u32) -> Result<Vec<AlertEntry>, String> {
+        self.store.lock().history(model, limit).map_err(|e| e.to_string())
     }
 }
 

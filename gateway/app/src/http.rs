@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod feedback;
 mod infer;
+mod query;
 mod read;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tonic::service::Routes;
 pub(crate) use self::answer::{document, error};
 pub(crate) use self::body::AnswerBody;
 pub(crate) use self::feedback::take_feedback;
+pub(crate) use self::query::Query;
 pub(crate) use self::read::BODY_KEY;
 use crate::admin::operator;
 use crate::control::Control;

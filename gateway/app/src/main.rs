@@ -25,6 +25,7 @@ mod gateway;
 mod grpc;
 mod http;
 mod io_threads;
+mod known;
 mod labels;
 mod listen;
 mod loader;

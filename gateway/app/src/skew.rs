@@ -8,6 +8,7 @@ use pointsman_stats::Alpha;
 
 use crate::End;
 use crate::cli::{JoinSkew, SkewVerb};
+use crate::known::known;
 
 /// Rows that are read at once.
 const BATCH: usize = 8192;
@@ -44,7 +45,12 @@ fn join(arguments: &JoinSkew) -> Result<SkewJoin, String> {
     let offline = Offline::read(&mut table, on, BATCH).map_err(|e| of_table(&e))?;
     let mut reader = Reader::open(log).columns(&offline.columns());
     if let Some(model) = model {
-        reader = reader.model(ModelName::new(model).map_err(|e| format!("--model: {e}"))?);
+        let model = ModelName::new(model).map_err(|e| format!("--model: {e}"))?;
+        let models = reader.models().map_err(|e| of_log(&e))?;
+        if !models.contains(&model) {
+            return Err(format!("--model: the log has no model '{model}'; {}", known(models)));
+        }
+        reader = reader.model(model);
     }
     let mut joining = Joining::new(&offline, *rtol);
     for batch in reader.batches().map_err(|e| of_log(&e))? {

@@ -2,56 +2,67 @@
 
 use ::http::Uri;
 use pointsman_control::AlertEntry;
-use pointsman_core::{Code, PredictError, shown};
+use pointsman_core::{Code, ModelName, PredictError};
 use pointsman_observe::alert::Rule;
 use serde_json::{Value, json, value::RawValue};
 
 use super::Admin;
+use crate::http::Query;
 
 /// Transitions that are answered where nobody says how many, and the most.
 const TRANSITIONS: u32 = 100;
 const TRANSITIONS_MAX: u32 = 10_000;
 
 impl Admin {
-    /// Answers `GET /v1/alerts`.
+    /// Answers `GET /v1/alerts?model=M`.
     pub(super) fn alerts(&self, uri: &Uri) -> Result<Value, PredictError> {
-        if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
-            let reason = format!("{} in the query: there is no key here", shown(query));
-            return Err(PredictError::BadRequest(reason));
-        }
+        let mut query = Query::of(uri)?;
+        let model = model(&mut query)?;
+        query.finish()?;
         let alerts = self.control.alerts();
-        Ok(json!({"alerts": alerts.list(), "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()}))
+        let mut list = alerts.list();
+        if let Some(model) = &model {
+            list.retain(|alert| alert.signal.model == model.as_str());
+        }
+        self.check_model(model.as_ref(), list.is_empty())?;
+        Ok(json!({"alerts": list, "rules": alerts.rules().iter().map(rule).collect::<Vec<_>>()}))
     }
 
-    /// Answers `GET /v1/alerts/history?limit=N`.
+    /// Answers `GET /v1/alerts/history?model=M&limit=N`.
     pub(super) async fn alert_history(&self, uri: &Uri) -> Result<Value, PredictError> {
-        let limit = limit(uri)?;
-        let alerts = self.control.alerts().clone();
-        let entries = tokio::task::spawn_blocking(move || alerts.history(limit)).await;
+        let (model, limit) = of_history(uri)?;
+        let (alerts, of) = (self.control.alerts().clone(), model.clone());
+        let entries =
+            tokio::task::spawn_blocking(move || alerts.history(of.as_ref().map(ModelName::as_str), limit))
+                .await;
         // A task that was thrown away says that the runtime is going down.
         let entries = entries.map_err(|_| PredictError::ShuttingDown)?;
         let entries =
             entries.map_err(|reason| PredictError::Control { code: Code::NotJournalled, reason })?;
+        self.check_model(model.as_ref(), entries.is_empty())?;
         Ok(json!({"transitions": entries.iter().map(entry).collect::<Vec<_>>()}))
+    }
+
+    /// Refuses a model of which nothing was found, and that is none of the gateway's.
+    fn check_model(&self, model: Option<&ModelName>, has_none: bool) -> Result<(), PredictError> {
+        let unknown = model.filter(|_| has_none).and_then(|model| self.unknown(model.as_str()));
+        unknown.map_or(Ok(()), Err)
     }
 }
 
-fn limit(uri: &Uri) -> Result<u32, PredictError> {
-    let mut limit = TRANSITIONS;
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key != "limit" {
-            return Err(PredictError::BadRequest(format!("{} is no key here: limit", shown(key))));
-        }
-        let read = value.parse().ok().filter(|limit| (1..=TRANSITIONS_MAX).contains(limit));
-        limit = read.ok_or_else(|| {
-            PredictError::BadRequest(format!(
-                "limit={} in the query; give a number from 1 to {TRANSITIONS_MAX}",
-                shown(value)
-            ))
-        })?;
-    }
-    Ok(limit)
+fn model(query: &mut Query) -> Result<Option<ModelName>, PredictError> {
+    query.take("model", "give the name of a model", |value| ModelName::new(value).ok())
+}
+
+/// The model and the number of transitions that are asked for.
+fn of_history(uri: &Uri) -> Result<(Option<ModelName>, u32), PredictError> {
+    let mut query = Query::of(uri)?;
+    let model = model(&mut query)?;
+    let remedy = format!("give a number from 1 to {TRANSITIONS_MAX}");
+    let read = |value: &str| value.parse().ok().filter(|limit| (1..=TRANSITIONS_MAX).contains(limit));
+    let limit = query.take("limit", &remedy, read)?;
+    query.finish()?;
+    Ok((model, limit.unwrap_or(TRANSITIONS)))
 }
 
 fn entry(entry: &AlertEntry) -> Value {

@@ -1,13 +1,14 @@
 //! What comparisons say: `GET /v1/comparisons` and `GET /v1/comparisons/{model}`.
 
 use ::http::Uri;
-use pointsman_core::{Code, ModelName, PredictError, VersionNumber, shown};
+use pointsman_core::{Code, ModelName, PredictError, VersionNumber};
 use pointsman_observe::Pairing;
 use pointsman_stats::Alpha;
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::comparisons::{Busy, Comparisons};
+use crate::http::Query;
 
 /// With what probability intervals may be wrong where nobody says otherwise.
 pub(super) const ALPHA: f64 = 0.05;
@@ -24,7 +25,8 @@ struct Question {
 
 impl Admin {
     /// `GET /v1/comparisons`: what is compared.
-    pub(super) async fn comparisons(&self) -> Result<Value, PredictError> {
+    pub(super) async fn comparisons(&self, uri: &Uri) -> Result<Value, PredictError> {
+        Query::none(uri)?;
         let list = self.read_comparisons(Comparisons::list).await?;
         let list = list.into_iter().map(|(pairing, totals)| {
             let mut value = json!({
@@ -40,8 +42,8 @@ impl Admin {
 
     /// `GET /v1/comparisons/{model}?shadow=N&primary=N&alpha=A`: the reports, that which was touched last first.
     pub(super) async fn comparison(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
-        let status = self.status(model)?;
         let question = question(uri)?;
+        let status = self.status(model)?;
         let tee = self.gateway.predictor.snapshots().pin().models.get(model).and_then(|m| m.tee.clone());
         let name = status.name.clone();
         let reports = self
@@ -92,35 +94,13 @@ pub(super) fn not_found(reason: String) -> PredictError {
 }
 
 fn question(uri: &Uri) -> Result<Question, PredictError> {
-    let bad = |what: String| PredictError::BadRequest(what);
-    let alpha = Alpha::new(ALPHA).map_err(|e| bad(e.to_string()))?;
-    let mut question = Question { primary: None, shadow: None, alpha };
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let version = || {
-            let no = || bad(format!("{key}={} in the query is no version; give its number", shown(value)));
-            VersionNumber::parse(value).ok_or_else(no)
-        };
-        match key {
-            "primary" => question.primary = Some(version()?),
-            "shadow" => question.shadow = Some(version()?),
-            "alpha" => {
-                let alpha = value.parse().ok().and_then(|alpha| Alpha::new(alpha).ok());
-                let no = || {
-                    let value = shown(value);
-                    bad(format!(
-                        "alpha={value} in the query is no probability; give one between 0 and 1, such as 0.05"
-                    ))
-                };
-                question.alpha = alpha.ok_or_else(no)?;
-            }
-            _ => {
-                let key = shown(key);
-                return Err(bad(format!("{key} is no key of the query here: shadow, primary, alpha")));
-            }
-        }
-    }
-    Ok(question)
+    let mut query = Query::of(uri)?;
+    let remedy = "give the number of a version";
+    let shadow = query.take("shadow", remedy, VersionNumber::parse)?;
+    let primary = query.take("primary", remedy, VersionNumber::parse)?;
+    let alpha = query.alpha(ALPHA)?;
+    query.finish()?;
+    Ok(Question { primary, shadow, alpha })
 }
 
 /// Why a model has no report, and what to do.
@@ -153,8 +133,8 @@ mod tests {
         assert_eq!((asked.shadow.map(VersionNumber::get), asked.alpha.get()), (Some(3), 0.01));
         assert!(ask("").is_ok_and(|asked| asked.alpha.get() == ALPHA && asked.shadow.is_none()));
         for (query, remedy) in [
-            ("shadow=0", "give its number"),
-            ("primary=x", "give its number"),
+            ("shadow=0", "give the number of a version"),
+            ("primary=x", "give the number of a version"),
             ("alpha=0", "between 0 and 1"),
             ("alpha=1", "between 0 and 1"),
             ("alpha=nan", "between 0 and 1"),

@@ -1,18 +1,19 @@
 //! What has drifted: `GET /v1/drift` and `GET /v1/drift/{model}`.
 
 use ::http::Uri;
-use percent_encoding::percent_decode_str;
-use pointsman_core::{PredictError, read_duration, shown};
+use pointsman_core::{PredictError, VersionNumber, read_duration};
 use pointsman_observe::drift::Against;
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::clock::second;
+use crate::http::Query;
 use crate::monitoring::profiles::{Listed, Profiles, Question};
 
 impl Admin {
     /// `GET /v1/drift`: the versions whose traffic is profiled, and what has drifted of them.
-    pub(super) async fn drifts(&self) -> Result<Value, PredictError> {
+    pub(super) async fn drifts(&self, uri: &Uri) -> Result<Value, PredictError> {
+        Query::none(uri)?;
         let list = self.read_profiles(Profiles::list).await?;
         let listed = |listed: &Listed| {
             let drifted = listed.drifted.iter().map(|verdict| verdict.signal().evidence);
@@ -48,41 +49,21 @@ impl Admin {
 }
 
 fn question(uri: &Uri) -> Result<Question, PredictError> {
-    let mut question = Question::default();
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let odd = |remedy: &str| {
-            PredictError::BadRequest(format!("{key}={} in the query; {remedy}", shown(&value)))
-        };
-        match key {
-            "version" => {
-                question.version = Some(value.parse().map_err(|_| odd("give a version's number"))?);
-            }
-            "arm" => question.arm = Some(value.into_owned()),
-            "against" => {
-                question.against = Some(match &*value {
-                    "training" => Against::Training,
-                    "previous" => Against::Previous,
-                    _ => return Err(odd("give training or previous")),
-                });
-            }
-            "window" => {
-                let remedy = "give a time such as 7d or 12h";
-                question.window = Some(read_duration(&value).ok_or_else(|| odd(remedy))?);
-            }
-            "since" | "until" => {
-                let remedy = "give a time such as 2026-01-31T00:00:00Z, or a date";
-                let second = Some(second(&value).ok_or_else(|| odd(remedy))?);
-                *(if key == "since" { &mut question.since } else { &mut question.until }) = second;
-            }
-            _ => {
-                let keys = "version, arm, against, window, since, until";
-                return Err(PredictError::BadRequest(format!("{} is no key here: {keys}", shown(key))));
-            }
-        }
-    }
-    Ok(question)
+    let mut query = Query::of(uri)?;
+    let number = |value: &str| VersionNumber::parse(value).map(VersionNumber::get);
+    let version = query.take("version", "give the number of a version", number)?;
+    let arm = query.take("arm", "give the name of an arm", |value| Some(value.to_owned()))?;
+    let against = query.take("against", "give training or previous", |value| match value {
+        "training" => Some(Against::Training),
+        "previous" => Some(Against::Previous),
+        _ => None,
+    })?;
+    let window = query.take("window", "give a time such as 7d or 12h", read_duration)?;
+    let remedy = "give a time such as 2026-01-31T00:00:00Z, or a date";
+    let since = query.take("since", remedy, second)?;
+    let until = query.take("until", remedy, second)?;
+    query.finish()?;
+    Ok(Question { version, arm, against, window, since, until })
 }
 
 #[cfg(test)]
@@ -99,7 +80,7 @@ mod tests {
         assert_eq!((found.since, found.until), (Some(86_400), Some(172_801)));
         assert_eq!(found.window.expect("a window").as_secs(), 7 * 86_400);
         for (query, said) in [
-            ("version=x", "version=x in the query; give a version's number"),
+            ("version=x", "version=x in the query; give the number of a version"),
             ("against=then", "give training or previous"),
             ("window=7", "give a time such as 7d"),
             ("since=yesterday", "give a time such as 2026"),

@@ -2,14 +2,13 @@
 
 use ::http::{Method, Request, Uri};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
-use pointsman_core::{PredictError, shown};
+use pointsman_core::PredictError;
 use pointsman_observe::experiment::Mde;
-use pointsman_stats::Alpha;
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::experiments::{Listed, Question};
+use crate::http::Query;
 
 /// The level where nobody says another one.
 const ALPHA: f64 = 0.05;
@@ -29,6 +28,7 @@ impl Admin {
         }
         let [model, experiment] = [rest.first(), rest.get(1)].map(|part| part.map(|part| (*part).to_owned()));
         let Some(model) = model else {
+            Query::none(request.uri())?;
             let of = |listed: &Listed| {
                 json!({
                     "model": listed.model,
@@ -59,28 +59,13 @@ impl Admin {
 }
 
 fn question(uri: &Uri) -> Result<Question, PredictError> {
-    let bad = |line: String| PredictError::BadRequest(line);
-    let level = |alpha: f64| Alpha::new(alpha).map_err(|e| bad(format!("alpha in the query: {e}")));
-    let mut question = Question { alpha: level(ALPHA)?, metric: None, mde: None };
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let odd = |remedy: &str| bad(format!("{key}={} in the query; {remedy}", shown(&value)));
-        match key {
-            "alpha" => {
-                let alpha = value.parse().map_err(|_| odd("give a number between 0 and 1, such as 0.05"))?;
-                question.alpha = level(alpha)?;
-            }
-            "metric" => question.metric = Some(value.into_owned()),
-            "mde" => {
-                let remedy =
-                    "give a number above 0, such as 0.01, or a part of the default's value, such as 5%";
-                question.mde = Some(Mde::parse(&value).ok_or_else(|| odd(remedy))?);
-            }
-            _ => return Err(bad(format!("{} is no key here: alpha, metric, mde", shown(key)))),
-        }
-    }
-    Ok(question)
+    let mut query = Query::of(uri)?;
+    let alpha = query.alpha(ALPHA)?;
+    let metric = query.take("metric", "give the name of a metric", |value| Some(value.to_owned()))?;
+    let remedy = "give a number above 0, such as 0.01, or a part of the default's value, such as 5%";
+    let mde = query.take("mde", remedy, Mde::parse)?;
+    query.finish()?;
+    Ok(Question { alpha, metric, mde })
 }
 
 #[cfg(test)]
@@ -96,8 +81,8 @@ mod tests {
         assert_eq!(read("").expect("good").alpha.get(), 0.05);
         for (query, said) in [
             ("alpha=x", "alpha=x in the query; give a number"),
-            ("alpha=1", "must be"),
-            ("alpha=nan", "must be"),
+            ("alpha=1", "between 0 and 1"),
+            ("alpha=nan", "between 0 and 1"),
             ("mde=0", "mde=0 in the query; give a number above 0"),
             ("beta=1", "beta is no key here: alpha, metric, mde"),
         ] {

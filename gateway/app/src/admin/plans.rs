@@ -13,12 +13,17 @@ use pointsman_route::limits::DOCUMENT_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::{Admin, granted_as_json, operator};
-use crate::http::{AnswerBody, document, error, read_at_most};
+use crate::http::{AnswerBody, Query, document, error, read_at_most};
 
 impl Admin {
     /// Answers a request below `/v1/plans`.
     pub(super) async fn plans(&self, rest: &[&str], request: Request<Incoming>) -> Response<AnswerBody> {
         let method = request.method().clone();
+        if method == Method::GET
+            && let Err(problem) = Query::none(request.uri())
+        {
+            return error(&problem);
+        }
         let answer = match (&method, rest) {
             (&Method::GET, []) => Ok((self.all_plans(), None)),
             (&Method::GET, [model]) => self.status(model).map(|status| described(&status)),
@@ -163,13 +168,10 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, PredictError> {
 
 /// Whether nothing is to be changed: `?dry_run=true`.
 fn dry_run(uri: &Uri) -> Result<bool, PredictError> {
-    match uri.query().unwrap_or_default() {
-        "" | "dry_run=false" => Ok(false),
-        "dry_run=true" => Ok(true),
-        other => {
-            Err(PredictError::BadRequest(format!("the query is {}; it can be dry_run=true", shown(other))))
-        }
-    }
+    let mut query = Query::of(uri)?;
+    let dry_run = query.take("dry_run", "give true or false", |value| value.parse().ok())?;
+    query.finish()?;
+    Ok(dry_run.unwrap_or(false))
 }
 
 #[cfg(test)]

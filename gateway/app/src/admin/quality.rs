@@ -1,31 +1,37 @@
 //! What labels say of a model: `GET /v1/quality/{model}`.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use ::http::Uri;
-use percent_encoding::percent_decode_str;
-use pointsman_core::{ModelName, PredictError, shown};
-use pointsman_observe::quality::{Ask, Window};
-use pointsman_stats::Alpha;
+use pointsman_core::{Code, ModelName, PredictError, VersionNumber, shown};
+use pointsman_observe::quality::{Ask, CoverageReport, QualityReport, Window};
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::http::Query;
+use crate::known::known;
 use crate::labels::ALPHA;
 
 impl Admin {
     /// Answers what the labels of a model say.
     pub(super) async fn quality(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
         let mut ask = question(uri)?;
+        let asked = ask.clone();
         let name = ModelName::new(model).map_err(|_| PredictError::UnknownModel { model: shown(model) })?;
         if ask.champion.is_none() {
             let snapshot = self.gateway.predictor.snapshots().snapshot();
             let served = snapshot.models.get(name.as_str());
             ask.champion = served.and_then(|served| served.plan.default).map(|version| version.get());
         }
+        let (unknown, slices) = (self.unknown(model), self.slices(model));
         // One after the other: each goes over all pairs of its model.
         let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
         let labels = self.gateway.monitors.labels.clone();
         let report = tokio::task::spawn_blocking(move || {
             labels.show();
-            let report = labels.report(name.as_str(), &ask)?;
+            let report = labels.report(name.as_str(), &ask).map_err(|error| unknown.unwrap_or(error))?;
+            check(&report, &asked, &slices)?;
             let concerns = labels.concerns(name.as_str(), ask.champion);
             let mut json = json!(report);
             json["concerns"] = json!(concerns);
@@ -36,37 +42,66 @@ impl Admin {
     }
 }
 
-fn question(uri: &Uri) -> Result<Ask, PredictError> {
-    let bad = PredictError::BadRequest;
-    let level = |alpha: f64| Alpha::new(alpha).map_err(|e| bad(format!("alpha in the query: {e}")));
-    let (window, champion, version, slice, by_arm) = (Window::Days(30), None, None, None, false);
-    let mut ask = Ask { alpha: level(ALPHA)?, window, champion, version, slice, by_arm };
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let odd = |remedy: &str| bad(format!("{key}={} in the query; {remedy}", shown(&value)));
-        let number = || value.parse().map(Some).map_err(|_| odd("give the number of a version"));
-        match key {
-            "alpha" => {
-                let alpha = value.parse().map_err(|_| odd("give a number between 0 and 1, such as 0.05"))?;
-                ask.alpha = level(alpha)?;
-            }
-            "window" => {
-                ask.window =
-                    Window::parse(&value).ok_or_else(|| odd("give days such as 7d, month or all"))?;
-            }
-            "version" => ask.version = number()?,
-            "champion" => ask.champion = number()?,
-            "slice" => ask.slice = Some(value.into_owned()),
-            "by" if value == "arm" => ask.by_arm = true,
-            "by" => return Err(odd("arm is all there is")),
-            _ => {
-                let keys = "alpha, window, version, champion, slice, by";
-                return Err(bad(format!("{} is no key here: {keys}", shown(key))));
-            }
-        }
+impl Admin {
+    /// The slices that schemas of a model declare.
+    fn slices(&self, model: &str) -> BTreeSet<Arc<str>> {
+        let versions = self.gateway.monitors.health.versions();
+        let of_model = versions.iter().filter(|(version, _)| version.model.as_str() == model);
+        of_model.filter_map(|(version, _)| version.schema.as_ref()).flat_map(|of| of.slices.clone()).collect()
     }
-    Ok(ask)
+}
+
+/// Refuses a version or a slice of which nothing is known, by a report that was made without it.
+fn check(report: &QualityReport, asked: &Ask, slices: &BTreeSet<Arc<str>>) -> Result<(), PredictError> {
+    let versions = |of: fn(&CoverageReport) -> bool| -> BTreeSet<u64> {
+        report.coverage.iter().filter(|arm| of(arm)).map(|arm| arm.version).collect()
+    };
+    let (predicted, labelled) = (versions(|_| true), versions(|arm| arm.labelled > 0.0));
+    let refused = |code: Code, what: String| Err(PredictError::Control { code, reason: what });
+    if let Some(version) = asked.version.filter(|version| !predicted.contains(version)) {
+        let what = format!(
+            "version {version} of model '{}' has predicted nothing; {}",
+            report.model,
+            known(predicted)
+        );
+        return refused(Code::UnknownVersion, what);
+    }
+    if let Some(champion) = asked.champion.filter(|champion| !labelled.contains(champion)) {
+        let what = format!(
+            "version {champion} of model '{}' has no labelled predictions to rank others against; {}",
+            report.model,
+            known(labelled)
+        );
+        return refused(Code::UnknownVersion, what);
+    }
+    // What schemas of before declared is known by pairs alone.
+    match &asked.slice {
+        Some(slice) if report.series.is_empty() && !slices.contains(slice.as_str()) => {
+            let slice = shown(slice);
+            let what = format!(
+                "no schema of model '{}' declares a slice {slice}; {} (`slices` of schema.toml)",
+                report.model,
+                known(slices)
+            );
+            refused(Code::NotFound, what)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn question(uri: &Uri) -> Result<Ask, PredictError> {
+    let mut query = Query::of(uri)?;
+    let alpha = query.alpha(ALPHA)?;
+    let window = query.take("window", "give days such as 7d, month or all", Window::parse)?;
+    let remedy = "give the number of a version";
+    let number = |value: &str| VersionNumber::parse(value).map(VersionNumber::get);
+    let version = query.take("version", remedy, number)?;
+    let champion = query.take("champion", remedy, number)?;
+    let slice = query.take("slice", "give the name of a slice", |value| Some(value.to_owned()))?;
+    let by_arm = query.take("by", "arm is all there is", |value| (value == "arm").then_some(()))?;
+    query.finish()?;
+    let window = window.unwrap_or(Window::Days(30));
+    Ok(Ask { alpha, window, champion, version, slice, by_arm: by_arm.is_some() })
 }
 
 #[cfg(test)]
@@ -85,7 +120,7 @@ mod tests {
         );
         assert_eq!(read("").expect("good").window, Window::Days(30));
         for (query, said) in [
-            ("alpha=1", "must be"),
+            ("alpha=1", "between 0 and 1"),
             ("window=1h", "window=1h in the query; give days"),
             ("version=x", "give the number of a version"),
             ("by=user", "arm is all there is"),

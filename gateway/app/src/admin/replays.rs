@@ -4,8 +4,8 @@ use ::http::Request;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use pointsman_core::{
-    Inputs, ModelName, OutputTensor, Pair, PredictError, Prediction, RequestId, Shape, Side,
-    StringTensorBuilder, Tensor, VersionNumber, shown,
+    Code, Inputs, ModelName, OutputTensor, Pair, PredictError, Prediction, RequestId, Shape, Side,
+    StringTensorBuilder, Tensor, VersionNumber, VersionSelector, shown,
 };
 use pointsman_observe::{Comparison, Pairing, Settings};
 use pointsman_stats::Alpha;
@@ -17,7 +17,8 @@ use super::Admin;
 use super::comparisons::{ALPHA, busy, not_found};
 use crate::apart;
 use crate::comparisons::Asked;
-use crate::http::read_small;
+use crate::http::{Query, read_small};
+use crate::known::known;
 
 /// The most versions that one example is run with.
 const VERSIONS_MAX: usize = 8;
@@ -51,6 +52,7 @@ impl Ran {
 impl Admin {
     /// Runs an example again with each version, one after the other, and says how they differ from the first.
     pub(super) async fn replay(&self, id: &str, request: Request<Incoming>) -> Result<Value, PredictError> {
+        Query::none(request.uri())?;
         let id = RequestId::parse(id).ok_or_else(|| {
             let id = shown(id);
             let what = format!(
@@ -65,6 +67,7 @@ impl Admin {
             Ok(asked) => asked,
             Err(kept) => self.logged(id).await?.ok_or_else(|| not_found(not_kept(id, &kept)))?,
         };
+        self.check_versions(&model, &versions)?;
         let mut runs = Vec::new();
         for version in versions {
             let result = apart::run(&self.gateway, &model, version, &inputs).await;
@@ -73,6 +76,23 @@ impl Admin {
         // What is large takes a while to be compared and written.
         let told = tokio::task::spawn_blocking(move || told(id, &model, &runs, &settings)).await;
         told.map_err(|_| PredictError::ShuttingDown)?
+    }
+}
+
+impl Admin {
+    /// Refuses versions that the gateway does not have.
+    fn check_versions(&self, model: &ModelName, versions: &[VersionNumber]) -> Result<(), PredictError> {
+        let snapshot = self.gateway.predictor.snapshots().snapshot();
+        for version in versions {
+            let found = snapshot.find(model.as_str(), &VersionSelector::Number(*version));
+            if matches!(found, Err(PredictError::UnknownVersion { .. })) {
+                let served = snapshot.models.get(model).map(|served| served.versions.keys());
+                let there = known(served.into_iter().flatten());
+                let reason = format!("no version {version} of model '{model}' is loaded; {there}");
+                return Err(PredictError::Control { code: Code::UnknownVersion, reason });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -199,7 +219,7 @@ fn head(tensor: &Tensor) -> Option<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::{Arm, Code, Datatype, StageTimes};
+    use pointsman_core::{Arm, Datatype, StageTimes};
 
     use super::*;
 

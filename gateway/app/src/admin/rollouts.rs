@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::comparisons::not_found;
 use super::{Admin, granted_as_json, operator};
-use crate::http::{AnswerBody, document, error, read_small};
+use crate::http::{AnswerBody, Query, document, error, read_small};
 
 /// The most rollouts in one list.
 const LISTED_MAX: u32 = 200;
@@ -27,6 +27,9 @@ impl Admin {
     /// Answers a request below `/v1/rollouts`.
     pub(super) async fn rollouts(&self, rest: &[&str], request: Request<Incoming>) -> Response<AnswerBody> {
         let method = request.method().clone();
+        if let Err(problem) = Query::none(request.uri()) {
+            return error(&problem);
+        }
         let answer = match (&method, rest) {
             (&Method::GET, []) => self.all_rollouts().await,
             (&Method::GET, [model]) => self.last_rollout(model).await,

@@ -7,8 +7,7 @@ use std::time::SystemTime;
 use ::http::{Method, Request, Uri};
 use arrow_array::RecordBatch;
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
-use pointsman_core::{ModelName, PredictError, RequestId, Signature, VersionNumber, shown};
+use pointsman_core::{ModelName, PredictError, RequestId, Signature, VersionNumber};
 use pointsman_observe::sample_log::{Cursor, Loss, ReadError, Reader, Subject, inputs_of, rows_as_json};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::Admin;
 use super::comparisons::not_found;
 use crate::comparisons::Asked;
-use crate::http::read_small;
+use crate::http::{Query, read_small};
 use crate::monitoring::sample_log::SampleLog;
 
 /// Rows of an answer where nobody says how many, and at most.
@@ -60,12 +59,21 @@ impl Admin {
     ) -> Result<Value, PredictError> {
         let log = self.the_log()?;
         match (request.method(), rest) {
-            (&Method::GET, []) => Ok(stats(&log)),
+            (&Method::GET, []) => Query::none(request.uri()).map(|()| stats(&log)),
             (&Method::GET, ["rows"]) => {
                 let question = question(request.uri())?;
+                // One that has left may have rows.
+                let unknown = question.model.as_ref().and_then(|model| self.unknown(model.as_str()));
+                if let (Some(model), Some(unknown)) = (question.model.clone(), unknown) {
+                    let models = self.of_log(|log| log.reader().models()).await?.map_err(unreadable)?;
+                    if !models.contains(&model) {
+                        return Err(unknown);
+                    }
+                }
                 self.of_log(move |log| rows(log.reader(), question)).await?.map_err(unreadable)
             }
             (&Method::POST, ["delete"]) => {
+                Query::none(request.uri())?;
                 let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
                 let subject = subject(&body)?;
                 let deleted = self.of_log(move |log| log.delete(subject)).await?;
@@ -256,44 +264,20 @@ fn subject(body: &[u8]) -> Result<Subject, PredictError> {
 }
 
 fn question(uri: &Uri) -> Result<Question, PredictError> {
-    let bad = |line: String| PredictError::BadRequest(line);
-    let mut question = Question::default();
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_decode_str(value).decode_utf8_lossy();
-        let odd = |remedy: &str| bad(format!("{key}={} in the query; {remedy}", shown(&value)));
-        let time = || {
-            let time = humantime::parse_rfc3339(&value);
-            time.map_err(|_| odd("give a time of RFC 3339 in UTC, such as 2026-11-01T00:00:00Z"))
-        };
-        match key {
-            "model" => question.model = Some(ModelName::new(&value).map_err(|e| odd(&e.to_string()))?),
-            "since" => question.since = Some(time()?),
-            "until" => question.until = Some(time()?),
-            "request" => {
-                let id = RequestId::parse(&value).ok_or_else(|| odd("give the id of a request"))?;
-                question.requests.push(id);
-                if question.requests.len() > REQUESTS_MAX {
-                    return Err(bad(format!("more than {REQUESTS_MAX} requests are asked for at once")));
-                }
-            }
-            "after" => {
-                let cursor = Cursor::parse(&value);
-                question.after = Some(cursor.ok_or_else(|| odd("give what an answer had as `next`"))?);
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit));
-                let remedy = format!("give a number of rows from 1 to {ROWS_MAX}");
-                question.limit = Some(limit.ok_or_else(|| odd(&remedy))?);
-            }
-            "last" => question.is_last = value.parse().map_err(|_| odd("give true or false"))?,
-            _ => {
-                let keys = "model, since, until, request, after, limit, last";
-                return Err(bad(format!("{} is no key here: {keys}", shown(key))));
-            }
-        }
-    }
-    Ok(question)
+    let mut query = Query::of(uri)?;
+    let model = query.take("model", "give the name of a model", |value| ModelName::new(value).ok())?;
+    let remedy = "give a time of RFC 3339 in UTC, such as 2026-11-01T00:00:00Z";
+    let time = |value: &str| humantime::parse_rfc3339(value).ok();
+    let since = query.take("since", remedy, time)?;
+    let until = query.take("until", remedy, time)?;
+    let requests = query.take_all("request", REQUESTS_MAX, "give the id of a request", RequestId::parse)?;
+    let after = query.take("after", "give what an answer had as `next`", Cursor::parse)?;
+    let remedy = format!("give a number of rows from 1 to {ROWS_MAX}");
+    let read = |value: &str| value.parse().ok().filter(|limit| (1..=ROWS_MAX).contains(limit));
+    let limit = query.take("limit", &remedy, read)?;
+    let is_last = query.take("last", "give true or false", |value| value.parse().ok())?;
+    query.finish()?;
+    Ok(Question { model, since, until, requests, after, limit, is_last: is_last.unwrap_or(false) })
 }
 
 #[cfg(test)]
@@ -306,7 +290,7 @@ mod tests {
         let found = read("model=iris&since=2026-11-01T00:00:00Z&limit=5&last=true").expect("good");
         assert!(found.model.is_some() && found.since.is_some() && found.is_last && found.limit == Some(5));
         for (query, said) in [
-            ("model=a/b", "a name is"),
+            ("model=a/b", "give the name of a model"),
             ("since=yesterday", "give a time of RFC 3339"),
             ("request=1", "give the id of a request"),
             ("after=x", "give what an answer had"),
@@ -320,7 +304,7 @@ mod tests {
         }
         let id = RequestId::generate().to_string();
         let many = vec![format!("request={id}"); REQUESTS_MAX + 1].join("&");
-        assert!(read(&many).expect_err("too many").to_string().contains("more than 256"));
+        assert!(read(&many).expect_err("too many").to_string().contains("give it 256 times at most"));
         assert_eq!(
             subject(b"{\"unit\":\"7C69d7d5a48dd8c5\"}").expect("a hash"),
             Subject::Unit("7c69d7d5a48dd8c5".into())

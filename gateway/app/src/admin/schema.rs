@@ -2,22 +2,24 @@
 
 use std::time::SystemTime;
 
-use ::http::Method;
+use ::http::{Method, Uri};
 use pointsman_core::{Code, NumericFault, PredictError, Schema, shown};
 use serde_json::{Map, Value, json};
 
 use super::Admin;
+use crate::http::Query;
 use crate::monitoring::{Example, VersionHealth, origin_name};
 
 impl Admin {
     /// Answers a request below `/v1/schema`.
-    pub(super) fn schema(&self, rest: &[&str], method: &Method) -> Result<Value, PredictError> {
+    pub(super) fn schema(&self, rest: &[&str], method: &Method, uri: &Uri) -> Result<Value, PredictError> {
         if rest.len() > 1 {
             return Err(PredictError::NotFound);
         }
         if method != Method::GET {
             return Err(PredictError::MethodNotAllowed { allowed: "GET" });
         }
+        Query::none(uri)?;
         let versions = self.gateway.monitors.health.versions();
         let Some(model) = rest.first() else {
             let all: Vec<Value> =

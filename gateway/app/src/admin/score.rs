@@ -6,6 +6,7 @@ use pointsman_core::{ModelName, PredictError, VersionNumber, VersionSelector, sh
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::http::Query;
 use crate::score::score;
 
 /// Entries of the journal that are looked through.
@@ -36,19 +37,8 @@ impl Admin {
 }
 
 fn version(uri: &Uri) -> Result<VersionSelector, PredictError> {
-    let mut selector = VersionSelector::Default;
-    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if key != "version" {
-            return Err(PredictError::BadRequest(format!("{} is no key here: version", shown(key))));
-        }
-        let number = value.parse().ok().and_then(VersionNumber::new);
-        selector = number.map(VersionSelector::Number).ok_or_else(|| {
-            PredictError::BadRequest(format!(
-                "version={} in the query; give the number of a version",
-                shown(value)
-            ))
-        })?;
-    }
-    Ok(selector)
+    let mut query = Query::of(uri)?;
+    let version = query.take("version", "give the number of a version", VersionNumber::parse)?;
+    query.finish()?;
+    Ok(version.map_or(VersionSelector::Default, VersionSelector::Number))
 }

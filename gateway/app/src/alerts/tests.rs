@@ -72,7 +72,7 @@ fn an_alert_is_in_the_journal_and_the_metrics_and_outlives_the_process() {
     let listed = again.list();
     assert_eq!((listed[0].state, listed[0].since_ms, listed[0].changed_ms), (State::Resolved, 1000, 3000));
     assert!(!metrics(&registry).contains("pointsman_alerts{"));
-    let history = again.history(10).expect("reads");
+    let history = again.history(Some("flights"), 10).expect("reads");
     let steps: Vec<(&str, u64)> = history.iter().map(|one| (one.from.as_str(), one.at_ms)).collect();
     assert_eq!(steps, [("firing", 3000), ("ok", 1000)]);
 }

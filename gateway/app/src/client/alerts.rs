@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use ::http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pointsman_observe::alert::{Alert, State};
 use serde::Deserialize;
 
@@ -31,23 +32,26 @@ struct Change {
 
 /// `pointsman alerts`.
 pub(crate) fn alerts(arguments: &Alerts) -> End {
-    let path = match arguments.history {
+    let mut path = match arguments.history {
         true => format!("/v1/alerts/history?limit={}", arguments.limit),
-        false => "/v1/alerts".to_owned(),
+        false => "/v1/alerts?".to_owned(),
     };
+    if let Some(model) = &arguments.model {
+        path += &format!("&model={}", utf8_percent_encode(model, NON_ALPHANUMERIC));
+    }
     let answer = match answer(&arguments.client, Method::GET, &path) {
         Ok(answer) => answer,
         Err(end) => return end,
     };
-    let wanted = |alert: &Alert| arguments.model.as_ref().is_none_or(|model| *model == alert.signal.model);
     let unreadable = |error: serde_json::Error| {
         refused(&format!("the gateway has alerts that this command cannot read: {error}"))
     };
     if arguments.history {
         return match serde_json::from_value::<History>(answer) {
             Ok(history) => {
-                let rows = history.transitions.iter().filter(|change| wanted(&change.alert));
-                let rows: Vec<Vec<String>> = rows
+                let rows: Vec<Vec<String>> = history
+                    .transitions
+                    .iter()
                     .map(|change| {
                         let to = format!("{} -> {}", change.from, change.alert.state);
                         [vec![time(change.at_ms), to], columns(&change.alert)].concat()
@@ -66,8 +70,7 @@ pub(crate) fn alerts(arguments: &Alerts) -> End {
         Ok(listed) => listed.alerts,
         Err(error) => return unreadable(error),
     };
-    let shown: Vec<&Alert> =
-        listed.iter().filter(|alert| wanted(alert) && (arguments.all || alert.state.is_active())).collect();
+    let shown: Vec<&Alert> = listed.iter().filter(|alert| arguments.all || alert.state.is_active()).collect();
     if shown.is_empty() {
         println!(
             "no alert{}",

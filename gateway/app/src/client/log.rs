@@ -204,6 +204,13 @@ fn replay(arguments: &ReplayLog) -> End {
     if let Err(problem) = found {
         return refused(&problem);
     }
+    if ids.is_empty() {
+        let model = model.as_deref().map(pointsman_core::shown).unwrap_or_default();
+        return refused(&format!(
+            "the log has no request of model '{model}' in that time that was answered; \
+             pointsman log tail {model} shows what it has"
+        ));
+    }
     let mut tally: Vec<[u64; 2]> = vec![[0; 2]; versions.len().saturating_sub(1)];
     let mut answers = Vec::new();
     for id in &ids {

@@ -10,22 +10,23 @@ use pointsman_core::PredictError;
 use serde_json::{Value, json};
 
 use super::answer::{document, error};
-use super::{AnswerBody, read_at_most};
+use super::{AnswerBody, Query, read_at_most};
 use crate::gateway::Gateway;
 
 /// The path.
 pub(super) const PATH: &str = "/v1/feedback";
 
-/// Takes in the labels of a body.
+/// Takes in the labels of a request's body.
 ///
 /// # Errors
 /// Where the body cannot be read, or its labels not be written.
 pub(crate) async fn take_feedback(
     gateway: &Gateway,
-    body: Incoming,
+    request: Request<Incoming>,
     timeout: Duration,
 ) -> Result<Value, PredictError> {
-    let body = read_at_most(gateway, body, gateway.limits.body_bytes_max, timeout).await?;
+    Query::none(request.uri())?;
+    let body = read_at_most(gateway, request.into_body(), gateway.limits.body_bytes_max, timeout).await?;
     let labels = gateway.monitors.labels.clone();
     // They are on the disk before they are answered, and connections are accepted on this thread.
     let taken = tokio::task::spawn_blocking(move || labels.feedback(&body)).await;
@@ -43,7 +44,7 @@ pub(super) async fn answer(
     if request.method() != Method::POST {
         return error(&PredictError::MethodNotAllowed { allowed: "POST" });
     }
-    match take_feedback(gateway, request.into_body(), timeout).await {
+    match take_feedback(gateway, request, timeout).await {
         Ok(json) => document(Bytes::from(json.to_string())),
         Err(problem) => error(&problem),
     }

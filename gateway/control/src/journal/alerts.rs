@@ -96,15 +96,16 @@ impl AlertStore {
         Ok(())
     }
 
-    /// The last transitions, the newest first.
+    /// The last transitions, of all models or of one, the newest first.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn history(&self, limit: u32) -> Result<Vec<AlertEntry>, JournalError> {
+    pub fn history(&self, model: Option<&str>, limit: u32) -> Result<Vec<AlertEntry>, JournalError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, at_ms, from_state, alert FROM alert_entry ORDER BY id DESC LIMIT ?1",
+            "SELECT id, at_ms, from_state, alert FROM alert_entry
+             WHERE ?1 IS NULL OR (json_valid(alert) AND json_extract(alert, '$.signal.model') = ?1) ORDER BY id DESC LIMIT ?2",
         )?;
-        let rows = statement.query_map(params![limit], |row| {
+        let rows = statement.query_map(params![model, limit], |row| {
             let at_ms: i64 = row.get(1)?;
             let at_ms = u64::try_from(at_ms).unwrap_or(0);
             Ok(AlertEntry { id: row.get(0)?, at_ms, from: row.get(2)?, document: row.get(3)? })
@@ -131,12 +132,26 @@ mod tests {
         let journal = Journal::open(Some(dir.path())).expect("opens");
         let store = journal.alerts().expect("opens");
         assert_eq!(store.load().expect("reads"), ["firing a", "firing c"]);
-        let history = store.history(2).expect("reads");
+        let history = store.history(None, 2).expect("reads");
         let told: Vec<(u64, &str, &str)> =
             history.iter().map(|one| (one.at_ms, one.from.as_str(), one.document.as_str())).collect();
         assert_eq!(told, [(5, "ok", "firing c"), (4, "pending", "ok b")]);
         store.keep(&["a".into()]).expect("is forgotten");
         assert_eq!(store.load().expect("reads"), ["firing a"]);
+    }
+
+    #[test]
+    fn the_history_of_one_model_can_be_asked_for() {
+        let journal = Journal::open(None).expect("opens");
+        let mut store = journal.alerts().expect("opens");
+        let of = |model: &str| format!("{{\"signal\": {{\"model\": \"{model}\"}}}}");
+        store.write(1, "a", "ok", &of("iris"), false).expect("is written");
+        store.write(2, "b", "ok", &of("digits"), false).expect("is written");
+        store.write(3, "c", "ok", "no JSON", false).expect("is written");
+        let times = |model: Option<&str>| -> Vec<u64> {
+            store.history(model, 9).expect("reads").iter().map(|one| one.at_ms).collect()
+        };
+        assert_eq!((times(None), times(Some("iris")), times(Some("i"))), (vec![3, 2, 1], vec![1], vec![]));
     }
 
     #[test]
@@ -151,6 +166,6 @@ mod tests {
         let count = "SELECT count(*) FROM alert_entry";
         let count: i64 = store.connection.query_row(count, [], |row| row.get(0)).expect("reads");
         assert_eq!(count, TRANSITIONS_MAX);
-        assert_eq!(store.history(1).expect("reads")[0].at_ms, past - 1);
+        assert_eq!(store.history(None, 1).expect("reads")[0].at_ms, past - 1);
     }
 }

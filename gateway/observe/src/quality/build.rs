@@ -12,6 +12,7 @@ use super::day::{DAY_MS, Day, Days};
 use super::figures::{Weighed, figures};
 use super::pairs::Pairs;
 use super::report::{Ask, Estimated, Figure, QualityReport, Ranking, Series, Windowed};
+use super::window::ALL;
 
 /// The most windows that are shown, the latest.
 const WINDOWS_MAX: usize = 400;
@@ -34,6 +35,7 @@ impl QualityReport {
         let ranking = metric.map(|metric| ranking(&all, metric, ask)).unwrap_or_default();
         let estimated = estimated(days, ask);
         let kept = all.len() as u64;
+        let of_shadows = all.iter().filter(|(joined, _)| joined.source.is_shadow).count() as u64;
         if let Some(version) = ask.version {
             all.retain(|(joined, _)| joined.source.version == version);
         }
@@ -47,6 +49,7 @@ impl QualityReport {
             window: ask.window.to_string(),
             alpha: ask.alpha.get(),
             pairs: kept,
+            shadow_pairs: of_shadows,
             series: series(&all, &names, ask),
             ranking,
             coverage,
@@ -153,7 +156,7 @@ fn ranking(all: &[Weighed<'_>], metric: Metric, ask: &Ask) -> Vec<Ranking> {
             metric: metric.name().into(),
             champion,
             challenger,
-            total: contest("all".into(), &of_champion, &pairs, metric, ask.alpha),
+            total: contest(ALL.into(), &of_champion, &pairs, metric, ask.alpha),
             flips: flips(&windows, ask.alpha),
             windows,
             verdict: String::new(),
@@ -336,9 +339,32 @@ pub(crate) mod tests {
             report.series.iter().map(|s| (s.version, s.arm.as_deref(), s.slice.as_deref())).collect();
         assert_eq!(keys, [(2, Some("default"), Some("EWR")), (2, Some("default"), Some("JFK"))]);
         assert_eq!(report.series.iter().map(|series| series.total.rows).sum::<u64>(), 2400);
+        // All time is told once.
+        let text = report.to_string();
+        assert_eq!(text.lines().filter(|line| line.starts_with("  all ")).count(), 3, "{text}");
         let unknown = Ask { slice: Some("colour".into()), ..ask(Window::All) };
         let report = QualityReport::new("m", &pairs, &days, &unknown);
         assert!(report.series.is_empty() && report.notes.iter().any(|note| note.contains("slice colour")));
+    }
+
+    #[test]
+    fn predictions_of_shadows_are_counted_by_themselves() {
+        let mut pairs = Pairs::new(100);
+        let shadow = |joined: Joined| {
+            let source = Source { is_shadow: true, ..(*joined.source).clone() };
+            Joined { source: Arc::new(source), ..joined }
+        };
+        for row in 0..4 {
+            let joined = pair(1, row, 0.4, 0);
+            pairs.push(joined.clone());
+            if row < 3 {
+                pairs.push(shadow(Joined { id: joined.id, ..pair(2, row, 0.6, 0) }));
+            }
+        }
+        let report = QualityReport::new("m", &pairs, &Days::default(), &ask(Window::All));
+        assert_eq!((report.pairs, report.shadow_pairs), (7, 3));
+        let text = report.to_string();
+        assert!(text.starts_with("m: 4 labelled predictions and 3 of shadows, by all"), "{text}");
     }
 
     #[test]

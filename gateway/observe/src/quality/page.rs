@@ -17,7 +17,7 @@ impl QualityReport {
         let body = html! {
             h1 { (title) }
             p.verdict.worse[turned] {
-                @if self.ranking.is_empty() { (self.pairs) " labelled predictions, by " (self.window) "." }
+                @if self.ranking.is_empty() { (self.counted()) ", by " (self.window) "." }
                 @for ranking in &self.ranking { (ranking.verdict) " " }
             }
             @for ranking in &self.ranking { (self.contest(ranking)) }

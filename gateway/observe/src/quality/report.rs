@@ -35,8 +35,11 @@ pub struct QualityReport {
     pub window: String,
     /// With what probability each interval may be wrong, looked at once.
     pub alpha: f64,
-    /// Pairs that it rests on.
+    /// Pairs of a prediction and its label that it rests on, those of shadows among them.
     pub pairs: u64,
+    /// Those of shadows.
+    #[serde(default)]
+    pub shadow_pairs: u64,
     /// The figures of each version, arm or slice.
     pub series: Vec<Series>,
     /// Each other version against the one that serves.
@@ -250,6 +253,17 @@ pub struct Estimated {
     pub rows: u64,
     /// `accuracy`, and of two classes `precision`, `recall`, `f1` and `auc`.
     pub figures: Vec<Figure>,
+}
+
+impl QualityReport {
+    /// How many labelled predictions there are, and whose.
+    pub(super) fn counted(&self) -> String {
+        let shadows = match self.shadow_pairs {
+            0 => String::new(),
+            shadows => format!(" and {shadows} of shadows"),
+        };
+        format!("{} labelled predictions{shadows}", self.pairs.saturating_sub(self.shadow_pairs))
+    }
 }
 
 impl Figures {

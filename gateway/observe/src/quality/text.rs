@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::report::{Contest, Figure, Figures, Lead, QualityReport, Series};
+use super::window::ALL;
 use crate::report::{number, percent, seconds};
 
 /// Figures that stand in the table of windows, in this order, where there are any of them.
@@ -40,7 +41,7 @@ impl QualityReport {
 
 impl Display for QualityReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} labelled predictions, by {}", self.model, self.pairs, self.window)?;
+        writeln!(f, "{}: {}, by {}", self.model, self.counted(), self.window)?;
         if self.series.is_empty() {
             writeln!(f, "No labels have come yet that were asked for: POST /v1/feedback takes them.")?;
         }
@@ -59,6 +60,7 @@ impl Display for QualityReport {
             ranking
                 .windows
                 .iter()
+                .filter(|contest| contest.window != ALL)
                 .chain(&ranking.total)
                 .try_for_each(|contest| writeln!(f, "  {contest}"))?;
         }
@@ -102,8 +104,10 @@ fn table(f: &mut Formatter<'_>, series: &Series) -> fmt::Result {
     write!(f, "  {:<12}{:>9}", "window", "rows")?;
     names.iter().try_for_each(|name| write!(f, "  {name:<24}"))?;
     writeln!(f)?;
-    let windows = series.windows.iter().map(|of| (of.window.as_str(), &of.figures));
-    for (window, figures) in windows.chain([("all", &series.total)]) {
+    // Where time is not cut, the one window is all of it.
+    let windows =
+        series.windows.iter().map(|of| (of.window.as_str(), &of.figures)).filter(|(of, _)| *of != ALL);
+    for (window, figures) in windows.chain([(ALL, &series.total)]) {
         let mut line = format!("  {window:<12}{:>9}", figures.rows);
         for name in &names {
             let shown = figures.get(name).map_or_else(|| "-".into(), ToString::to_string);

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::day::DAY_MS;
 
+/// The name of the window of all time.
+pub(super) const ALL: &str = "all";
 /// The longest window, in days.
 const DAYS_MAX: u64 = 3660;
 /// The day of the first Monday after 1970 began.
@@ -25,7 +27,7 @@ impl Window {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
-            "all" => Some(Self::All),
+            ALL => Some(Self::All),
             "month" => Some(Self::Month),
             _ => {
                 let days = text.strip_suffix('d')?.parse().ok()?;
@@ -59,7 +61,7 @@ impl Window {
     pub fn name(self, first: u64) -> String {
         let (year, month, day) = civil(first);
         match self {
-            Self::All => "all".into(),
+            Self::All => ALL.into(),
             Self::Month => format!("{year:04}-{month:02}"),
             Self::Days(_) => format!("{year:04}-{month:02}-{day:02}"),
         }
@@ -69,7 +71,7 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::All => f.write_str("all"),
+            Self::All => f.write_str(ALL),
             Self::Days(days) => write!(f, "{days}d"),
             Self::Month => f.write_str("month"),
         }

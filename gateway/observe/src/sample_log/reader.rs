@@ -1,6 +1,6 @@
 //! Reads the log: parts and spool, batch by batch.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -242,6 +242,14 @@ impl Reader {
     /// Where files cannot be looked through.
     pub fn count_files(&self) -> Result<usize, ReadError> {
         Ok(self.files()?.len())
+    }
+
+    /// The models of which it reads files.
+    ///
+    /// # Errors
+    /// Where files cannot be looked through.
+    pub fn models(&self) -> Result<BTreeSet<ModelName>, ReadError> {
+        Ok(self.files()?.into_iter().map(|(name, _)| name.model).collect())
     }
 
     fn files(&self) -> Result<Vec<(PartName, Place)>, ReadError> {
