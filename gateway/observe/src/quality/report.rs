@@ -37,6 +37,9 @@ pub struct QualityReport {
     pub alpha: f64,
     /// Pairs that it rests on.
     pub pairs: u64,
+    /// Those of them whose predictions are from the sample log.
+    #[serde(default)]
+    pub pairs_from_log: u64,
     /// The figures of each version, arm or slice.
     pub series: Vec<Series>,
     /// Each other version against the one that serves.

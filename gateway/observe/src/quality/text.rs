@@ -40,7 +40,11 @@ impl QualityReport {
 
 impl Display for QualityReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} labelled predictions, by {}", self.model, self.pairs, self.window)?;
+        let from_log = match self.pairs_from_log {
+            0 => String::new(),
+            some => format!(", {some} of them from the sample log"),
+        };
+        writeln!(f, "{}: {} labelled predictions{from_log}, by {}", self.model, self.pairs, self.window)?;
         if self.series.is_empty() {
             writeln!(f, "No labels have come yet that were asked for: POST /v1/feedback takes them.")?;
         }
