@@ -1,6 +1,7 @@
 //! The sample log: what is written is what was asked and answered, as far as it may be; nothing that is written is lost,
 //! and nothing that may not be is.
 
+mod labelled;
 mod rig;
 
 use std::collections::BTreeMap;
