@@ -298,3 +298,125 @@ fn features_that_serving_had_otherwise_are_found_by_request_id() {
     assert_eq!((&of("hour")["mismatched"], &of("temp")["mismatched"]), (&json!(20), &json!(0)), "{found}");
     assert!(of("hour")["lower"].as_f64().is_some_and(|lower| lower > 0.1), "{found}");
 }
+
+/// Runs a command on files, which succeeds.
+fn of_files(arguments: &[&str], more: &[&Path]) -> String {
+    let all = arguments.iter().map(std::ffi::OsString::from).chain(more.iter().map(|path| (*path).into()));
+    let stopped = Pointsman::new(all).run();
+    assert!(stopped.code == Some(0), "{}", stopped.stderr);
+    stopped.stdout
+}
+
+#[test]
+fn what_a_sample_log_cannot_say_is_said() {
+    let (registry, log) = (flights(), tempfile::tempdir().expect("a directory"));
+    let refused = |arguments: &[&str], part: &str| {
+        let stopped = Pointsman::new(arguments.iter().map(std::ffi::OsString::from)).run();
+        assert!(stopped.code != Some(0) && stopped.stderr.contains(part), "{}", stopped.stderr);
+    };
+    let [log, models] = [log.path(), registry.path()].map(|path| path.to_str().expect("UTF-8"));
+    refused(&["drift", "flights", "--log", "/nowhere", "--models", models], "it is no directory");
+    let early = ["--until", "2001-01-01"];
+    refused(
+        &[&["drift", "flights", "--log", log, "--models", models], &early[..]].concat(),
+        "nothing is known",
+    );
+    let odd = ["--since", "yesterday"];
+    let build = ["baseline", "build", "--log", log, "--model", "flights", "--models", models];
+    refused(&[&build[..], &odd].concat(), "--since yesterday: give a time");
+    refused(&[&build[..], &early].concat(), "no rows of version 1");
+    refused(&["baseline", "build", "--model", "flights"], "<DATA>");
+}
+
+#[test]
+fn a_sample_log_alone_gives_the_report_and_a_baseline() {
+    let registry = flights();
+    let folder = tempfile::tempdir().expect("a directory");
+    let [log, config, page, made] =
+        ["log", "config.toml", "page.html", "made.json"].map(|f| folder.path().join(f));
+    let sampled = format!("{CONFIG}[sample_log]\ndirectory = {log:?}\nuniform_rate = 1.0\n");
+    std::fs::write(&config, &sampled).expect("written");
+    let gateway = Start::over(registry.path()).config(&sampled).start();
+    let days = days();
+    let celsius = |temp: f64| (temp - 32.0) / 1.8;
+    send(&gateway, days[120..134].iter().map(|(day, lines)| body(day, lines, |temp| temp)));
+    send(&gateway, days[134..141].iter().map(|(day, lines)| body(day, lines, celsius)));
+    let rows: usize = days[120..141].iter().map(|(_, lines)| lines.len()).sum();
+    wait_for("all rows to be logged", || {
+        let logged = get(gateway.admin, "/v1/log").json()["models"][0]["rows"].as_u64();
+        (logged == Some(rows as u64)).then_some(())
+    });
+    let query = "against=previous&window=7d";
+    let live = report(&gateway, query);
+    assert_eq!(gateway.stop().code, Some(0));
+
+    let files: [&Path; 6] =
+        ["--log".as_ref(), &log, "--models".as_ref(), registry.path(), "--config".as_ref(), &config];
+    let arguments = ["drift", "flights", "--against", "previous", "--window", "7d"];
+    let text = of_files(&[&arguments[..], &["--json"]].concat(), &files);
+    let mine: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&mine["rows"], &mine["since"], &mine["until"]),
+        (&live["rows"], &live["since"], &live["until"])
+    );
+    for name in ["temp", "dewp", "hour", "distance", "probabilities.late"] {
+        assert_eq!(
+            (verdict(&mine, name), psi(&mine, name)),
+            (verdict(&live, name), psi(&live, name)),
+            "{name}"
+        );
+    }
+    assert_eq!((verdict(&mine, "temp"), verdict(&mine, "hour")), ("drifted".into(), "ok".into()));
+    let notes = mine["notes"].to_string();
+    assert!(notes.contains("not judged: carrier, origin"), "{notes}");
+    let shown = of_files(&arguments, &files);
+    assert!(shown.contains("DRIFTED") && shown.contains("inclusion probabilities"), "{shown}");
+    let with_page: Vec<&Path> = files.iter().copied().chain(["--html".as_ref(), page.as_path()]).collect();
+    of_files(&arguments, &with_page);
+    assert!(std::fs::read_to_string(&page).expect("a page").contains("<svg"));
+
+    // A baseline of the weeks before, against which the last one differs.
+    let build = ["baseline", "build", "--model", "flights", "--until", &days[134].0];
+    let to: Vec<&Path> = files.iter().copied().chain(["--out".as_ref(), made.as_path()]).collect();
+    of_files(&build, &to);
+    let bytes = std::fs::read(&made).expect("a file");
+    let baseline: Value = serde_json::from_slice(&bytes).expect("JSON");
+    let before: usize = days[120..134].iter().map(|(_, lines)| lines.len()).sum();
+    assert_eq!(baseline["rows"], before);
+    std::fs::write(registry.join("flights/1/baseline.json"), bytes).expect("written");
+    let text = of_files(&["drift", "flights", "--window", "7d", "--json"], &files);
+    let skew: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&skew["against"], &skew["reference_rows"]), (&json!("training"), &json!(before)));
+    assert_eq!((verdict(&skew, "temp"), verdict(&skew, "hour")), ("drifted".into(), "ok".into()));
+}
+
+#[test]
+fn windows_are_closed_by_their_rows_too() {
+    let registry = flights();
+    let config = CONFIG.replace("window = \"7d\"", "window = \"365d\"\nwindow_rows = 500");
+    let gateway = Start::over(registry.path()).config(&config).start();
+    let days = days();
+    let celsius = |temp: f64| (temp - 32.0) / 1.8;
+    send(&gateway, days[120..134].iter().map(|(day, lines)| body(day, lines, |temp| temp)));
+    send(&gateway, days[134..141].iter().map(|(day, lines)| body(day, lines, celsius)));
+    let rows = |days: &[(String, Vec<String>)]| days.iter().map(|(_, lines)| lines.len() as u64).sum::<u64>();
+    // All of a year that is one window by time: the newest by rows against those before it.
+    let newest = report(&gateway, "against=previous");
+    assert_eq!(newest["window_rows"], 500);
+    assert!(newest["rows"].as_u64() < Some(800) && verdict(&newest, "temp") == "drifted", "{newest}");
+    assert_eq!(verdict(&newest, "hour"), "ok");
+    let all = report(&gateway, "against=training&window=365d");
+    assert_eq!(all["rows"], rows(&days[120..141]));
+    let points = column(&all, "temp")["points"].as_array().expect("points").clone();
+    let (last, closed) = points.split_last().expect("windows");
+    assert!(closed.len() >= 3, "{points:?}");
+    // A request more than a window, and an eighth of it, at most.
+    let most = days.iter().map(|(_, lines)| lines.len() as u64).max().expect("days") + 563;
+    for point in closed {
+        assert!(point["rows"].as_u64().is_some_and(|rows| (500..=most).contains(&rows)), "{points:?}");
+    }
+    assert!(last["rows"].as_u64() <= Some(most), "{points:?}");
+    assert!(points.windows(2).all(|pair| pair[0]["at"].as_u64() < pair[1]["at"].as_u64()), "{points:?}");
+    let windows = gateway.metric("pointsman_profile_windows", "model=\"flights\",version=\"1\"");
+    assert_eq!(windows as usize, points.len());
+}

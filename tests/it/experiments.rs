@@ -249,3 +249,51 @@ fn sums_go_on_after_a_stop_and_after_a_kill_it_is_told_what_is_not_known() {
     assert!((200..=250).contains(&requests), "{requests}");
     assert_eq!(killed["since_ms"], before["since_ms"]);
 }
+
+#[test]
+fn what_labels_say_of_arms_is_a_metric_of_the_experiment() {
+    let registry = iris("serve = 3\nload = \"all\"\n", &[1, 2, 3]);
+    let gateway = Start::over(registry.path()).config(CONFIG).start();
+    applied(&gateway, "iris", &plan(2, "metrics = [{ name = \"mistakes\", label = \"wrong\" }]\n"));
+    let mut connection = Connection::open(gateway.http);
+    let mut labels = Vec::new();
+    for at in 0..1200 {
+        let (_, body) = flower(at);
+        let head =
+            format!("POST /v2/models/iris/infer HTTP/1.1\r\nhost: localhost\r\nx-user-id: user-{at}\r\n");
+        connection.send(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+        let answer = connection.answer().expect("an answer");
+        let class = answer.json()["outputs"][0]["data"][0].as_u64().expect("a class");
+        // Of the new version every second answer turns out to be wrong, of the other one every tenth.
+        let every = if answer.header("pointsman-arm") == Some("next") { 2 } else { 10 };
+        let label = if at % every == 0 { (class + 1) % 3 } else { class };
+        let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+        labels.push(json!({ "request_id": id, "label": label }));
+    }
+    let before = counted(&gateway, "iris/petals", 1200);
+    assert_eq!(metric(&before, "mistakes")["figures"][0]["count"], 0, "{before:#}");
+    let counts = |labels: &[Value]| {
+        let answer = request(
+            "POST",
+            gateway.admin,
+            "/v1/feedback",
+            &[],
+            Some(json!({ "labels": labels }).to_string().as_bytes()),
+        );
+        answer.json()["counts"].clone()
+    };
+    assert_eq!(counts(&labels), json!({"joined": 1200}));
+    // Told again they count no more.
+    assert_eq!(counts(&labels[..100]), json!({"duplicate": 100}));
+    let after = report(&gateway, "iris/petals");
+    let metric = metric(&after, "mistakes");
+    let count = |arm: usize| metric["figures"][arm]["count"].as_u64().expect("a count");
+    let value = |arm: usize| metric["figures"][arm]["value"].as_f64().expect("a share");
+    assert_eq!(count(0) + count(1), 1200, "{metric:#}");
+    assert!((0.05..0.16).contains(&value(0)) && (0.4..0.6).contains(&value(1)), "{metric:#}");
+    assert_eq!(
+        (&metric["effects"][0]["differs"], &metric["less_is_better"]),
+        (&json!(true), &json!(true)),
+        "{metric:#}"
+    );
+}

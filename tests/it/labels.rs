@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::swaps::wish;
 
-const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off\"\n[rollout]\nlook = \"100ms\"\n\
+pub(crate) const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off\"\n[rollout]\nlook = \"100ms\"\n\
                       [registry]\nsettle = \"0s\"\npoll = \"1s\"\n";
-const CARD: &str = "serve = 1\nload = \"all\"\non_new = \"hold\"\n[outputs.label]\nlabels = [\"on_time\", \"late\"]\n\
+pub(crate) const CARD: &str = "serve = 1\nload = \"all\"\non_new = \"hold\"\n[outputs.label]\nlabels = [\"on_time\", \"late\"]\n\
                     [outputs.probabilities]\nlabels = [\"on_time\", \"late\"]\n";
 const INFER: &str = "/v2/models/flights/infer";
 const FEEDBACK: &str = "/v1/feedback";
@@ -34,13 +34,13 @@ fn start(models: &Path, state: Option<&Path>, more: &str) -> Gateway {
 }
 
 /// A flight of the stream: what is asked, and whether it was late.
-struct Flight {
-    body: String,
-    late: bool,
+pub(crate) struct Flight {
+    pub(crate) body: String,
+    pub(crate) late: bool,
 }
 
 /// The flights of the fixture of which nothing is missing, in their order.
-fn stream() -> Vec<Flight> {
+pub(crate) fn stream() -> Vec<Flight> {
     let text = std::fs::read_to_string(fixtures().join("flights_stream.csv")).expect("the stream");
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().expect("a head").split(',').collect();
@@ -66,15 +66,15 @@ fn stream() -> Vec<Flight> {
 }
 
 /// An answer: the id of its request, the version, and the probability of being late.
-struct Predicted {
-    id: String,
-    version: String,
-    class: u64,
-    late: f64,
+pub(crate) struct Predicted {
+    pub(crate) id: String,
+    pub(crate) version: String,
+    pub(crate) class: u64,
+    pub(crate) late: f64,
 }
 
 /// Asks for flights, many before the first is answered.
-fn ask(http: SocketAddr, flights: &[&Flight]) -> Vec<Predicted> {
+pub(crate) fn ask(http: SocketAddr, flights: &[&Flight]) -> Vec<Predicted> {
     let mut connection = Connection::open(http);
     let mut all = Vec::with_capacity(flights.len());
     for some in flights.chunks(PIPELINED) {
@@ -100,24 +100,24 @@ fn ask(http: SocketAddr, flights: &[&Flight]) -> Vec<Predicted> {
     all
 }
 
-fn label(id: &str, late: bool) -> Value {
+pub(crate) fn label(id: &str, late: bool) -> Value {
     json!({"request_id": id, "label": if late { "late" } else { "on_time" }})
 }
 
 /// Sends labels; gives how many ended how.
-fn send(gateway: &Gateway, labels: &[Value]) -> BTreeMap<String, u64> {
+pub(crate) fn send(gateway: &Gateway, labels: &[Value]) -> BTreeMap<String, u64> {
     let answer = post(gateway.admin, FEEDBACK, json!({ "labels": labels }).to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_value(answer.json()["counts"].clone()).expect("counts")
 }
 
-fn quality(gateway: &Gateway, query: &str) -> Value {
+pub(crate) fn quality(gateway: &Gateway, query: &str) -> Value {
     let answer = get(gateway.admin, &format!("/v1/quality/flights?{query}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
 }
 
-fn figure(series: &Value, name: &str) -> f64 {
+pub(crate) fn figure(series: &Value, name: &str) -> f64 {
     let mut figures = series["total"]["figures"].as_array().expect("figures").iter();
     let figure =
         figures.find(|figure| figure["name"] == name).unwrap_or_else(|| panic!("no {name} in {series:#}"));

@@ -29,6 +29,7 @@ mod grpc_limits;
 mod grpc_stream;
 mod kills;
 mod labels;
+mod labels_logged;
 mod load;
 mod mix_load;
 mod models_bad;

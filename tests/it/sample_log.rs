@@ -224,7 +224,7 @@ fn walk(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_disk_that_is_full_read_only_or_gone_costs_rows_and_no_answer_and_writing_resumes() {
+fn a_disk_that_is_full_or_read_only_costs_rows_and_no_answer_and_writing_resumes() {
     let (registry, log) = (iris("", &[3]), tempfile::tempdir().expect("a folder"));
     let scratch = tempfile::tempdir().expect("a folder");
     let fault = scratch.path().join("fault");
@@ -236,18 +236,15 @@ fn a_disk_that_is_full_read_only_or_gone_costs_rows_and_no_answer_and_writing_re
     ask(&gateway, BODY);
     settled(&gateway, 1);
     let mut asked = 1;
-    for (word, reason) in [("full", "disk_full"), ("read-only", "read_only"), ("", "vanished")] {
-        if word.is_empty() {
-            std::fs::remove_dir_all(&directory).expect("gone");
-        } else {
-            std::fs::write(&fault, word).expect("written");
-        }
+    for (word, reason) in [("full", "disk_full"), ("read-only", "read_only")] {
+        std::fs::write(&fault, word).expect("written");
         for _ in 0..5 {
             ask(&gateway, BODY);
             asked += 1;
         }
         let stats = settled(&gateway, asked);
         assert!(stats["dropped_by"][reason].as_u64() >= Some(1), "{reason}: {stats:#}");
+        assert!(problem(&gateway).is_some());
         let _ = std::fs::remove_file(&fault);
         let (before, mended_at) = (stats["written"].as_u64().unwrap_or(0), Instant::now());
         wait_for("writing to resume", || {
@@ -259,11 +256,68 @@ fn a_disk_that_is_full_read_only_or_gone_costs_rows_and_no_answer_and_writing_re
         assert!(mended_at.elapsed() < Duration::from_secs(3), "{:?}", mended_at.elapsed());
     }
     let stats = settled(&gateway, asked);
-    let problem = get(gateway.admin, "/v1/log").json()["problem"].clone();
-    assert!(problem.is_string(), "{problem}");
-    // What was written before the directory vanished went with it.
-    let there = rows(&directory).len() as u64 / 2;
-    assert!(there > 0 && there <= stats["written"].as_u64().unwrap_or(0), "{there} of {stats:#}");
+    wait_for("the problem to be over", || problem(&gateway).is_none().then_some(()));
+    assert_eq!(rows(&directory).len() as u64 / 2, stats["written"].as_u64().unwrap_or(0));
+}
+
+fn problem(gateway: &Gateway) -> Option<String> {
+    get(gateway.admin, "/v1/log").json()["problem"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn a_directory_that_is_moved_deleted_or_replaced_is_told_and_made_anew() {
+    let (registry, log) = (iris("", &[3]), tempfile::tempdir().expect("a folder"));
+    let [directory, away, other] = ["log", "away", "other"].map(|name| log.path().join(name));
+    let gateway = Start::over(registry.path()).config(&config(&directory, "")).start();
+    let bytes = || get(gateway.admin, "/v1/log").json()["spool_bytes"].as_u64().expect("a number");
+    let vanished = || gateway.metric("pointsman_sample_log_vanished_files_total", "") as u64;
+    ask(&gateway, BODY);
+    settled(&gateway, 1);
+    wait_for("bytes in the spool", || (bytes() > 0).then_some(()));
+    assert_eq!((vanished(), problem(&gateway)), (0, None));
+
+    // Moved away: found without a request, and the next one is in the new place.
+    std::fs::rename(&directory, &away).expect("moved");
+    wait_for("a new directory", || (directory.exists() && vanished() == 1).then_some(()));
+    wait_for("no bytes of what is gone", || (bytes() == 0).then_some(()));
+    ask(&gateway, BODY);
+    let stats = settled(&gateway, 2);
+    assert_eq!((&stats["written"], &stats["dropped"]), (&2.into(), &0.into()));
+    assert_eq!((rows(&directory).len(), rows(&away).len()), (2, 2));
+
+    // Deleted, and a request at once.
+    std::fs::remove_dir_all(&directory).expect("gone");
+    ask(&gateway, BODY);
+    let stats = settled(&gateway, 3);
+    assert_eq!((&stats["written"], rows(&directory).len()), (&3.into(), 2), "{stats:#}");
+    let shown = command(&gateway, &["stats"]);
+    assert!(shown.stdout.contains("2 spool files were moved away or deleted"), "{shown:?}");
+    assert!(!shown.stdout.contains("problem:"), "{shown:?}");
+
+    // Replaced by a file: nothing can be written until it is back.
+    std::fs::write(&other, "no directory").expect("written");
+    exchange(&directory, &other);
+    (0..3).for_each(|_| drop(ask(&gateway, BODY)));
+    let stats = settled(&gateway, 6);
+    assert_eq!((&stats["written"], &stats["dropped_by"]["vanished"]), (&3.into(), &3.into()));
+    gateway.wait_for_metric("pointsman_sample_log_problem", "", |problem| problem == 1.0);
+    let shown = command(&gateway, &["stats"]);
+    assert!(shown.stdout.contains("problem: ") && shown.stdout.contains("Not a directory"), "{shown:?}");
+    exchange(&directory, &other);
+    gateway.wait_for_metric("pointsman_sample_log_problem", "", |problem| problem == 0.0);
+    assert_eq!(problem(&gateway), None);
+    ask(&gateway, BODY);
+    let stats = settled(&gateway, 7);
+    assert_eq!((&stats["written"], &stats["dropped"]), (&4.into(), &3.into()));
+    assert_eq!(gateway.stop().code, Some(0));
+    // What was written before it was replaced is there again.
+    assert_eq!(rows(&directory).len(), 4);
+}
+
+/// Lets two paths change places at once.
+fn exchange(one: &Path, other: &Path) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).expect("exchanged");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `pointsman baseline build`: profiles training data, and what a version answers to it.
+//! `pointsman baseline build`: profiles training data, and what a version answers to it; or rows of a sample log.
 
 mod rows;
 mod schema;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use pointsman_core::{OutputTensor, RunInputs, Schema, Session, Signature, Tensor};
-use pointsman_observe::profile::{Baseline, Example, Learner, Profile};
+use pointsman_observe::profile::{Baseline, Example, Layout, Learner, Profile};
 use pointsman_observe::table::Table;
 use pointsman_registry::{ModelListing, VersionListing};
 use sha2::{Digest as _, Sha256};
@@ -17,6 +17,7 @@ use self::rows::Mapping;
 use crate::End;
 use crate::cli::{BaselineVerb, Build};
 use crate::files::Files;
+use crate::logged::{Between, LoggedVersion};
 use crate::sweep::find;
 
 /// How often it is told how far it is.
@@ -37,6 +38,7 @@ pub(crate) fn run(verb: &BaselineVerb) -> End {
 /// What is profiled, pass by pass.
 struct Passes<'a> {
     arguments: &'a Build,
+    data: &'a Path,
     signature: &'a Signature,
     session: Option<Box<dyn Session>>,
     /// Rows that the first pass found, so that the second one knows how far it is.
@@ -60,30 +62,56 @@ fn build(arguments: &Build) -> Result<(), String> {
         files.loader.bring_up(&files.job(model, version)).map_err(|e| format!("{name}: {}", e.fault))?;
     let signature = warm.signature().clone();
     let schema = files.job(model, version).settings.schema;
-    let session = (!arguments.inputs_only).then(|| warm.into_session()).flatten();
-    let mut passes = Passes { arguments, signature: &signature, session, rows: None };
-    let mut learner = Learner::new(&signature, schema.as_deref(), true);
-    let rows = passes.pass("looking for bins", |example| learner.add(example))?;
-    if rows == 0 {
-        return Err(format!("{}: it has no rows below the names of its columns", arguments.data.display()));
-    }
-    passes.rows = Some(rows);
-    let layout = learner.layout(&signature, schema.as_deref());
-    let mut profile = Profile::new(&layout);
-    passes.pass("counting", |example| profile.add(&layout, example))?;
+    let (layout, profile, source) = match (&arguments.log, &arguments.data) {
+        (Some(log), _) => {
+            let logged = LoggedVersion {
+                model: model.name.clone(),
+                version: version.number.get(),
+                signature: &signature,
+                schema: schema.as_deref(),
+                log,
+            };
+            let between = Between::read(arguments.since.as_deref(), arguments.until.as_deref())?;
+            let (layout, profile) = logged.profile(between)?;
+            (layout, profile, format!("{} (sample log)", file_name(log)))
+        }
+        (None, Some(data)) => {
+            let session = (!arguments.inputs_only).then(|| warm.into_session()).flatten();
+            let mut passes = Passes { arguments, data, signature: &signature, session, rows: None };
+            let (layout, profile) = passes.profile(schema.as_deref())?;
+            (layout, profile, file_name(data))
+        }
+        (None, None) => return Err("name the training data, or a sample log by --log".into()),
+    };
     let made_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let source =
-        arguments.data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let baseline = Baseline::of(&signature, &layout, &profile, &made_at, &source);
     write(arguments, &config.models, (model, version), &baseline.json())?;
     let learnt = schema::learned(&layout, &profile, schema.as_deref());
     write_schema(arguments, &config.models, model, schema.is_some(), &learnt)
 }
 
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 impl Passes<'_> {
+    /// The profile of all rows, with cells that are made from them.
+    fn profile(&mut self, schema: Option<&Schema>) -> Result<(Layout, Profile), String> {
+        let mut learner = Learner::new(self.signature, schema, true);
+        let rows = self.pass("looking for bins", |example| learner.add(example))?;
+        if rows == 0 {
+            return Err(format!("{}: it has no rows below the names of its columns", self.data.display()));
+        }
+        self.rows = Some(rows);
+        let layout = learner.layout(self.signature, schema);
+        let mut profile = Profile::new(&layout);
+        self.pass("counting", |example| profile.add(&layout, example))?;
+        Ok((layout, profile))
+    }
+
     /// Shows all rows, with their answers, to `take`; how many there were.
     fn pass(&mut self, what: &str, mut take: impl FnMut(&Example<'_>)) -> Result<u64, String> {
-        let Build { data, batch, rows: most, .. } = self.arguments;
+        let (Build { batch, rows: most, .. }, data) = (self.arguments, self.data);
         let odd = |e: String| format!("{}: {e}", data.display());
         let most = most.unwrap_or(u64::MAX);
         let batch = usize::try_from(*batch).unwrap_or(usize::MAX);

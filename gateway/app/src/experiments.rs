@@ -10,10 +10,11 @@ use std::time::Instant;
 use pointsman_control::Experiments as ControlExperiments;
 use pointsman_core::{Arm, Code, ModelName, PredictError, shown};
 use pointsman_observe::experiment::{
-    ArmSetup, Ask, ExperimentReport, Mde, OutputMetric, Place, Recorder, Saved, Seen, Setup,
+    ArmSetup, Ask, ExperimentReport, LabelSeen, Mde, OutputMetric, Place, Recorder, Saved, Seen, Setup,
 };
+use pointsman_observe::labels::{Drawn, Joined};
 use pointsman_predict::{Ended, Witness};
-use pointsman_route::{Design, MetricEntry, Plan, UnitKind};
+use pointsman_route::{Design, LabelMetric, MetricEntry, Plan, UnitKind};
 use pointsman_stats::Alpha;
 
 pub(crate) use self::keeper::Keeper;
@@ -95,6 +96,22 @@ impl Experiments {
 
     fn locked(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the experiment that drew a request of its first label.
+    pub(crate) fn labelled(&self, joined: &Joined, drawn: &Drawn) {
+        let key = (joined.source.model.to_string(), drawn.experiment.to_string());
+        let recorder = self.locked().get(&key).map(|kept| kept.recorder.clone());
+        let Some(recorder) = recorder else { return };
+        let Some(arm) = recorder.setup().arms.iter().position(|arm| *arm.name == *joined.arm) else { return };
+        recorder.labelled(&LabelSeen {
+            arm,
+            version: joined.source.version,
+            weight: drawn.weight,
+            unit: drawn.unit,
+            wrong: joined.is_wrong(),
+            off: joined.off(),
+        });
     }
 
     pub(crate) fn list(&self) -> Vec<Listed> {
@@ -244,7 +261,11 @@ fn setup(model: &ModelName, plan: &Plan, design: &Design, known: Option<&Setup>)
     });
     let default = ArmSetup { name: Arm::DEFAULT.into(), version: plan.default?.get() };
     let metric = |entry: &MetricEntry| {
-        let place = entry.index.map(Place::Index).or(entry.class.map(Place::Class))?;
+        let label = entry.label.map(|label| match label {
+            LabelMetric::Wrong => Place::Wrong,
+            LabelMetric::Off => Place::Off,
+        });
+        let place = entry.index.map(Place::Index).or(entry.class.map(Place::Class)).or(label)?;
         Some(OutputMetric { name: entry.name.clone(), output: entry.output.clone(), place })
     };
     Some(Setup {

@@ -7,7 +7,9 @@
 mod feedback;
 mod gauges;
 mod keeper;
+mod looks;
 mod model;
+mod promotions;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -21,18 +23,19 @@ use pointsman_core::{Answer, Code, ModelName, PredictError, shown};
 use pointsman_observe::labels::{
     Drawn, Joined, Joiner, Label, LabelLog, Labelled, LogLine, Predicted, Prediction, Source,
 };
-use pointsman_observe::quality::{
-    Ask, Concern, ConcernLimits, Day, Days, Pairs, QualityReport, Window, concerns,
-};
+use pointsman_observe::quality::{Ask, Concern, ConcernLimits, Day, QualityReport, Window, concerns};
 use pointsman_route::Share;
 use pointsman_stats::Alpha;
 use prometheus_client::registry::Registry as Instruments;
 
 use self::gauges::Gauges;
 pub(crate) use self::keeper::LabelKeeper;
+use self::looks::Looks;
 use self::model::Model;
+pub(crate) use self::promotions::Promotions;
 use crate::clock::now_ms;
 use crate::config::{self, Config};
+use crate::experiments::Experiments;
 
 /// The folder of labels in the state directory.
 const FOLDER: &str = "labels";
@@ -47,12 +50,16 @@ pub(crate) struct Labels {
     /// What figures of models should reach.
     limits: BTreeMap<ModelName, ConcernLimits>,
     joiner: Joiner,
+    /// What is looked for in the sample log, where there is one.
+    looks: Option<Looks>,
     log: Option<Mutex<LabelLog>>,
     models: Mutex<BTreeMap<Arc<str>, Model>>,
     /// What was predicted since it was taken last, version by version.
     sums: Mutex<Vec<Arc<Sums>>>,
     /// The way to rollouts; nothing until the control path runs.
     handle: OnceLock<Handle>,
+    /// And to experiments.
+    experiments: OnceLock<Arc<Experiments>>,
     queue: SyncSender<Queued>,
     queued: Mutex<Receiver<Queued>>,
     gauges: Gauges,
@@ -80,23 +87,21 @@ impl Labels {
     /// A line where they cannot be read or written.
     pub(crate) fn open(config: &Config, instruments: &mut Instruments) -> Result<Arc<Self>, String> {
         let (settings, state) = (&config.labels, config.state.as_deref());
-        let joiner = Joiner::new(settings.joiner);
-        let (mut models, now) = (BTreeMap::<Arc<str>, Model>::new(), now_ms());
-        let new = || Model {
-            pairs: Pairs::new(settings.pairs_max),
-            days: Days::default(),
-            is_changed: true,
-            concerns: Vec::new(),
-        };
+        let now = now_ms();
+        let mut models = BTreeMap::<Arc<str>, Model>::new();
+        let new = || Model::new(settings.pairs_max);
+        let looks = Looks::of(config);
         let mut take = |line: LogLine| match line {
             LogLine::Joined(joined) => {
-                joiner.know(&joined, now);
+                looks.iter().for_each(|looks| looks.settled(joined.id, joined.row));
                 models.entry(joined.source.model.clone()).or_insert_with(new).pairs.push(joined);
             }
             LogLine::Predicted(predicted) => {
                 models.entry(predicted.source.model.clone()).or_insert_with(new).days.add(&predicted);
             }
-            LogLine::Waiting(said) => drop(joiner.label(&said, now)),
+            // Its request is from before the start.
+            LogLine::Waiting(said) => looks.iter().for_each(|looks| drop(looks.wait(&said, now))),
+            LogLine::Unfound(id, row) => looks.iter().for_each(|looks| looks.settled(id, row)),
         };
         let log = match state {
             None => None,
@@ -116,11 +121,13 @@ impl Labels {
         Ok(Arc::new(Self {
             settings: settings.clone(),
             limits: config.quality.clone(),
-            joiner,
+            joiner: Joiner::new(settings.joiner, now),
+            looks,
             log,
             models: Mutex::new(models),
             sums: Mutex::default(),
             handle: OnceLock::new(),
+            experiments: OnceLock::new(),
             queue,
             queued: Mutex::new(queued),
             gauges: Gauges::register(instruments),
@@ -132,10 +139,16 @@ impl Labels {
         self.settings.public
     }
 
-    /// Lets rollouts hear of labels from now on.
-    pub(crate) fn lead_to(&self, handle: Handle) {
+    /// The most rows of a request that wait for labels.
+    pub(crate) fn rows_max(&self) -> usize {
+        self.settings.joiner.rows_max
+    }
+
+    /// Lets rollouts and experiments hear of labels from now on.
+    pub(crate) fn lead_to(&self, handle: Handle, experiments: Arc<Experiments>) {
         // There is one control path.
         let _ = self.handle.set(handle);
+        let _ = self.experiments.set(experiments);
     }
 
     /// The sums of a version's predictions, of which it is told from now on.
@@ -167,19 +180,17 @@ impl Labels {
                     continue;
                 }
                 let model = models.entry(joined.source.model.clone());
-                let new = || Model {
-                    pairs: Pairs::new(self.settings.pairs_max),
-                    days: Days::default(),
-                    is_changed: true,
-                    concerns: Vec::new(),
-                };
-                let model = model.or_insert_with(new);
+                let model = model.or_insert_with(|| Model::new(self.settings.pairs_max));
                 model.pairs.push(joined.clone());
                 model.is_changed = true;
             }
         }
-        if let (Some(drawn), Some(handle)) = (&labelled.drawn, self.handle.get()) {
+        let Some(drawn) = &labelled.drawn else { return };
+        if let Some(handle) = self.handle.get() {
             tell(handle, first, drawn);
+        }
+        if let Some(experiments) = self.experiments.get() {
+            experiments.labelled(first, drawn);
         }
     }
 
@@ -203,12 +214,13 @@ impl Labels {
     /// Where nothing is known of it.
     pub(crate) fn report(&self, model: &str, ask: &Ask) -> Result<QualityReport, PredictError> {
         self.take_sums();
-        let models = self.models.lock();
-        let known = models.get(model).ok_or_else(|| {
+        // What the report is made of is shared, so that labels can come meanwhile.
+        let known = self.models.lock().get(model).map(|known| (known.pairs.clone(), known.days.clone()));
+        let (pairs, days) = known.ok_or_else(|| {
             let reason = format!("of model '{}' nothing was predicted or labelled yet", shown(model));
             PredictError::Control { code: Code::NotFound, reason }
         })?;
-        Ok(QualityReport::new(model, &known.pairs, &known.days, ask))
+        Ok(QualityReport::new(model, &pairs, &days, ask))
     }
 
     /// What is of concern of a model now, by windows of 30 days: for whoever tells people.
@@ -239,13 +251,7 @@ impl Labels {
             for ((day, arm), of_day) in days {
                 let predicted = Predicted { source: sums.source.clone(), arm, day, sums: of_day };
                 let model = models.entry(sums.source.model.clone());
-                let new = || Model {
-                    pairs: Pairs::new(self.settings.pairs_max),
-                    days: Days::default(),
-                    is_changed: true,
-                    concerns: Vec::new(),
-                };
-                model.or_insert_with(new).days.add(&predicted);
+                model.or_insert_with(|| Model::new(self.settings.pairs_max)).days.add(&predicted);
                 lines.push(LogLine::Predicted(predicted));
             }
         }
@@ -275,9 +281,7 @@ impl Sums {
 
 /// Tells a rollout of the first label of a request.
 fn tell(handle: &Handle, joined: &Joined, drawn: &Drawn) {
-    let (Some(wrong), Ok(model), Some(weight)) =
-        (joined.is_wrong(), ModelName::new(&joined.source.model), Share::new(drawn.weight))
-    else {
+    let (Ok(model), Some(weight)) = (ModelName::new(&joined.source.model), Share::new(drawn.weight)) else {
         return;
     };
     let score = match (&joined.answer, joined.label) {
@@ -294,8 +298,10 @@ fn tell(handle: &Handle, joined: &Joined, drawn: &Drawn) {
             is_request: drawn.is_request,
             weight,
             is_candidate: *joined.arm == *Standing::ARM,
-            wrong,
+            // Of numbers none is simply wrong.
+            wrong: joined.is_wrong().unwrap_or(false),
             score,
+            off: joined.off(),
         },
     );
 }

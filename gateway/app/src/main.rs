@@ -29,6 +29,7 @@ mod known;
 mod labels;
 mod listen;
 mod loader;
+mod logged;
 mod memory_watch;
 mod metrics;
 mod monitoring;

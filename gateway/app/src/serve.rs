@@ -187,9 +187,10 @@ async fn serve(
     let Source { arguments, effective, log_level } = source;
     let reload = Arc::new(Reload::new(arguments, effective, make_policy, log_level, &mut instruments));
     let (handle, experiments) = (control.handle().clone(), control.experiments().clone());
+    let told = experiments.clone();
     let alerts = control.alerts().clone();
     let operators = crate::control::Control::new(handle, experiments, webhooks.clone(), alerts.clone());
-    let keepers = monitors.keep(config, &gateway, control.handle(), alerts, profiling)?;
+    let keepers = monitors.keep(config, &gateway, control.handle(), &told, alerts, profiling)?;
     let threads = IoThreads::start(available_parallelism().map_or(1, NonZero::get), &gateway.cores);
     let threads = Arc::new(threads.map_err(|e| format!("cannot start the threads for connections: {e}"))?);
     let listening = listeners.serve(config, &gateway, &operators, &reload, instruments, &threads);

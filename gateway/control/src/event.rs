@@ -1,5 +1,6 @@
 //! What the control path is told, and by whom: everything that changes what serves comes through here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
@@ -13,7 +14,7 @@ use crate::grant::Refusal;
 use crate::journal::{JournalReader, Listed, Question, Told, Written};
 use crate::loader::{LoadFailure, Warm};
 use crate::policy::Policy;
-use crate::rollout::{LabelSinks, LabelledRequest};
+use crate::rollout::{LabelSinks, LabelledRequest, LateFinding};
 use crate::wish::Wish;
 
 /// The most wishes that may wait for an answer.
@@ -128,6 +129,12 @@ impl Handle {
     /// who add some numbers.
     pub fn labelled(&self, model: &ModelName, label: &LabelledRequest<'_>) -> bool {
         self.labels.labelled(model, label)
+    }
+
+    /// What labels prove that came after promotions, by model; nothing where that is not known yet after a start.
+    #[must_use]
+    pub fn late_findings(&self) -> Option<BTreeMap<ModelName, LateFinding>> {
+        self.labels.findings()
     }
 
     /// What serves and why, for people.

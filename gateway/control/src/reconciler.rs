@@ -120,6 +120,8 @@ pub struct Reconciler {
     labels: LabelSinks,
     /// Rollouts that ended with a promotion, of whose requests labels may still come.
     late: BTreeMap<ModelName, Late>,
+    /// Rollouts that ended with a promotion before the start, by model.
+    resumable_late: BTreeMap<ModelName, Resumed>,
     shadowed: Arc<dyn ShadowEvidence>,
     notify: Notify,
     /// The gateway is asked to stop: nothing new is begun.
@@ -186,6 +188,9 @@ impl Reconciler {
         let profiles = Profiles::of(parts.journal.profiles().map_err(|e| e.to_string())?);
         let journal = parts.journal.reader().map_err(|e| e.to_string())?;
         let resumable = resumable(&parts.journal).map_err(|e| e.to_string())?;
+        let promoted = parts.journal.rollouts_promoted().map_err(|e| e.to_string())?.into_iter();
+        let resumable_late =
+            promoted.filter_map(|it| Some((ModelName::new(&it.rollout.spec.model).ok()?, it))).collect();
         let to_follow = to_follow(&parts.journal).map_err(|e| e.to_string())?;
         let waiting = Arc::new(AtomicUsize::new(0));
         let labels = LabelSinks::default();
@@ -216,6 +221,7 @@ impl Reconciler {
             to_follow,
             labels,
             late: BTreeMap::new(),
+            resumable_late,
             shadowed: parts.shadowed,
             notify: parts.notify,
             draining: false,
@@ -291,6 +297,7 @@ impl Reconciler {
         self.give_up_late(now);
         let mut wake = None;
         self.resume_rollouts();
+        self.resume_late();
         self.look_at_late_labels(now);
         for _ in 0..STEPS_MAX {
             let mut acted = false;

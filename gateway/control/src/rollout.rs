@@ -14,6 +14,7 @@
 
 mod certificate;
 mod decide;
+mod duels;
 mod evidence;
 mod flags;
 mod guard;
@@ -44,7 +45,7 @@ pub use flags::Flags;
 pub use guard::{Guard, Question, level};
 pub use harm::Harm;
 pub(crate) use labelled::LabelSinks;
-pub use labelled::LabelledRequest;
+pub use labelled::{LabelledRequest, LateFinding};
 pub use needs::{Needs, needs};
 pub use planner::{Limit, Plan, StagePlan, Traffic, plan};
 pub use record::{Discrepancy, Record, Replay, WouldBe, replay_with, verify};

@@ -12,7 +12,8 @@ use crate::signature::{Dim, Signature, TensorSpec};
 use crate::tensor::Datatype;
 
 /// How the answers of a version are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answers {
     /// It says classes.
     Classes {
@@ -28,7 +29,8 @@ pub enum Answers {
 }
 
 /// Where the class of a row is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClassOf {
     /// By an output of classes, or by the highest of its scores.
     Output(Classes),
@@ -105,6 +107,18 @@ impl Answers {
             Self::Classes { class: ClassOf::Output(classes), .. } => Some(classes.count()),
             Self::Classes { .. } | Self::Numbers(_) => None,
         }
+    }
+
+    /// The names of the outputs that say it.
+    pub fn outputs(&self) -> impl Iterator<Item = &Arc<str>> {
+        let (first, scores) = match self {
+            Self::Numbers(output) => (output, None),
+            Self::Classes { class: ClassOf::Output(classes), scores, .. } => {
+                (classes.output(), scores.as_ref())
+            }
+            Self::Classes { class: ClassOf::Score(output), .. } => (output, None),
+        };
+        std::iter::once(first).chain(scores.map(|(output, _)| output).filter(move |output| *output != first))
     }
 
     /// The names of the classes.

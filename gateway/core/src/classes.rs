@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::elements::Elements;
 use crate::request::OutputTensor;
 use crate::signature::{Dim, Signature, TensorSpec};
@@ -14,7 +16,8 @@ pub const CLASSES_MAX: usize = 64;
 pub(crate) const SUM_TOLERANCE: f64 = 1e-3;
 
 /// The output that says which class is predicted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Classes {
     output: Arc<str>,
     labels: Option<Arc<[String]>>,
@@ -40,6 +43,12 @@ impl Classes {
             let scores = usize::try_from(*last).ok().filter(|scores| (2..=CLASSES_MAX).contains(scores))?;
             Some(Self { output: spec.name.clone(), labels: None, scores })
         })
+    }
+
+    /// The name of the output.
+    #[must_use]
+    pub fn output(&self) -> &Arc<str> {
+        &self.output
     }
 
     /// How many are told from each other: those beyond the most count as the last.

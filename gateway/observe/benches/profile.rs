@@ -62,7 +62,7 @@ fn recorder(width: u64, texts: usize, random: &mut fastrand::Rng) -> Recorder {
     profile.add(&layout, &example);
     let baseline = Baseline::of(&signature, &layout, &profile, "", "");
     let reference = baseline.reference(&signature, None, &mut Vec::new()).expect("its own");
-    Recorder::new(Span { seconds: 86_400, windows_max: 30 }, signature, None, Some(reference))
+    Recorder::new(Span { seconds: 86_400, rows_max: None, windows_max: 30 }, signature, None, Some(reference))
 }
 
 fn main() {

@@ -18,7 +18,7 @@ mod text;
 
 pub use build::Ask;
 pub use effect::Mde;
-pub use recorder::{Gap, Recorder, Seen};
+pub use recorder::{Gap, LabelSeen, Recorder, Seen};
 pub use report::{
     AdjustedReport, ArmReport, CovariateReport, EffectReport, EstimateReport, ExperimentReport, FigureReport,
     MetricReport, NeedReport, StratumReport, UnitsReport,

@@ -37,6 +37,7 @@ mod replayed;
 mod rows;
 mod sampler;
 mod scan;
+mod spool_files;
 mod store;
 mod values;
 mod writer;
@@ -45,11 +46,15 @@ pub use account::{Account, Loss, Standing};
 pub use class::{Class, Classes};
 pub use destination::{Destination, Directory, Part};
 pub use json::rows_as_json;
+pub(crate) use layout::{
+    ANSWERS_KEY, INPUT, OUTPUT, PARAMETER, REDACTED_KEY, SAMPLING_KEY, SLICE, SLICES_KEY,
+};
 pub use layout::{Layout, MODEL, Made, PROBABILITY, REQUEST_ID, TIME, UNIT_HASH};
 pub use part::PartName;
 pub use reader::{Batches, Cursor, ReadError, Reader};
 pub use record::{Drawn, Origin, Record, ShadowAnswer};
 pub use redactor::HashKey;
+pub(crate) use replayed::tensor_of;
 pub use replayed::{Unlogged, inputs_of};
 pub use sampler::{Chosen, Rates, Rule, Sampler};
 pub use store::{Deleted, Retention, Store, Subject, Swept};

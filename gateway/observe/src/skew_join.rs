@@ -12,7 +12,7 @@ use pointsman_stats::{Alpha, Tally, rate_interval};
 use serde::{Deserialize, Serialize};
 
 use crate::report::{number, percent};
-use crate::sample_log::REQUEST_ID;
+use crate::sample_log::{PROBABILITY, REQUEST_ID};
 use crate::table::{Cells, Table, TableError};
 
 /// The most rows of a table that are joined.
@@ -49,6 +49,8 @@ pub struct SkewJoin {
     pub twice: u64,
     /// Joined rows in which any feature differs.
     pub skewed: u64,
+    /// The share of all traffic in which any does: rows count by the reciprocals of their inclusion probabilities.
+    pub skewed_rate: f64,
     /// With what probability each interval may be wrong.
     pub alpha: f64,
     /// By feature: those that differ most often first.
@@ -66,7 +68,8 @@ pub struct FeatureSkew {
     pub compared: u64,
     /// Those that differ.
     pub mismatched: u64,
-    /// How often, and between which bounds (F6); they hold at any time.
+    /// How often in all traffic: rows count by the reciprocals of their inclusion probabilities. Between which bounds (F6):
+    /// they hold at any time, and are those of as many rows of equal weights as say as much (Kish, 1965).
     pub rate: f64,
     /// See `rate`.
     pub lower: f64,
@@ -114,7 +117,7 @@ impl Offline {
     #[must_use]
     pub fn columns(&self) -> Vec<String> {
         let inputs = self.features.iter().map(|name| format!("{INPUT}{name}"));
-        [REQUEST_ID.to_owned(), ROW.to_owned()].into_iter().chain(inputs).collect()
+        [REQUEST_ID, ROW, PROBABILITY].map(str::to_owned).into_iter().chain(inputs).collect()
     }
 }
 
@@ -129,23 +132,59 @@ fn values(cells: &Cells) -> Vec<Value> {
 pub struct Joining<'a> {
     offline: &'a Offline,
     rtol: f64,
-    joined: u64,
     unmatched: u64,
-    skewed: u64,
+    skewed: Weighed,
     features: BTreeMap<usize, Counted>,
 }
 
 #[derive(Default)]
 struct Counted {
-    tally: Tally,
+    found: Weighed,
     examples: Vec<(String, String, String)>,
+}
+
+/// How often rows differ, as they are and by their weights.
+#[derive(Clone, Copy, Default)]
+struct Weighed {
+    tally: Tally,
+    weight: f64,
+    squares: f64,
+    differing: f64,
+}
+
+impl Weighed {
+    fn push(&mut self, differs: bool, weight: f64) {
+        self.tally.push(differs);
+        self.weight += weight;
+        self.squares += weight * weight;
+        self.differing += if differs { weight } else { 0.0 };
+    }
+
+    fn rate(&self) -> f64 {
+        match self.tally {
+            // Of rows that all or none differ the share is known to the last digit.
+            tally if tally.hits() == 0 => 0.0,
+            tally if tally.hits() == tally.tries() => 1.0,
+            _ => self.differing / self.weight,
+        }
+    }
+
+    /// As many hits and tries of equal weights as say as much.
+    fn effective(&self) -> Tally {
+        if self.squares <= 0.0 {
+            return self.tally;
+        }
+        let tries = (self.weight * self.weight / self.squares).round();
+        let hits = (tries * self.rate()).round().min(tries);
+        Tally::new(hits as u64, tries as u64).unwrap_or(self.tally)
+    }
 }
 
 impl<'a> Joining<'a> {
     /// Nothing compared yet. Numbers are equal within `rtol` of the recomputed one.
     #[must_use]
     pub fn new(offline: &'a Offline, rtol: f64) -> Self {
-        Self { offline, rtol, joined: 0, unmatched: 0, skewed: 0, features: BTreeMap::new() }
+        Self { offline, rtol, unmatched: 0, skewed: Weighed::default(), features: BTreeMap::new() }
     }
 
     /// Takes in rows of the log.
@@ -153,6 +192,7 @@ impl<'a> Joining<'a> {
         let column = |name: &str| batch.column_by_name(name);
         let Some(ids) = column(REQUEST_ID).map(|ids| Cells::of(ids).texts()) else { return };
         let rows = column(ROW).and_then(|rows| Cells::of(rows).numbers().ok());
+        let probabilities = column(PROBABILITY).and_then(|all| Cells::of(all).numbers().ok());
         let logged: Vec<(usize, Vec<Value>, bool)> = self
             .offline
             .features
@@ -173,19 +213,21 @@ impl<'a> Joining<'a> {
                 self.unmatched += 1;
                 continue;
             };
-            self.joined += 1;
+            let probability = probabilities.as_ref().map_or(1.0, |all| all[place]);
+            let is_one = probability > 0.0 && probability <= 1.0;
+            let weight = if is_one { 1.0 / probability } else { 1.0 };
             let mut is_skewed = false;
             for (at, values, is_single) in &logged {
                 let (served, known) = (&values[place], &known[*at]);
                 let differs = !is_equal(served, known, *is_single, self.rtol);
                 is_skewed |= differs;
                 let counted = self.features.entry(*at).or_default();
-                counted.tally.push(differs);
+                counted.found.push(differs, weight);
                 if differs && counted.examples.len() < EXAMPLES_MAX {
                     counted.examples.push((id.clone(), served.to_string(), known.to_string()));
                 }
             }
-            self.skewed += u64::from(is_skewed);
+            self.skewed.push(is_skewed, weight);
         }
     }
 
@@ -196,14 +238,15 @@ impl<'a> Joining<'a> {
         let absent = absent.filter(|(at, _)| !self.features.contains_key(at)).map(|(_, name)| name.clone());
         let absent = absent.collect();
         let feature = |(at, counted): (usize, Counted)| {
-            let Counted { tally, examples } = counted;
-            let bounds = rate_interval(tally, alpha, tally.tries().max(1) as f64);
+            let Counted { found, examples } = counted;
+            let (tally, effective) = (found.tally, found.effective());
+            let bounds = rate_interval(effective, alpha, effective.tries().max(1) as f64);
             let (lower, upper) = bounds.unwrap_or((0.0, 1.0));
             FeatureSkew {
                 name: self.offline.features[at].clone(),
                 compared: tally.tries(),
                 mismatched: tally.hits(),
-                rate: tally.rate().unwrap_or(0.0),
+                rate: found.rate(),
                 lower,
                 upper,
                 examples,
@@ -212,10 +255,11 @@ impl<'a> Joining<'a> {
         let mut features: Vec<FeatureSkew> = self.features.into_iter().map(feature).collect();
         features.sort_by(|a, b| b.rate.total_cmp(&a.rate));
         SkewJoin {
-            joined: self.joined,
+            joined: self.skewed.tally.tries(),
             unmatched: self.unmatched,
             twice: self.offline.twice,
-            skewed: self.skewed,
+            skewed: self.skewed.tally.hits(),
+            skewed_rate: self.skewed.rate(),
             alpha: alpha.get(),
             features,
             absent,
@@ -258,11 +302,12 @@ impl Display for SkewJoin {
         let skewed = self.features.iter().filter(|feature| feature.mismatched > 0).count();
         writeln!(
             f,
-            "{} of {} features differ, in {} of {} joined rows; {} logged rows are not in the table.",
+            "{} of {} features differ, in {} of {} joined rows, {} of all traffic; {} logged rows are not in the table.",
             skewed,
             self.features.len(),
             self.skewed,
             self.joined,
+            percent(self.skewed_rate),
             self.unmatched
         )?;
         for feature in &self.features {
@@ -295,7 +340,7 @@ impl Display for SkewJoin {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Float32Array, StringArray, UInt32Array};
+    use arrow_array::{Float32Array, Float64Array, StringArray, UInt32Array};
 
     use super::*;
 
@@ -307,7 +352,10 @@ mod tests {
         std::fs::write(&path, text).expect("written");
         let mut table = Table::open(&path, 2).expect("a table");
         let offline = Offline::read(&mut table, "request_id", 2).expect("read");
-        assert_eq!(offline.columns(), ["request_id", "row", "in.temp", "in.carrier", "in.unknown"]);
+        assert_eq!(
+            offline.columns(),
+            ["request_id", "row", "inclusion_prob", "in.temp", "in.carrier", "in.unknown"]
+        );
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("request_id", Arc::new(StringArray::from(vec!["a", "b", "c", "d", "e"]))),
             ("row", Arc::new(UInt32Array::from(vec![0, 0, 0, 1, 0]))),
@@ -328,5 +376,44 @@ mod tests {
         assert!(found.to_string().contains("temp: 1 of 3 differ"), "{found}");
         let mut table = Table::open(&path, 2).expect("a table");
         assert!(Offline::read(&mut table, "id", 2).is_err());
+    }
+
+    #[test]
+    fn rows_count_by_the_reciprocals_of_their_probabilities() {
+        // All that differ are among those that were kept for certain: 200 of 200, and none of 100 of ten each.
+        let names: Vec<String> = (0..300).map(|n| format!("r{n}")).collect();
+        let rows = names.iter().map(|name| ((name.clone(), 0), Box::from([Value::Number(1.0)])));
+        let offline = Offline { features: vec!["x".into()], rows: rows.collect(), twice: 0 };
+        let of = |probability: &dyn Fn(usize) -> f64, differs: &dyn Fn(usize) -> bool| {
+            let values = (0..300).map(|n| if differs(n) { 2.0 } else { 1.0 });
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("request_id", Arc::new(StringArray::from(names.clone()))),
+                ("inclusion_prob", Arc::new(Float64Array::from_iter_values((0..300).map(probability)))),
+                ("in.x", Arc::new(Float64Array::from_iter_values(values))),
+            ];
+            let mut joining = Joining::new(&offline, 0.0);
+            joining.add(&RecordBatch::try_from_iter(columns).expect("a batch"));
+            joining.found(Alpha::new(0.05).expect("a level"))
+        };
+        let kept = |n: usize| if n < 200 { 1.0 } else { 0.1 };
+        let found = of(&kept, &|n| n < 200);
+        let x = &found.features[0];
+        assert_eq!((x.compared, x.mismatched), (300, 200));
+        assert!(
+            (x.rate - 200.0 / 1200.0).abs() < 1e-12 && (found.skewed_rate - x.rate).abs() < 1e-12,
+            "{x:?}"
+        );
+        assert!(x.lower < x.rate && x.rate < x.upper, "{x:?}");
+        // 1200²/10 200 = 141 rows say as much, of which 24 differ.
+        let tally = Tally::new(24, 141).expect("fits");
+        let bounds = rate_interval(tally, Alpha::new(0.05).expect("a level"), 141.0).expect("bounds");
+        assert_eq!((x.lower, x.upper), bounds);
+        // With equal ones it is as without any.
+        let (equal, certain) = (of(&|_| 0.01, &|n| n < 3), of(&|_| 1.0, &|n| n < 3));
+        let bounds = |found: &SkewJoin| (found.features[0].lower, found.features[0].upper);
+        assert_eq!(bounds(&equal), bounds(&certain));
+        assert!((equal.skewed_rate - 0.01).abs() < 1e-12);
+        let none = of(&kept, &|_| false).to_string();
+        assert!(none.contains("0 of 300 differ, 0.0 % (from 0.0 % to") && !none.contains('-'), "{none}");
     }
 }

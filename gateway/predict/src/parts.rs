@@ -10,7 +10,7 @@ use pointsman_core::{RunError, RunInputs, RunOutputs, Session, Tensor};
 
 use crate::queue::{Job, Unanswered};
 use crate::record::Record;
-use crate::rows;
+use crate::rows::{self, Cut};
 use crate::run::whole;
 
 /// Runs a job in parts of at most `part_rows` rows. Where the version does not give as many rows as it gets, all are
@@ -21,6 +21,9 @@ pub(crate) fn in_parts(
     part_rows: NonZero<u64>,
     record: &Record,
 ) -> Result<RunOutputs, Unanswered> {
+    let cuts =
+        job.inputs.iter().map(|input| input.as_ref().map_or(Some(None), |tensor| Cut::new(tensor).map(Some)));
+    let Some(mut cuts) = cuts.collect::<Option<Vec<_>>>() else { return whole(session, job, record) };
     let mut answers: Vec<Vec<Option<Tensor>>> = Vec::new();
     let mut from = 0;
     while from < job.rows {
@@ -32,8 +35,8 @@ pub(crate) fn in_parts(
             return Err(Unanswered::Late);
         }
         let rows = part_rows.get().min(job.rows - from);
-        let part = job.inputs.iter().map(|input| match input {
-            Some(tensor) => rows::slice(tensor, from, rows).map(Some),
+        let part = cuts.iter_mut().map(|cut| match cut {
+            Some(cut) => cut.take(rows).map(Some),
             None => Some(None),
         });
         let Some(part) = part.collect::<Option<Vec<_>>>() else { return whole(session, job, record) };

@@ -1,7 +1,7 @@
 //! Tensors taken apart by their first dimension, that of rows, and put together again.
 
-use bytes::{Bytes, BytesMut};
-use pointsman_core::{Shape, Tensor};
+use bytes::BytesMut;
+use pointsman_core::{Shape, StringElements, Tensor};
 
 /// How many rows all inputs of a request have; nothing where they differ, or one has no dimension of rows.
 #[must_use]
@@ -61,34 +61,55 @@ fn stack(parts: &[&Tensor]) -> Option<Tensor> {
 /// `count` rows of a tensor, from this one on; nothing where it does not have them. Numbers are shared, not copied.
 #[must_use]
 pub fn slice(tensor: &Tensor, from: u64, count: u64) -> Option<Tensor> {
-    let (&rows, row) = tensor.shape().dims().split_first()?;
-    if from.checked_add(count)? > rows {
-        return None;
+    let mut cut = Cut::new(tensor)?;
+    cut.skip(from)?;
+    cut.take(count)
+}
+
+/// Takes a tensor apart from its first row to its last, in one walk: where a text begins is known from those before it.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut<'a> {
+    tensor: &'a Tensor,
+    row: &'a [u64],
+    /// Elements of a row.
+    of_row: usize,
+    /// Rows that are not taken yet, where they begin among the bytes, and the texts from there on.
+    rows: u64,
+    at: usize,
+    strings: Option<StringElements<'a>>,
+}
+
+impl<'a> Cut<'a> {
+    /// All rows of a tensor; nothing where it has no dimension of rows.
+    pub(crate) fn new(tensor: &'a Tensor) -> Option<Self> {
+        let (&rows, row) = tensor.shape().dims().split_first()?;
+        let of_row = with_rows(1, row)?.elements()?;
+        Some(Self { tensor, row, of_row, rows, at: 0, strings: tensor.strings() })
     }
-    let shape = with_rows(count, row)?;
-    let of_row = with_rows(1, row)?.elements()?;
-    let (from, count) = (usize::try_from(from).ok()? * of_row, usize::try_from(count).ok()? * of_row);
-    let data = match tensor.datatype().size() {
-        Some(size) => tensor.data().slice(from * size..(from + count) * size),
-        None => strings(tensor, from, count)?,
-    };
-    Tensor::new(tensor.datatype(), shape, data).ok()
+
+    /// The next rows; nothing where there are not as many. Numbers are shared, not copied.
+    pub(crate) fn take(&mut self, count: u64) -> Option<Tensor> {
+        let from = self.at;
+        self.skip(count)?;
+        let data = self.tensor.data().slice(from..self.at);
+        Tensor::new(self.tensor.datatype(), with_rows(count, self.row)?, data).ok()
+    }
+
+    fn skip(&mut self, count: u64) -> Option<()> {
+        self.rows = self.rows.checked_sub(count)?;
+        let elements = usize::try_from(count).ok()?.checked_mul(self.of_row)?;
+        self.at += match &mut self.strings {
+            Some(strings) => strings.take(elements).map(|text| text.len() + size_of::<u32>()).sum(),
+            None => elements.checked_mul(self.tensor.datatype().size()?)?,
+        };
+        Some(())
+    }
 }
 
 fn with_rows(rows: u64, row: &[u64]) -> Option<Shape> {
     let mut dims = vec![rows];
     dims.extend_from_slice(row);
     Shape::new(&dims)
-}
-
-/// The bytes of some elements of a BYTES tensor, with their lengths.
-fn strings(tensor: &Tensor, from: usize, count: usize) -> Option<Bytes> {
-    let lengths = |elements: usize| -> usize {
-        let strings = tensor.strings().into_iter().flatten().take(elements);
-        strings.map(|s| s.len() + size_of::<u32>()).sum()
-    };
-    tensor.strings()?;
-    Some(tensor.data().slice(lengths(from)..lengths(from + count)))
 }
 
 #[cfg(test)]
@@ -146,12 +167,15 @@ mod tests {
                 tensor = Tensor::new(Datatype::Bytes, tensor.shape().clone(), builder.finish()).expect("counted");
             }
             let mut from = 0;
+            let mut walk = Cut::new(&tensor).expect("rows");
             let mut cut = Vec::new();
             for count in parts {
-                cut.push(vec![Some(slice(&tensor, from, count).expect("rows"))]);
+                let part = walk.take(count);
+                prop_assert_eq!(&part, &slice(&tensor, from, count));
+                cut.push(vec![Some(part.expect("rows"))]);
                 from += count;
             }
-            prop_assert!(slice(&tensor, from, 1).is_none());
+            prop_assert!(walk.take(1).is_none() && slice(&tensor, from, 1).is_none());
             prop_assert!(slice(&tensor, u64::MAX, 2).is_none());
             let requests: Vec<&[Option<Tensor>]> = cut.iter().map(Vec::as_slice).collect();
             prop_assert_eq!(join(&requests).expect("alike"), vec![Some(tensor)]);

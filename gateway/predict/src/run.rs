@@ -9,7 +9,7 @@ use crate::limits::RunTimes;
 use crate::parts::in_parts;
 use crate::queue::{Job, RunSlot, Unanswered};
 use crate::record::Record;
-use crate::rows;
+use crate::rows::{self, Cut};
 
 /// How runs ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,15 +96,8 @@ fn split(jobs: &[Job], outputs: &[Tensor], rows: u64) -> Option<Vec<RunOutputs>>
     if outputs.iter().any(|output| output.shape().dims().first() != Some(&rows)) {
         return None;
     }
-    let mut from = 0;
-    let mut answers = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let own: Option<RunOutputs> =
-            outputs.iter().map(|output| rows::slice(output, from, job.rows)).collect();
-        answers.push(own?);
-        from += job.rows;
-    }
-    Some(answers)
+    let mut cuts = outputs.iter().map(Cut::new).collect::<Option<Vec<_>>>()?;
+    jobs.iter().map(|job| cuts.iter_mut().map(|cut| cut.take(job.rows)).collect()).collect()
 }
 
 /// Runs one job by itself.

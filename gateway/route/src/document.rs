@@ -102,13 +102,15 @@ pub struct Experiment {
     pub arms: Vec<ArmEntry>,
 }
 
-/// Something that is measured in an output, row by row. Of `index` and `class` one is given.
+/// Something that is measured in an output, row by row, or by labels that come later. Of `index`, `class` and `label` one is
+/// given, and `output` with the first two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricEntry {
     /// Its name.
     pub name: String,
     /// The output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
     /// The place of an element in a row: the metric is its mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +118,19 @@ pub struct MetricEntry {
     /// A class: the metric is the share of rows that decide for it, by their highest score or by their label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<u32>,
+    /// What labels say of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelMetric>,
+}
+
+/// What labels say of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelMetric {
+    /// Of classes: the share of labelled requests whose answer was another than the label.
+    Wrong,
+    /// Of numbers: by how much answers are off, whichever way, in the mean.
+    Off,
 }
 
 /// One arm of an experiment.

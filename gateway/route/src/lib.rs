@@ -61,7 +61,7 @@ mod unit;
 
 pub use covariate::Covariate;
 pub use diff::Change;
-pub use document::{ArmEntry, Document, Experiment, Layer, MetricEntry, Rule, ShadowEntry};
+pub use document::{ArmEntry, Document, Experiment, LabelMetric, Layer, MetricEntry, Rule, ShadowEntry};
 pub use facts::{Bare, Facts, Value};
 pub use finding::Finding;
 pub use hash::{Domain, Salted};

@@ -1,13 +1,12 @@
 //! What has drifted: `GET /v1/drift` and `GET /v1/drift/{model}`.
 
-use std::time::UNIX_EPOCH;
-
 use ::http::Uri;
 use pointsman_core::{PredictError, VersionNumber, read_duration};
 use pointsman_observe::drift::Against;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::clock::second;
 use crate::http::Query;
 use crate::monitoring::profiles::{Listed, Profiles, Question};
 
@@ -65,13 +64,6 @@ fn question(uri: &Uri) -> Result<Question, PredictError> {
     let until = query.take("until", remedy, second)?;
     query.finish()?;
     Ok(Question { version, arm, against, window, since, until })
-}
-
-/// Seconds since 1970 of a time of RFC 3339 in UTC, or of the beginning of a day.
-fn second(text: &str) -> Option<u64> {
-    let time =
-        humantime::parse_rfc3339(text).or_else(|_| humantime::parse_rfc3339(&format!("{text}T00:00:00Z")));
-    time.ok()?.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -172,7 +172,8 @@ fn stats(log: &SampleLog) -> Value {
         "parts": state.swept.parts,
         "parts_bytes": state.swept.bytes,
         "parts_made": state.parts_made,
-        "problem": state.problem,
+        "vanished_files": state.vanished_files,
+        "problem": state.problem(),
     })
 }
 

@@ -33,7 +33,36 @@ pub(crate) struct Drift {
     #[arg(long, value_name = "FILE", conflicts_with = "json", requires = "model")]
     pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) files: LogFiles,
+    #[command(flatten)]
     pub(crate) client: AdminClient,
+}
+
+/// A sample log in place of a running gateway.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From a sample log, without a gateway")]
+pub(crate) struct LogFiles {
+    /// The directory of a sample log: its rows, by their inclusion probabilities, in place of what a gateway has seen.
+    /// Without --version it is the one that would serve.
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub(crate) log: Option<PathBuf>,
+    /// The registry with the model and its baseline.json [default: models].
+    #[arg(long, env = "POINTSMAN_MODELS", value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// A configuration file, for windows and limits.
+    #[arg(long, env = "POINTSMAN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The ONNX Runtime library to use.
+    #[arg(long, env = "POINTSMAN_ONNXRUNTIME", value_name = "FILE")]
+    pub(crate) onnxruntime: Option<PathBuf>,
+}
+
+impl Drift {
+    /// Where the configuration comes from.
+    pub(crate) fn settings(&self) -> Settings {
+        let LogFiles { models, config, onnxruntime, .. } = &self.files;
+        Settings { models: models.clone(), config: config.clone(), onnxruntime: onnxruntime.clone() }
+    }
 }
 
 /// What windows are held against.
@@ -61,7 +90,8 @@ pub(crate) enum BaselineVerb {
         after_help = "Columns are matched by name with the inputs of the version; others are left out, and named.\n\n\
         Examples:\n  pointsman baseline build train.csv --model iris\n  \
         pointsman baseline build train.parquet --model flights --version 2 --models models\n  \
-        pointsman baseline build train.csv --model iris --out /tmp/baseline.json"
+        pointsman baseline build train.csv --model iris --out /tmp/baseline.json\n  \
+        pointsman baseline build --log /var/lib/pointsman/log --model iris --since 2026-10-01 --until 2026-11-01"
     )]
     Build(Build),
 }
@@ -70,7 +100,18 @@ pub(crate) enum BaselineVerb {
 #[derive(Debug, Args)]
 pub(crate) struct Build {
     /// The training data: CSV with a line of names, or Parquet (by its ending).
-    pub(crate) data: PathBuf,
+    #[arg(required_unless_present = "log", conflicts_with = "log")]
+    pub(crate) data: Option<PathBuf>,
+    /// In place of it the directory of a sample log: the version's rows, with what it answered, by their inclusion
+    /// probabilities,
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rows", "inputs_only"])]
+    pub(crate) log: Option<PathBuf>,
+    /// from then on, RFC 3339 or a date, UTC,
+    #[arg(long, value_name = "WHEN", requires = "log")]
+    pub(crate) since: Option<String>,
+    /// and up to then.
+    #[arg(long, value_name = "WHEN", requires = "log")]
+    pub(crate) until: Option<String>,
     /// The model.
     #[arg(long)]
     pub(crate) model: String,

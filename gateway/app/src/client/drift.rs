@@ -3,9 +3,9 @@
 use ::http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pointsman_observe::drift::DriftReport;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{answer, cell, list, refused};
+use super::{answer, cell, list, print_json, refused};
 use crate::End;
 use crate::cli::{AdminClient, AgainstWhat, Drift};
 use crate::table::lay_out;
@@ -13,16 +13,24 @@ use crate::table::lay_out;
 /// `pointsman drift`.
 pub(crate) fn drift(arguments: &Drift) -> End {
     let Some(model) = &arguments.model else { return list_all(&arguments.client) };
+    if let Some(log) = &arguments.files.log {
+        return match crate::logged::report(arguments, log, model) {
+            Ok(report) if arguments.client.json => print_json(&json!(report)),
+            Ok(report) => show(&report, arguments),
+            Err(problem) => refused(&problem),
+        };
+    }
     let answer = match answer(&arguments.client, Method::GET, &path(model, arguments)) {
         Ok(answer) => answer,
         Err(end) => return end,
     };
-    let report: DriftReport = match serde_json::from_value(answer) {
-        Ok(report) => report,
-        Err(error) => {
-            return refused(&format!("the gateway has a report that this command cannot read: {error}"));
-        }
-    };
+    match serde_json::from_value(answer) {
+        Ok(report) => show(&report, arguments),
+        Err(error) => refused(&format!("the gateway has a report that this command cannot read: {error}")),
+    }
+}
+
+fn show(report: &DriftReport, arguments: &Drift) -> End {
     if let Some(file) = &arguments.html {
         if let Err(error) = std::fs::write(file, report.page()) {
             return refused(&format!("{}: {error}", file.display()));

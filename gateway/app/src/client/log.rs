@@ -107,6 +107,11 @@ fn stats(client: &AdminClient) -> End {
         answer["spool_bytes"],
         answer["waiting"],
     );
+    if let Some(vanished) = answer["vanished_files"].as_u64().filter(|vanished| *vanished > 0) {
+        println!(
+            "{vanished} spool files were moved away or deleted while they were written to: their rows count as written"
+        );
+    }
     if let Some(problem) = answer["problem"].as_str() {
         println!("problem: {problem}");
     }

@@ -11,6 +11,9 @@ use super::reader::Section;
 /// The shortest and the longest window.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const WINDOW_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The fewest and the most rows from which on one is closed.
+const WINDOW_ROWS_MIN: usize = 100;
+const WINDOW_ROWS_MAX: usize = 1_000_000_000;
 /// How often windows are looked at, at least and at most.
 const LOOK_MIN: Duration = Duration::from_millis(50);
 const LOOK_MAX: Duration = Duration::from_secs(3600);
@@ -35,6 +38,8 @@ pub(crate) struct Drift {
 pub(crate) struct OfModel {
     /// How long a window is.
     pub(crate) window: Duration,
+    /// From so many rows on it is closed before its time.
+    pub(crate) window_rows: Option<u64>,
     /// The most windows of an arm that are kept.
     pub(crate) windows_max: usize,
     /// When drift is an alarm.
@@ -43,8 +48,12 @@ pub(crate) struct OfModel {
 
 impl Default for Drift {
     fn default() -> Self {
-        let of_all =
-            OfModel { window: Duration::from_secs(24 * 3600), windows_max: 60, rules: Rules::default() };
+        let of_all = OfModel {
+            window: Duration::from_secs(24 * 3600),
+            window_rows: None,
+            windows_max: 60,
+            rules: Rules::default(),
+        };
         let (look, memory_max) = (Duration::from_secs(10), 64 << 20);
         Self { enabled: true, look, memory_max, of_all, models: BTreeMap::new() }
     }
@@ -82,6 +91,9 @@ impl OfModel {
         if !(WINDOW_MIN..=WINDOW_MAX).contains(&self.window) || self.window.subsec_nanos() > 0 {
             section.problem("window", "give whole seconds, from 1s to 366d, such as \"1d\"".into());
         }
+        let mut rows = self.window_rows.and_then(|rows| usize::try_from(rows).ok());
+        section.set_optional_within("window_rows", &mut rows, WINDOW_ROWS_MIN..=WINDOW_ROWS_MAX);
+        self.window_rows = rows.map(|rows| rows as u64);
         section.set_within("windows_max", &mut self.windows_max, 2..=10_000);
         let Rules { false_alarm_every, rows_min, limits, .. } = &mut self.rules;
         let mut every = usize::try_from(*false_alarm_every).unwrap_or(usize::MAX);
@@ -122,10 +134,11 @@ mod tests {
     #[test]
     fn a_model_has_what_all_have_where_it_says_nothing() {
         let text = "[drift]\nwindow = \"7d\"\npsi = 0.3\n\
-                    [drift.models.flights]\nwindow = \"30d\"\ncolumns.temp = { ks = 0.2 }\n";
+                    [drift.models.flights]\nwindow = \"30d\"\nwindow_rows = 5000\ncolumns.temp = { ks = 0.2 }\n";
         let drift = Config::read(text).expect("good").drift;
         let (flights, other) = (drift.of("flights"), drift.of("iris"));
         assert_eq!((flights.window.as_secs(), other.window.as_secs()), (30 * 86_400, 7 * 86_400));
+        assert_eq!((flights.window_rows, other.window_rows), (Some(5000), None));
         assert_eq!((flights.rules.of("temp").ks, flights.rules.of("temp").psi), (0.2, 0.3));
         assert_eq!((flights.rules.of("hour").ks, other.rules.of("temp").ks), (0.1, 0.1));
     }
@@ -136,6 +149,7 @@ mod tests {
             ("[drift]\nwindow = \"0s\"", "drift.window: give whole seconds"),
             ("[drift]\nwindow = \"5ms\"", "drift.window: give whole seconds, from 1s to 366d"),
             ("[drift]\nwindows_max = 1", "drift.windows_max: expected 2 to 10000"),
+            ("[drift]\nwindow_rows = 99", "drift.window_rows: expected 100 to 1000000000"),
             ("[drift]\nks = 1.5", "drift.ks: expected 0 to 1"),
             ("[drift]\nlook = \"1ms\"", "drift.look: give a time"),
             ("[drift.models.m]\ncolumns.t = { psy = 1 }", "drift.models.m.columns.t: unknown field `psy`"),

@@ -20,6 +20,10 @@ pub(crate) struct Labels {
     pub(crate) batch_max: usize,
     /// Whether the HTTP listener takes labels too.
     pub(crate) public: bool,
+    /// How far back the sample log is looked through for predictions that memory let go.
+    pub(crate) look_back: Duration,
+    /// The most labels that wait for that.
+    pub(crate) look_max: usize,
 }
 
 impl Default for Labels {
@@ -30,6 +34,7 @@ impl Default for Labels {
                 keep: day,
                 requests_max: 200_000,
                 bytes_max: 128 << 20,
+                rows_max: 1024,
                 pending: Duration::from_secs(60),
                 pending_max: 10_000,
             },
@@ -37,16 +42,19 @@ impl Default for Labels {
             pairs_max: 200_000,
             batch_max: 10_000,
             public: false,
+            look_back: 90 * day,
+            look_max: 100_000,
         }
     }
 }
 
 impl Labels {
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
-        let Self { joiner, log, pairs_max, batch_max, public } = self;
+        let Self { joiner, log, pairs_max, batch_max, public, look_back, look_max } = self;
         section.set("keep", &mut joiner.keep);
         section.set_within("requests_max", &mut joiner.requests_max, 1..=100_000_000);
         section.set_bytes("bytes_max", &mut joiner.bytes_max);
+        section.set_within("rows_max", &mut joiner.rows_max, 1..=16_384);
         section.set("pending", &mut joiner.pending);
         section.set_within("pending_max", &mut joiner.pending_max, 1..=10_000_000);
         section.set_within("pairs_max", pairs_max, 1..=10_000_000);
@@ -56,6 +64,8 @@ impl Labels {
         log.bytes_max = bytes.0 as u64;
         section.set("log_keep", &mut log.keep);
         section.set("public", public);
+        section.set("look_back", look_back);
+        section.set_within("look_max", look_max, 1..=10_000_000);
     }
 }
 
@@ -72,11 +82,14 @@ mod tests {
         assert_eq!((labels.log.bytes_max, labels.public), (2 << 20, true));
         for (key, value) in [
             ("requests_max", "0"),
+            ("rows_max", "0"),
             ("pending_max", "0"),
             ("pairs_max", "10_000_001"),
             ("batch_max", "0"),
             ("log_bytes_max", "1000"),
             ("keep", "\"1 week\""),
+            ("look_back", "\"1 week\""),
+            ("look_max", "0"),
             ("public", "1"),
         ] {
             let found = Config::read(&format!("[labels]\n{key} = {value}")).expect_err(key);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_core::{PredictError, RequestId};
+use pointsman_core::{Code, PredictError, RequestId};
 use pointsman_observe::labels::{Labelled, LogLine, Said, SaidError, SaidLimits, Verdict, read_said};
 use serde::Serialize;
 
@@ -46,8 +46,8 @@ impl Labels {
     pub(crate) fn feedback(&self, body: &[u8]) -> Result<Answered, PredictError> {
         let limits = SaidLimits { labels_max: self.settings.batch_max };
         let all = read_said(body, limits).map_err(|e| match e {
-            SaidError::TooMany { max, .. } => {
-                PredictError::TooLarge { what: "the list of labels", limit: max, key: "labels.batch_max" }
+            SaidError::TooMany { .. } => {
+                PredictError::Control { code: Code::TooLarge, reason: e.to_string() }
             }
             SaidError::Syntax(_) => PredictError::BadRequest(e.to_string()),
         })?;
@@ -67,10 +67,15 @@ impl Labels {
                 return Outcome::of(None, Verdict::Malformed, Some(reason));
             }
         };
-        let labelled = self.joiner.label(&said, now);
+        let labelled = match self.joiner.label(&said, now) {
+            beyond if beyond.is_beyond => self.seek(&said, beyond, now),
+            known => known,
+        };
         self.settle(&labelled, lines);
         let outcome = Outcome::of(Some((said.id, said.row)), labelled.verdict, labelled.reason);
-        if labelled.verdict == Verdict::Pending {
+        // What takes the place of one that waits has no pair yet.
+        let waits_instead = labelled.verdict == Verdict::Contradicting && labelled.joined.is_empty();
+        if labelled.verdict == Verdict::Pending || waits_instead {
             lines.push(LogLine::Waiting(said));
         }
         outcome

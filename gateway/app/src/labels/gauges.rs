@@ -18,6 +18,11 @@ struct ResultLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MetricLabels {
     model: Arc<str>,
     version: u64,
@@ -43,6 +48,8 @@ pub(super) struct Gauges {
     bytes: Gauge,
     unsampled: Gauge,
     dropped: Counter,
+    looks: Family<LookLabels, Counter>,
+    looks_waiting: Gauge,
 }
 
 impl Gauges {
@@ -56,6 +63,8 @@ impl Gauges {
             bytes: Gauge::default(),
             unsampled: Gauge::default(),
             dropped: Counter::default(),
+            looks: Family::default(),
+            looks_waiting: Gauge::default(),
         };
         let m = |name: &str| format!("pointsman_{name}");
         registry.register(m("labels"), "Labels that came, by what came of them", gauges.labels.clone());
@@ -86,7 +95,29 @@ impl Gauges {
             "Predictions of shadows, and labels that had waited, which were lost as the queue was full",
             gauges.dropped.clone(),
         );
+        registry.register(
+            m("label_looks"),
+            "Labels that were looked for in the sample log, by what came of it; failed counts whole looks",
+            gauges.looks.clone(),
+        );
+        for result in ["found", "not_found", "dropped", "failed"] {
+            drop(gauges.looks.get_or_create(&LookLabels { result }));
+        }
+        registry.register(
+            m("label_looks_waiting"),
+            "Labels that wait to be looked for in the sample log",
+            gauges.looks_waiting.clone(),
+        );
         gauges
+    }
+
+    /// Counts what came of a look into the sample log.
+    pub(super) fn look(&self, result: &'static str, count: u64) {
+        self.looks.get_or_create(&LookLabels { result }).inc_by(count);
+    }
+
+    pub(super) fn looks_waiting(&self, count: usize) {
+        self.looks_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(super) fn labelled(&self, model: &str, verdict: Verdict) {

@@ -6,16 +6,21 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pointsman_observe::labels::Verdict;
+use pointsman_observe::labels::{LogLine, Verdict};
 use pointsman_observe::quality::{Ask, Window, concerns};
 use pointsman_stats::Alpha;
 
+use super::looks::{Looking, Told};
+use super::model::Model;
 use super::{ALPHA, Labels, Queued, now_ms};
 
 /// How often it looks for what is past its time.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often figures are computed for metrics, where anything came.
 const SHOW: Duration = Duration::from_secs(10);
+/// How long a model's figures then rest, for each millisecond that they took: one core is hardly ever busy with them for
+/// more than a thirtieth of the time, however many pairs there are.
+const REST: Duration = Duration::from_millis(30);
 /// How often what was predicted is written down: so much may be lost where the process is killed.
 const WRITE: Duration = Duration::from_secs(60);
 /// The most that is taken from the queue before it is looked at what else there is to do.
@@ -25,6 +30,7 @@ const TAKEN_MAX: usize = 1024;
 pub(crate) struct LabelKeeper {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    _looking: Option<Looking>,
 }
 
 impl LabelKeeper {
@@ -35,6 +41,7 @@ impl LabelKeeper {
     pub(crate) fn start(labels: Arc<Labels>) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let looking = Looking::start(labels.clone())?;
         let run = move || {
             let (mut looked, mut shown, mut written) = (Instant::now(), Instant::now(), Instant::now());
             while !stopped.load(Ordering::Relaxed) {
@@ -56,7 +63,7 @@ impl LabelKeeper {
             labels.take_sums();
         };
         let thread = thread::Builder::new().name("pointsman-labels".into()).spawn(run)?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop, thread: Some(thread), _looking: looking })
     }
 }
 
@@ -105,28 +112,45 @@ impl Labels {
 
     /// Lets go what is past its time.
     fn look(&self) {
-        for _ in self.joiner.expire(now_ms()) {
-            self.gauges.labelled("", Verdict::Unknown);
+        let (now, mut lines) = (now_ms(), Vec::new());
+        for said in self.joiner.expire(now) {
+            // Another gateway may have answered it, whose rows are in the same log.
+            let waits = self.looks.as_ref().is_some_and(|looks| looks.wait(&said, now) != Told::TooOld);
+            if !waits {
+                self.gauges.labelled("", Verdict::Unknown);
+                lines.push(LogLine::Unfound(said.id, said.row));
+            }
         }
+        // What cannot be written is told, and written with the next labels.
+        let _ = self.write(lines);
         self.gauges.kept(self.joiner.kept());
     }
 
-    /// Shows figures as metrics, of models of which anything came.
+    /// Shows figures as metrics, of models of which anything came and whose figures did not take long just now.
     pub(crate) fn show(&self) {
         let Ok(alpha) = Alpha::new(ALPHA) else { return };
         let changed: Vec<Arc<str>> = {
-            let mut models = self.models.lock();
-            let changed =
-                models.iter_mut().map(|(name, model)| (name, std::mem::take(&mut model.is_changed)));
-            changed.filter(|(_, is_changed)| *is_changed).map(|(name, _)| name.clone()).collect()
+            let (mut models, now) = (self.models.lock(), Instant::now());
+            let is_due =
+                |model: &Model| model.is_changed && model.rests_until.is_none_or(|until| until <= now);
+            let due = models.iter_mut().filter(|(_, model)| is_due(model));
+            due.map(|(name, model)| {
+                model.is_changed = false;
+                name.clone()
+            })
+            .collect()
         };
         for model in changed {
             let window = Window::Days(30);
             let ask = Ask { alpha, window, champion: None, version: None, slice: None, by_arm: false };
-            if let Ok(report) = self.report(&model, &ask) {
-                self.gauges.show(&report);
-                let found = concerns(&report, &self.limits(&model));
-                self.models.lock().entry(model).and_modify(|model| model.concerns = found);
+            let begun = Instant::now();
+            let Ok(report) = self.report(&model, &ask) else { continue };
+            self.gauges.show(&report);
+            let found = concerns(&report, &self.limits(&model));
+            let rests_until =
+                Instant::now() + REST * u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
+            if let Some(model) = self.models.lock().get_mut(&model) {
+                (model.concerns, model.rests_until) = (found, Some(rests_until));
             }
         }
         self.gauges.kept(self.joiner.kept());

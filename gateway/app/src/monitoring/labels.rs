@@ -14,8 +14,6 @@ use pointsman_route::UnitKind;
 use super::{Part, Seen, Watcher};
 use crate::labels::{Labels, Sums};
 
-/// The most rows of a request that are kept.
-const ROWS_MAX: usize = 1024;
 /// The longest value of a slice, in bytes; what is longer is cut.
 const SLICE_BYTES_MAX: usize = 64;
 /// The most slices.
@@ -66,7 +64,8 @@ impl Watcher for VersionWatcher {
     fn saw(&self, seen: &Arc<Seen>) {
         let exchange = &seen.exchange;
         let (Ok(outputs), Some(pick)) = (&exchange.outputs, &exchange.pick) else { return };
-        let rows = usize::try_from(exchange.rows).unwrap_or(usize::MAX).min(ROWS_MAX);
+        let rows_had = u32::try_from(exchange.rows).unwrap_or(u32::MAX);
+        let rows = (rows_had as usize).min(self.labels.rows_max());
         let at_ms = millis(seen.at);
         let arm: Arc<str> = pick.arm.name().into();
         let drawn = pick.assignment.as_ref().map(|assignment| Drawn {
@@ -83,7 +82,7 @@ impl Watcher for VersionWatcher {
             .collect();
         self.sums.push(at_ms, &arm, rows.iter().map(|row| row.answer.as_ref()));
         let source = self.source.clone();
-        self.labels.answered(Prediction { id: exchange.id, at_ms, source, arm, drawn, rows });
+        self.labels.answered(Prediction { id: exchange.id, at_ms, source, arm, drawn, rows_had, rows });
     }
 }
 
@@ -113,18 +112,19 @@ impl ShadowWatcher {
     /// A shadow has answered. Slices, arm and time of the example are those of the version that answered.
     pub(crate) fn paired(&self, pair: &Pair<'_>) {
         let Ok(outputs) = pair.shadow.outputs else { return };
-        let rows = rows(&pair.inputs, outputs, &self.answers);
+        let (rows_had, rows) = rows(&pair.inputs, outputs, &self.answers, self.labels.rows_max());
         let (arm, source) = (UNKNOWN_ARM.into(), self.source.clone());
         let at_ms = millis(SystemTime::now());
-        self.labels.shadowed(Prediction { id: pair.id, at_ms, source, arm, drawn: None, rows });
+        self.labels.shadowed(Prediction { id: pair.id, at_ms, source, arm, drawn: None, rows_had, rows });
     }
 }
 
-/// The rows of an answer, up to the first that says nothing.
-fn rows(inputs: &Inputs<'_>, outputs: &[OutputTensor], answers: &Answers) -> Box<[Row]> {
+/// How many rows an answer has, and the first ones of them.
+fn rows(inputs: &Inputs<'_>, outputs: &[OutputTensor], answers: &Answers, max: usize) -> (u32, Box<[Row]>) {
     let first = inputs.tensors.iter().flatten().find_map(|tensor| tensor.shape().dims().first().copied());
-    let rows = usize::try_from(first.unwrap_or(1)).unwrap_or(usize::MAX).min(ROWS_MAX);
-    (0..rows).map(|row| Row { answer: answers.read(outputs, row), slices: Box::new([]) }).collect()
+    let had = u32::try_from(first.unwrap_or(1)).unwrap_or(u32::MAX);
+    let row = |row| Row { answer: answers.read(outputs, row), slices: Box::new([]) };
+    (had, (0..max.min(had as usize)).map(row).collect())
 }
 
 fn millis(at: SystemTime) -> u64 {

@@ -15,8 +15,9 @@ use super::same_score::SameScore;
 use super::sample_log::SampleLog;
 use crate::alerts::{Alerts, Source, Watch};
 use crate::config::Config;
+use crate::experiments::Experiments;
 use crate::gateway::Gateway;
-use crate::labels::{LabelKeeper, Labels};
+use crate::labels::{LabelKeeper, Labels, Promotions};
 use crate::score::Provenance;
 
 /// All of them.
@@ -67,13 +68,15 @@ impl Monitors {
         config: &Config,
         gateway: &Arc<Gateway>,
         control: &Handle,
+        experiments: &Arc<Experiments>,
         alerts: Arc<Alerts>,
         profiles: Keeper,
     ) -> Result<Keepers, String> {
-        self.labels.lead_to(control.clone());
+        self.labels.lead_to(control.clone(), experiments.clone());
         let none = |of: &str, e: std::io::Error| format!("cannot start the thread of {of}: {e}");
-        let watch =
-            Watch::start(alerts, self.sources(), config.alerts.look).map_err(|e| none("alerts", e))?;
+        let mut sources = self.sources();
+        sources.push(Arc::new(Promotions(control.clone())));
+        let watch = Watch::start(alerts, sources, config.alerts.look).map_err(|e| none("alerts", e))?;
         let labels = LabelKeeper::start(self.labels.clone()).map_err(|e| none("labels", e))?;
         let checking = self.same_score.clone().run(gateway.clone(), config.same_score_every);
         let checking = tokio::spawn(checking).abort_handle();

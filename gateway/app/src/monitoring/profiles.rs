@@ -266,7 +266,7 @@ impl Profiles {
             version: of.version,
             arm: question.arm.as_deref(),
             against,
-            window: question.window.map_or(span.seconds, |window| window.as_secs()),
+            window: question.window.map(|window| window.as_secs()),
             since: question.since,
             until: question.until,
             span,
@@ -300,7 +300,8 @@ impl Profiles {
             Some(reference) => self.windows_max(&reference.layout, settings.windows_max, warnings),
             None => settings.windows_max,
         };
-        let span = Span { seconds: settings.window.as_secs().max(1), windows_max };
+        let (seconds, rows_max) = (settings.window.as_secs().max(1), settings.window_rows);
+        let span = Span { seconds, rows_max, windows_max };
         let recorder = Recorder::new(span, subject.signature.clone(), schema, reference);
         if let Some(document) = self.document(&model, version, subject.digest)
             && let Err(error) = recorder.resume_from(&document)

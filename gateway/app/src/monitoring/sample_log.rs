@@ -94,8 +94,19 @@ pub(crate) struct State {
     pub(crate) spool_bytes: u64,
     /// Whether less is free on the disk than is to stay free.
     pub(crate) is_short: bool,
+    /// Spool files that were moved away or deleted while they were written to.
+    pub(crate) vanished_files: u64,
+    /// What is wrong with writing at the moment, where anything is.
+    writing: Option<String>,
+    /// What is wrong with making parts and keeping to the bounds.
+    parts: Option<String>,
+}
+
+impl State {
     /// What is wrong at the moment, where anything is.
-    pub(crate) problem: Option<String>,
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.writing.as_deref().or(self.parts.as_deref())
+    }
 }
 
 impl SampleLog {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Journal, JournalError, JournalReader};
 use crate::committed::Committed;
-use crate::rollout::{Record, Rollout};
+use crate::rollout::{Phase, Record, Rollout};
 
 /// The most rollouts that are kept; the oldest that are over go first, with their records.
 const ROLLOUTS_MAX: i64 = 1000;
@@ -63,8 +63,8 @@ impl Journal {
             "INSERT INTO rollout_record (rollout, number, record) VALUES (?1, ?2, ?3)",
             params![id, number, record_text],
         )?;
-        if rollout.phase.is_over() {
-            // Nobody goes on from there.
+        if rollout.phase.is_over() && rollout.phase != Phase::Promoted {
+            // Nobody goes on from there: after a promotion labels still come.
             transaction.execute("DELETE FROM rollout_units WHERE rollout = ?1", [id])?;
         } else if !units.is_empty() {
             let insert = "INSERT INTO rollout_units (rollout, number, units) VALUES (?1, ?2, ?3)";
@@ -108,6 +108,45 @@ impl Journal {
         let mut statement = self.connection.prepare(last)?;
         let texts = statement.query_map([], |row| row.get::<_, String>(0))?;
         texts.map(|text| read(&text?)).collect()
+    }
+
+    /// The last rollout of each model where it ended with a promotion: labels of it may still come.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn rollouts_promoted(&self) -> Result<Vec<Resumed>, JournalError> {
+        let over = self.last_rollouts_over()?.into_iter();
+        let resumed = |rollout: Rollout| {
+            let units = self.units(rollout.id)?;
+            Ok(Resumed { rollout, records: 0, units })
+        };
+        over.filter(|rollout| rollout.phase == Phase::Promoted).map(resumed).collect()
+    }
+
+    /// Writes how a rollout stands by labels that came after it ended, and what is to be known of that, in one step.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing of it is written.
+    pub fn write_late(
+        &mut self,
+        rollout: &Rollout,
+        units: &[u8],
+        entry: Option<&Entry>,
+    ) -> Result<(), JournalError> {
+        let (stands, id) = (written(rollout, rollout)?, rollout.id.cast_signed());
+        let transaction = self.connection.transaction()?;
+        transaction.execute("UPDATE rollout SET stands = ?2 WHERE id = ?1", params![id, stands])?;
+        if !units.is_empty() {
+            let insert = "INSERT INTO rollout_units (rollout, number, units) VALUES
+                          (?1, (SELECT coalesce(max(number), 0) + 1 FROM rollout_units WHERE rollout = ?1), ?2)";
+            transaction.execute(insert, params![id, units])?;
+        }
+        if let Some(entry) = entry {
+            super::write(&transaction, None, entry)?;
+        }
+        transaction.commit()?;
+        self.grew();
+        Ok(())
     }
 
     fn units(&self, id: u64) -> Result<Vec<u8>, JournalError> {
@@ -209,6 +248,11 @@ fn create(transaction: &Transaction<'_>, rollout: &Rollout) -> Result<(), Journa
     transaction.execute(
         "INSERT INTO rollout (id, model, created, stands, is_over) VALUES (?1, ?2, ?3, ?3, ?4)",
         params![rollout.id.cast_signed(), rollout.spec.model, text, rollout.phase.is_over()],
+    )?;
+    // Labels of earlier rollouts of the model count no more.
+    transaction.execute(
+        "DELETE FROM rollout_units WHERE rollout IN (SELECT id FROM rollout WHERE model = ?1 AND is_over)",
+        params![rollout.spec.model],
     )?;
     let old = "SELECT id FROM rollout WHERE is_over ORDER BY id DESC LIMIT -1 OFFSET ?1";
     for table in ["rollout_record", "rollout_units"] {
@@ -319,6 +363,37 @@ mod tests {
     }
 
     #[test]
+    fn what_labels_say_after_a_promotion_is_there_after_a_start_and_ends_with_the_next_rollout() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = Journal::open(Some(dir.path())).expect("opens");
+        let first = Step { units: vec![1; 12], ..started(1) };
+        journal.commit_rollout(&first, None, None).expect("writes");
+        let taken = transition(&first.rollout, &Event::Promote, Moment(3000)).expect("it can be promoted");
+        let record = Record::new(2, Moment(3000), "ada", Event::Promote, &taken);
+        let mut rollout = taken.change.rollout().clone();
+        assert_eq!(rollout.phase, Phase::Promoted);
+        let step = Step { created: None, rollout: rollout.clone(), record, units: Vec::new() };
+        journal.commit_rollout(&step, None, None).expect("writes");
+        rollout.evidence.lost = 7;
+        journal.write_late(&rollout, &[2; 12], None).expect("writes");
+        drop(journal);
+
+        let mut journal = Journal::open(Some(dir.path())).expect("opens");
+        let units = [[1; 12], [2; 12]].concat();
+        assert_eq!(journal.rollouts_promoted().expect("reads"), [Resumed { rollout, records: 0, units }]);
+        let told = journal.reader().expect("opens").rollout(1).expect("reads").expect("there is one");
+        assert_eq!(verify(&told.created, &told.records), []);
+        journal.commit_rollout(&started(2), None, None).expect("writes");
+        assert!(journal.units(1).expect("reads").is_empty());
+        let mut over = started(2);
+        over.created = None;
+        over.rollout.phase = Phase::Aborted;
+        over.record.number = 2;
+        journal.commit_rollout(&over, None, None).expect("writes");
+        assert_eq!(journal.rollouts_promoted().expect("reads"), []);
+    }
+
+    #[test]
     fn what_ends_a_rollout_is_written_with_its_model_and_its_units_go() {
         let mut journal = Journal::open(None).expect("opens");
         let first = Step { units: vec![1; 12], ..started(1) };
@@ -352,7 +427,7 @@ mod tests {
         journal.commit_rollout(&started(1), None, None).expect("writes");
         let fill = format!(
             "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {ROLLOUTS_MAX} + 2)
-             INSERT INTO rollout SELECT i, 'iris', '', '', 1 FROM n;
+             INSERT INTO rollout SELECT i, 'digits', '', '', 1 FROM n;
              INSERT INTO rollout_record VALUES (2, 1, ''), (4, 1, '');
              INSERT INTO rollout_units VALUES (2, 1, ''), (4, 1, '');"
         );

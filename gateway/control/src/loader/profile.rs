@@ -113,15 +113,17 @@ pub(super) fn batch_rows_max(sizes: &[SizeTime]) -> u64 {
     sizes.iter().find(|size| of_row(size) <= best * NEAR).map_or(1, |size| size.rows)
 }
 
-/// The most rows of one request that are run at once, where it is cut: as many as are run together, or one where rows
-/// get dearer the more there are. Nothing where a request is run whole, as its caller wished.
+/// The most rows of one request that are run at once, where it is cut: as many as are run together, or, where the largest
+/// size is dearer by the row than another one, the largest that is not. Nothing where a request is run whole, as its
+/// caller wished.
 pub(super) fn part_rows_max(sizes: &[SizeTime], batch_rows_max: u64) -> Option<u64> {
     if batch_rows_max > 1 {
         return Some(batch_rows_max);
     }
     let of_row = |size: &SizeTime| size.run_time.median.as_secs_f64() / size.rows.max(1) as f64;
-    let alone = sizes.first().filter(|size| size.rows == 1).map(of_row)?;
-    sizes.iter().any(|size| of_row(size) > alone * NEAR).then_some(1)
+    let best = sizes.iter().map(of_row).fold(f64::INFINITY, f64::min);
+    let (largest, near) = (sizes.last()?, sizes.iter().rfind(|size| of_row(size) <= best * NEAR)?);
+    (near.rows < largest.rows).then_some(near.rows)
 }
 
 /// The most rows that are run on the thread of a request: those of the largest size of at most `rows_max` that is
@@ -189,6 +191,8 @@ mod tests {
         for (times, together, expected) in [
             (&[(1, 10), (2, 11), (4, 13)][..], 4, Some(4)),
             (&[(1, 6307), (8, 60_788)], 1, Some(1)), // rows get dearer
+            (&[(1, 100), (2, 196), (4, 380), (8, 1000)], 1, Some(4)), // the most of them do
+            (&[(1, 100), (2, 250), (4, 400)], 1, None), // not in the end
             (&[(1, 29_381), (8, 222_166)], 1, None), // a little cheaper
             (&[(1, 100)], 1, None),
             (&[], 1, None),

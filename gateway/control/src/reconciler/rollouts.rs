@@ -36,7 +36,7 @@ pub(super) struct UnderWay {
     records: u64,
     pub(super) recorder: Arc<Recorder>,
     /// What was seen and could not be written yet.
-    kept: Seen,
+    pub(super) kept: Seen,
     looked_at: Instant,
     /// What shadows had answered at the last look.
     shadowed: ShadowTotals,

@@ -48,6 +48,12 @@ pub struct Hits {
 }
 
 impl Hits {
+    /// One more, which says something by itself.
+    pub(super) fn count(&mut self) {
+        let Self { requests, units, own_units } = self;
+        [requests, units, own_units].into_iter().for_each(|count| *count += 1);
+    }
+
     fn and(self, other: Self) -> Self {
         Self {
             requests: self.requests.saturating_add(other.requests),
@@ -94,6 +100,9 @@ pub struct Arm {
     /// Pairs of one that happened and one that did not whose scores are in disorder; those are counted of units that
     /// have a label for the first time.
     pub misranked: Hits,
+    /// Of numbers: pairs with an example of the other version of which this one's answer was farther off, and bouts of such
+    /// pairs of which its sum of squares was larger.
+    pub off: [Hits; 2],
 }
 
 impl Arm {
@@ -105,6 +114,7 @@ impl Arm {
         add(&mut self.labelled, other.labelled);
         add(&mut self.wrong, other.wrong);
         add(&mut self.misranked, other.misranked);
+        self.off.iter_mut().zip(other.off).for_each(|(sum, more)| add(sum, more));
         for (sum, more) in self.slow.iter_mut().zip(other.slow) {
             add(sum, more);
         }

@@ -9,7 +9,8 @@ use super::evidence::{Arm, CLASSES_MAX, Counts, Evidence, Frozen, Hits, Independ
 use super::guard::{Guard, Question, level};
 use super::spec::{Exposure, Spec};
 
-/// Tests of labels: whether answers are wrong, and whether they are in the wrong order.
+/// Tests of labels: whether answers are wrong, and whether they are in the wrong order; of numbers, whether they are farther
+/// off, and whether their squares are. A model says classes or numbers, so that two of these four hear anything.
 const LABELS: usize = 2;
 
 /// The tests that depend on how looks were cut. There is one where a guard asks for it.
@@ -23,6 +24,9 @@ pub struct Harm {
     /// The second test of labels; rollouts that began before there was one have none.
     #[serde(default)]
     misranked: Option<BoostedRampTest>,
+    /// Those of numbers, of which the two above hear nothing; rollouts that began before there were any have none.
+    #[serde(default)]
+    off: Option<[BoostedRampTest; LABELS]>,
 }
 
 impl Harm {
@@ -40,6 +44,7 @@ impl Harm {
             slow: test(Question::Latency, SLOW).map(|test| std::array::from_fn(|_| test.clone())),
             wrong: test(Question::Labels, LABELS),
             misranked: test(Question::Labels, LABELS),
+            off: test(Question::Labels, LABELS).map(|test| std::array::from_fn(|_| test.clone())),
         }
     }
 
@@ -54,6 +59,13 @@ impl Harm {
             }
             push(self.wrong.as_mut(), exposure, counts.independent(counted, |arm| arm.wrong));
             push(self.misranked.as_mut(), exposure, counts.independent(counted, |arm| arm.misranked));
+            for (at, test) in self.off.iter_mut().flatten().enumerate() {
+                let seen = counts.independent(counted, |arm| arm.off[at]).errors();
+                // Each pair has one of each version, whatever share of the traffic the candidate has.
+                if let (Ok(half), true) = (Weight::new(0.5), seen != Errors::default()) {
+                    test.push(half, seen);
+                }
+            }
         }
     }
 
@@ -63,7 +75,9 @@ impl Harm {
             Question::Errors => self.errors.iter().collect(),
             Question::Invalid => self.invalid.iter().collect(),
             Question::Latency => self.slow.iter().flatten().collect(),
-            Question::Labels => self.wrong.iter().chain(&self.misranked).collect(),
+            Question::Labels => {
+                self.wrong.iter().chain(&self.misranked).chain(self.off.iter().flatten()).collect()
+            }
             Question::Disagreement | Question::Distribution => Vec::new(),
         }
     }

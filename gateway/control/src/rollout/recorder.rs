@@ -8,6 +8,7 @@ use pointsman_core::{Arm as Drawn, Blame, Classes, Code, Elements, OutputTensor,
 use pointsman_predict::{Ended, Witness};
 use pointsman_route::{Share, UnitKind};
 
+use super::duels::{Duels, Worse};
 use super::evidence::{Arm, Counts, Frozen, Hard, Hits, Look, SLOW};
 use super::labelled::LabelledRequest;
 use super::ranks::Ranks;
@@ -36,6 +37,8 @@ pub(crate) struct Recorder {
     shards: Box<[Mutex<Shard>]>,
     /// Labelled examples of each stage that wait for one to be ranked with: those of the primary, then of the candidate.
     ranks: Mutex<Vec<[Ranks; 2]>>,
+    /// Of numbers: those that wait for one of the other version.
+    duels: Mutex<Vec<Duels>>,
     /// Errors of the candidate since its last answer.
     row: AtomicU64,
     /// The most of them since the last look.
@@ -135,6 +138,7 @@ impl Recorder {
             signature,
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             ranks: Mutex::new(spec.stages.iter().map(|_| Default::default()).collect()),
+            duels: Mutex::new(spec.stages.iter().map(|_| Duels::default()).collect()),
             row: AtomicU64::new(0),
             row_max: AtomicU64::new(0),
             alarm,
@@ -203,6 +207,9 @@ impl Recorder {
         let mut shard = self.shard(label.unit).lock();
         let Some(is_first) = shard.label(stage, label) else { return true };
         drop(shard);
+        if let Some(off) = label.off.filter(|_| is_first) {
+            self.fight(stage, label, off);
+        }
         let Some((score, happened)) = label.score.filter(|_| is_first) else { return true };
         let coin = label.unit.count_ones().is_multiple_of(2);
         let disorder = self
@@ -212,14 +219,28 @@ impl Recorder {
             .and_then(|ranks| ranks[usize::from(label.is_candidate)].push(score, happened, coin));
         if disorder == Some(true) {
             let mut shard = self.shard(label.unit).lock();
-            if let Some(arm) = shard.counts.get_mut(stage).map(|counts| counts.arm_mut(label.is_candidate)) {
-                let Hits { requests, units, own_units } = &mut arm.misranked;
-                for count in [requests, units, own_units] {
-                    *count += 1;
-                }
+            if let Some(counts) = shard.counts.get_mut(stage) {
+                counts.arm_mut(label.is_candidate).misranked.count();
             }
         }
         true
+    }
+
+    /// Holds by how much an answer is off against an example of the other version.
+    fn fight(&self, stage: usize, label: &LabelledRequest<'_>, off: f64) {
+        let coin = label.unit.count_ones().is_multiple_of(2);
+        let Some(decided) =
+            self.duels.lock().get_mut(stage).map(|duels| duels.push(off, label.is_candidate, coin))
+        else {
+            return;
+        };
+        let mut shard = self.shard(label.unit).lock();
+        let Some(counts) = shard.counts.get_mut(stage) else { return };
+        for (at, who) in [decided.pair, decided.bout].into_iter().enumerate() {
+            if let Some(who) = who {
+                counts.arm_mut(who == Worse::Candidate).off[at].count();
+            }
+        }
     }
 
     fn shard(&self, unit: u64) -> &Mutex<Shard> {

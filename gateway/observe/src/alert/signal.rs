@@ -25,6 +25,8 @@ pub enum SignalKind {
     Calibration,
     /// Some arms get fewer labels than others.
     Coverage,
+    /// Labels that came after a promotion prove the version worse than the one before.
+    Promotion,
     /// The model or its data are old.
     Staleness,
     /// A version answers its golden cases otherwise than training did.
@@ -33,7 +35,7 @@ pub enum SignalKind {
 
 impl SignalKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Skew,
         Self::Drift,
         Self::Schema,
@@ -42,6 +44,7 @@ impl SignalKind {
         Self::Ranking,
         Self::Calibration,
         Self::Coverage,
+        Self::Promotion,
         Self::Staleness,
         Self::SameScore,
     ];
@@ -58,6 +61,7 @@ impl SignalKind {
             Self::Ranking => "ranking",
             Self::Calibration => "calibration",
             Self::Coverage => "coverage",
+            Self::Promotion => "promotion",
             Self::Staleness => "staleness",
             Self::SameScore => "same_score",
         }

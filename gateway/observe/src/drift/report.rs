@@ -41,6 +41,9 @@ pub struct DriftReport {
     pub reference_rows: u64,
     /// How long one window is, in seconds.
     pub window_seconds: u64,
+    /// From so many rows on it is closed before; nothing for as many as come.
+    #[serde(default)]
+    pub window_rows: Option<u64>,
     /// At most one false alarm for so many rows is to be expected.
     pub false_alarm_every: u64,
     /// With what probability this report may be a false alarm.

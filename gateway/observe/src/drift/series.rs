@@ -52,7 +52,7 @@ pub struct Series<'k> {
 /// One window, judged.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Its place in time.
+    /// When it begins, in seconds since 1970.
     pub window: i64,
     /// Its rows.
     pub rows: u64,
@@ -76,7 +76,8 @@ impl<'k> Series<'k> {
         Self { kept, windows }
     }
 
-    /// The places of all windows, ascending.
+    /// When all windows begin, ascending. Those of all arms together are of one time where arms have windows at the same
+    /// times.
     pub fn places(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.windows.keys().copied()
     }
@@ -87,11 +88,13 @@ impl<'k> Series<'k> {
         self.windows.get(&place).map(|profile| &**profile)
     }
 
-    /// Windows from one place up to another, which is left out, together.
+    /// Windows that begin from one second up to another, which is left out, together.
     #[must_use]
     pub fn together(&self, from: i64, to: i64) -> Profile {
-        let mut sum = Profile::new(&self.kept.layout);
-        self.windows.range(from..to.max(from)).for_each(|(_, profile)| sum.merge(profile));
+        let mut windows = self.windows.range(from..to.max(from)).map(|(_, profile)| &**profile);
+        let Some(first) = windows.next() else { return Profile::new(&self.kept.layout) };
+        let mut sum = first.clone();
+        windows.for_each(|profile| sum.merge(profile));
         sum
     }
 
@@ -118,7 +121,9 @@ impl<'k> Series<'k> {
     pub fn point(&self, place: i64, against: Against, rules: &Rules, look: Look) -> Option<Point> {
         let current = self.window(place)?;
         let reference = self.reference(place, against)?;
-        let columns = judge(&self.kept.layout, &reference, current, rules, look);
+        let layout = &self.kept.layout;
+        let (reference, current) = (reference.effective(layout), current.effective(layout));
+        let columns = judge(layout, &reference, &current, rules, look);
         Some(Point { window: place, rows: current.rows(), columns })
     }
 }

@@ -42,6 +42,8 @@ struct Column {
     of: Of,
     less_is_better: Option<bool>,
     is_share: bool,
+    /// Whether it is one that somebody named.
+    is_goal: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +61,10 @@ impl Setup {
 
     fn columns(&self) -> Vec<Column> {
         let output = |(at, metric): (usize, &OutputMetric)| {
+            let less_is_better = matches!(metric.place, Place::Wrong | Place::Off).then_some(true);
             let (about, is_share) = match metric.place {
+                Place::Wrong => ("the share of labelled requests whose answer was wrong".into(), true),
+                Place::Off => ("by how much answers are off by their labels, in the mean".into(), false),
                 Place::Index(index) => {
                     (format!("the mean of element {index} of the rows of {}", metric.output), false)
                 }
@@ -68,7 +73,7 @@ impl Setup {
                 }
             };
             let of = Of::Column(COMMON.len() + at);
-            Column { name: metric.name.clone(), about, of, less_is_better: None, is_share }
+            Column { name: metric.name.clone(), about, of, less_is_better, is_share, is_goal: true }
         };
         let about = [
             "the share of requests that failed by the version or the gateway",
@@ -82,6 +87,7 @@ impl Setup {
             of: Of::Column(column),
             less_is_better: Some(true),
             is_share: column != LATENCY,
+            is_goal: false,
         });
         let quantiles = QUANTILES.iter().map(|(name, level)| Column {
             name: (*name).into(),
@@ -89,6 +95,7 @@ impl Setup {
             of: Of::Quantile(*level),
             less_is_better: Some(true),
             is_share: false,
+            is_goal: false,
         });
         self.metrics.iter().enumerate().map(output).chain(common).chain(quantiles).collect()
     }
@@ -150,13 +157,12 @@ fn metrics(setup: &Setup, table: &Table, ask: &Ask, adjusts: bool) -> Vec<Metric
     let columns = setup.columns();
     let asked = |column: &&Column| ask.metric.as_ref().is_none_or(|name| *name == column.name);
     let chosen: Vec<&Column> = columns.iter().filter(asked).collect();
-    let is_goal = |column: &Column| column.less_is_better.is_none();
-    let goals = chosen.iter().filter(|column| is_goal(column)).count();
+    let goals = chosen.iter().filter(|column| column.is_goal).count();
     let guards = chosen.len() - goals;
     let halves = if goals > 0 && guards > 0 { 2 } else { 1 };
     let others = setup.arms.len() - 1;
     let metric = |column: &&Column| {
-        let alike = if is_goal(column) { goals } else { guards };
+        let alike = if column.is_goal { goals } else { guards };
         let alpha = ask.alpha.shared_by(halves * alike * others);
         let terms = Terms { alpha, all: ask.alpha.get(), mde: ask.mde, pace: ask.pace, adjusts };
         let figure = |arm: usize| match column.of {

@@ -9,11 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pointsman_core::{Code, OutputTensor};
-use pointsman_stats::Moments;
+use pointsman_stats::{Moments, NUMBER_MAX};
 use serde::{Deserialize, Serialize};
 
 use super::measure::{COMMON, LATENCY, measure};
-use super::setup::Setup;
+use super::setup::{Place, Setup};
 use super::strata::Strata;
 use super::table::{ArmTable, Table};
 use super::{SHARD_BUCKETS, SHARD_UNITS_MAX, SHARDS};
@@ -41,6 +41,23 @@ pub struct Seen<'a> {
     pub outputs: Result<&'a [OutputTensor], Code>,
     /// From the request's headers to its end.
     pub total: Duration,
+}
+
+/// What a label says of the answer to a request of the experiment.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelSeen {
+    /// Its arm, in the order of the setup.
+    pub arm: usize,
+    /// The version that answered.
+    pub version: u64,
+    /// The weight of the arm when the unit was drawn, in ten-thousandths.
+    pub weight: u16,
+    /// Tells its unit from others.
+    pub unit: u64,
+    /// Of classes: whether the answer was another than the label.
+    pub wrong: Option<bool>,
+    /// Of numbers: by how much it was above the label.
+    pub off: Option<f64>,
 }
 
 /// The sums of one experiment.
@@ -210,6 +227,32 @@ impl Recorder {
         if let Some((1.0, seconds)) = values.map(|values| values[LATENCY]) {
             locked(&self.times[seen.arm]).push(seconds);
         }
+    }
+
+    /// Takes in what a label says, once for a request; says whether it counts. One of other weights or of another version is of
+    /// an earlier comparison.
+    pub fn labelled(&self, seen: &LabelSeen) -> bool {
+        let is_of_arm = self.setup.arms.get(seen.arm).is_some_and(|arm| arm.version == seen.version);
+        let value = |place: Place| match place {
+            Place::Wrong => seen.wrong.map(|wrong| f64::from(u8::from(wrong))),
+            Place::Off => seen.off.map(f64::abs).filter(|off| *off <= NUMBER_MAX),
+            Place::Index(_) | Place::Class(_) => None,
+        };
+        let bucket = usize::try_from(seen.unit >> 54).unwrap_or_default();
+        let mut shard = locked(&self.shards[bucket / SHARD_BUCKETS]);
+        if !is_of_arm || shard.weights[seen.arm] != seen.weight {
+            return false;
+        }
+        let start = (seen.arm * SHARD_BUCKETS + bucket % SHARD_BUCKETS) * self.width;
+        let mut counts = false;
+        for (at, metric) in self.setup.metrics.iter().enumerate() {
+            if let Some(value) = value(metric.place) {
+                let column = start + 2 * (COMMON.len() + at);
+                add(&mut shard.rows[column..column + 2], &[(1.0, value)]);
+                counts = true;
+            }
+        }
+        counts
     }
 
     /// The weights of the arms from now on, in ten-thousandths. Where they are others, sums begin anew: with other

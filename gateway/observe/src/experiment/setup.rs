@@ -37,13 +37,13 @@ pub struct ArmSetup {
     pub version: u64,
 }
 
-/// Something that is measured in an output, row by row.
+/// Something that is measured in an output, row by row, or by labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputMetric {
     /// Its name.
     pub name: String,
-    /// The output.
+    /// The output; empty of labels.
     pub output: String,
     /// What of a row.
     pub place: Place,
@@ -57,6 +57,10 @@ pub enum Place {
     Index(u32),
     /// Whether the row decides for this class: by its highest score, or as its label.
     Class(u32),
+    /// Nothing of an output: whether the answer was another than the label that came later.
+    Wrong,
+    /// Nothing of an output: by how much the answer was off, by the label that came later.
+    Off,
 }
 
 impl Setup {

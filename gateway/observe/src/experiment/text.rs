@@ -138,7 +138,9 @@ impl MetricReport {
 
     /// A difference with its interval.
     pub(super) fn estimate(&self, found: &EstimateReport) -> String {
-        let relative = found.relative.map_or_else(String::new, |part| format!(", {:+.1} %", 100.0 * part));
+        let relative = found
+            .relative
+            .map_or_else(String::new, |part| format!(", {:+.1} %", (1000.0 * part).round() / 10.0 + 0.0));
         format!(
             "{}{relative} (from {} to {}), p {}",
             self.signed(found.difference),

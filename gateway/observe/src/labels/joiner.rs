@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use pointsman_core::RequestId;
 
-use super::prediction::{Drawn, Joined, Prediction};
-use super::said::{Said, Verdict};
+use super::prediction::{Drawn, Joined, Prediction, Source};
+use super::said::{Said, Value, Verdict};
 use super::shard::Shard;
 
 /// Locks among which requests are divided, so that hardly two threads want the same one.
 const SHARDS: usize = 16;
-/// The most rows of a request that can have labels; those beyond are not kept.
-pub(super) const ROWS_MAX: usize = 1024;
 /// The most predictions of one request: that of the version which answered, and those of its shadows.
 pub(super) const VERSIONS_MAX: usize = 8;
 
@@ -25,6 +23,8 @@ pub struct JoinerLimits {
     pub requests_max: usize,
     /// The most bytes that they take.
     pub bytes_max: usize,
+    /// The most rows of a request that are kept: the first ones.
+    pub rows_max: usize,
     /// How long a label waits for its prediction.
     pub pending: Duration,
     /// The most labels that do.
@@ -42,6 +42,8 @@ pub struct Labelled {
     pub joined: Vec<Joined>,
     /// What was drawn for the request, where this is its first label.
     pub drawn: Option<Drawn>,
+    /// Whether its prediction was let go, or is from before the start: what is known of it stands elsewhere.
+    pub is_beyond: bool,
 }
 
 /// What is kept at a moment.
@@ -73,8 +75,24 @@ pub struct Joiner {
 }
 
 impl Labelled {
-    pub(super) fn of(verdict: Verdict) -> Self {
-        Self { verdict, reason: None, joined: Vec::new(), drawn: None }
+    /// Nothing but a verdict.
+    #[must_use]
+    pub fn of(verdict: Verdict) -> Self {
+        Self { verdict, reason: None, joined: Vec::new(), drawn: None, is_beyond: false }
+    }
+
+    pub(super) fn beyond_rows(row: u32, rows: u64) -> Self {
+        Self::malformed(format!("row {row} is beyond the {rows} of the request"))
+    }
+
+    /// A label that is none of this version.
+    #[must_use]
+    pub fn of_no_class(source: &Source, value: &Value) -> Self {
+        let value = match value {
+            Value::Text(text) => format!("\"{}\"", pointsman_core::shown(text)),
+            Value::Number(number) => number.to_string(),
+        };
+        Self::malformed(format!("label = {value}; give {}", source.expected()))
     }
 
     pub(super) fn malformed(reason: String) -> Self {
@@ -97,9 +115,9 @@ pub(crate) fn spread(id: RequestId, salt: u64) -> u64 {
 pub(super) const SALT: u64 = 0x706d_2d6c_6162_2d31;
 
 impl Joiner {
-    /// Nothing kept.
+    /// Nothing kept. Requests from before `since_ms`, in milliseconds since 1970, will never be.
     #[must_use]
-    pub fn new(limits: JoinerLimits) -> Self {
+    pub fn new(limits: JoinerLimits, since_ms: u64) -> Self {
         let share = |all: usize| (all / SHARDS).max(1);
         let limits = JoinerLimits {
             requests_max: share(limits.requests_max),
@@ -107,7 +125,7 @@ impl Joiner {
             pending_max: share(limits.pending_max),
             ..limits
         };
-        Self { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(limits))).collect() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(limits, since_ms))).collect() }
     }
 
     fn shard(&self, id: RequestId) -> MutexGuard<'_, Shard> {
@@ -131,11 +149,6 @@ impl Joiner {
     #[must_use]
     pub fn label(&self, said: &Said, now_ms: u64) -> Labelled {
         self.shard(said.id).label(said, now_ms)
-    }
-
-    /// Knows a pair from before, so that what is said of it again is known as such.
-    pub fn know(&self, joined: &Joined, now_ms: u64) {
-        self.shard(joined.id).know(joined, now_ms);
     }
 
     /// Lets go what is past its time. Gives the labels that waited in vain.
@@ -172,6 +185,7 @@ mod tests {
         keep: Duration::from_secs(60),
         requests_max: 1 << 20,
         bytes_max: 1 << 30,
+        rows_max: 1024,
         pending: Duration::from_secs(5),
         pending_max: 32,
     };
@@ -197,6 +211,7 @@ mod tests {
             source: source(is_shadow),
             arm: "default".into(),
             drawn: (!is_shadow).then_some(drawn),
+            rows_had: 2,
             rows: [row.clone(), row].into(),
         }
     }
@@ -213,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_label_joins_the_prediction_and_those_of_shadows_also_where_they_come_later() {
-        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        let (joiner, id, now) = (Joiner::new(LIMITS, 0), RequestId::generate(), now());
         assert!(joiner.predicted(prediction(id, false), now).is_empty());
         let first = joiner.label(&said(id, 1, 0.0), now);
         assert_eq!((first.verdict, first.joined.len()), (Verdict::Joined, 1));
@@ -233,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_same_again_changes_nothing_and_another_one_takes_its_place() {
-        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        let (joiner, id, now) = (Joiner::new(LIMITS, 0), RequestId::generate(), now());
         joiner.predicted(prediction(id, false), now);
         assert_eq!(joiner.label(&said(id, 0, 1.0), now).verdict, Verdict::Joined);
         let again = joiner.label(&Said { value: Value::Text("1".into()), ..said(id, 0, 1.0) }, now);
@@ -243,14 +258,52 @@ mod tests {
             (other.verdict, other.joined[0].label, other.drawn),
             (Verdict::Contradicting, Label::Class(0), None)
         );
+        let in_2999 = 32_472_144_000_000;
+        for (at_ms, part) in [(in_2999, "is more than a day ahead"), (4, "")] {
+            let found = joiner.label(&Said { at_ms: Some(at_ms), ..said(id, 1, 1.0) }, now);
+            assert_eq!(found.verdict == Verdict::Malformed, !part.is_empty(), "{found:?}");
+            assert!(found.reason.unwrap_or_default().contains(part));
+        }
         for (row, label) in [(2, 1.0), (0, 2.0)] {
             assert_eq!(joiner.label(&said(id, row, label), now).verdict, Verdict::Malformed);
         }
     }
 
     #[test]
+    fn a_label_is_not_from_before_its_prediction() {
+        let (joiner, id, now) = (Joiner::new(LIMITS, 0), RequestId::generate(), now());
+        let day = 24 * 3600 * 1000;
+        joiner.predicted(Prediction { at_ms: 3 * day, ..prediction(id, false) }, now);
+        let label = |at_ms: u64| joiner.label(&Said { at_ms: Some(at_ms), ..said(id, 0, 1.0) }, now);
+        let early = label(2 * day - 1);
+        assert_eq!(early.verdict, Verdict::Malformed);
+        let reason = early.reason.expect("why");
+        assert!(reason.starts_with("at = 1970-01-02T23:59:59.999Z is more than a day before"), "{reason}");
+        assert_eq!((label(2 * day).verdict, label(now + day).verdict), (Verdict::Joined, Verdict::Duplicate));
+        assert_eq!(label(now + day + 1).verdict, Verdict::Malformed);
+    }
+
+    #[test]
+    fn rows_past_the_most_that_are_kept_are_told_with_the_key() {
+        let (joiner, id, now) =
+            (Joiner::new(JoinerLimits { rows_max: 2, ..LIMITS }, 0), RequestId::generate(), now());
+        let two = prediction(id, false);
+        let three = Prediction { rows_had: 3, rows: [&*two.rows, &two.rows[..1]].concat().into(), ..two };
+        joiner.predicted(three, now);
+        assert_eq!(joiner.label(&said(id, 1, 1.0), now).verdict, Verdict::Joined);
+        let beyond = joiner.label(&said(id, 2, 1.0), now);
+        assert_eq!(beyond.verdict, Verdict::Unsampled);
+        assert!(beyond.reason.is_some_and(|reason| reason.contains("labels.rows_max = 2")));
+        let none = joiner.label(&said(id, 3, 1.0), now);
+        assert_eq!(
+            (none.verdict, none.reason.as_deref()),
+            (Verdict::Malformed, Some("row 3 is beyond the 3 of the request"))
+        );
+    }
+
+    #[test]
     fn a_label_waits_for_its_prediction_for_a_while() {
-        let (joiner, now) = (Joiner::new(LIMITS), now());
+        let (joiner, now) = (Joiner::new(LIMITS, 0), now());
         let (comes, never) = (RequestId::generate(), RequestId::generate());
         assert_eq!(joiner.label(&said(comes, 0, 1.0), now).verdict, Verdict::Pending);
         assert_eq!(joiner.label(&said(never, 0, 1.0), now).verdict, Verdict::Pending);
@@ -269,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_is_past_its_time_is_gone_and_a_label_for_it_is_told_so() {
-        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+        let (joiner, id, now) = (Joiner::new(LIMITS, 0), RequestId::generate(), now());
         joiner.predicted(prediction(id, false), now);
         joiner.expire(now + 59_000);
         assert_eq!(joiner.kept().requests, 1);
@@ -281,7 +334,7 @@ mod tests {
     #[test]
     fn past_the_limit_a_fair_sample_is_kept_and_stands_for_all() {
         let limits = JoinerLimits { requests_max: 1600, ..LIMITS };
-        let (joiner, now) = (Joiner::new(limits), now());
+        let (joiner, now) = (Joiner::new(limits, 0), now());
         let ids: Vec<RequestId> = (0..10_000).map(|_| RequestId::generate()).collect();
         ids.iter().for_each(|id| drop(joiner.predicted(prediction(*id, false), now)));
         let kept = joiner.kept();
@@ -303,19 +356,42 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_from_before_is_known_as_such() {
-        let (joiner, id, now) = (Joiner::new(LIMITS), RequestId::generate(), now());
+    fn what_is_from_before_the_start_or_past_its_time_is_sought_elsewhere() {
+        let (now, id) = (now(), RequestId::generate());
+        let joiner = Joiner::new(LIMITS, now + 1000);
+        let before = joiner.label(&said(id, 0, 1.0), now + 2000);
+        assert_eq!((before.verdict, before.is_beyond, joiner.kept().pending), (Verdict::Unknown, true, 0));
+        let joiner = Joiner::new(LIMITS, 0);
+        let late = joiner.label(&said(id, 0, 1.0), now + 61_000);
+        assert_eq!((late.verdict, late.is_beyond), (Verdict::Expired, true));
+        let early = joiner.label(&said(id, 0, 1.0), now);
+        assert_eq!((early.verdict, early.is_beyond), (Verdict::Pending, false));
+        // What is there is there, whatever its id says.
+        let joiner = Joiner::new(LIMITS, now + 1000);
         joiner.predicted(prediction(id, false), now);
-        let joined = joiner.label(&said(id, 1, 0.0), now).joined;
-        let after = Joiner::new(LIMITS);
-        joined.iter().for_each(|pair| after.know(pair, now));
-        assert_eq!(after.label(&said(id, 1, 0.0), now).verdict, Verdict::Duplicate);
-        let other = after.label(&said(id, 1, 1.0), now);
-        assert_eq!(
-            (other.verdict, other.joined[0].answer.clone()),
-            (Verdict::Contradicting, joined[0].answer.clone())
-        );
-        // Of the other row nothing is known any more.
-        assert_eq!(after.label(&said(id, 0, 1.0), now).verdict, Verdict::Unknown);
+        assert_eq!(joiner.label(&said(id, 0, 1.0), now + 2000).verdict, Verdict::Joined);
+    }
+
+    #[test]
+    fn what_was_left_out_stays_so_while_it_could_be_there() {
+        let limits = JoinerLimits { requests_max: 1600, ..LIMITS };
+        let (joiner, now) = (Joiner::new(limits, 0), now());
+        let ids: Vec<RequestId> = (0..10_000).map(|_| RequestId::generate()).collect();
+        ids.iter().for_each(|id| drop(joiner.predicted(prediction(*id, false), now)));
+        // The same sample again, by less than its time: the table is emptied as if all were labelled and gone.
+        let later = now + 59_000;
+        let of = |at: u64| {
+            ids.iter()
+                .map(|id| joiner.label(&said(*id, 0, 1.0), at).verdict)
+                .filter(|v| *v == Verdict::Unsampled)
+                .count()
+        };
+        let unsampled = of(later);
+        assert!(unsampled > 8000, "{unsampled}");
+        // More are kept again from here on, and what was left out before is no less so.
+        for _ in 0..10 {
+            joiner.expire(now + 60_500);
+        }
+        assert_eq!(of(now + 59_500), unsampled);
     }
 }

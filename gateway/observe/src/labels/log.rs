@@ -63,6 +63,8 @@ pub enum LogLine {
     Joined(Joined),
     /// A label that waits for its prediction.
     Waiting(Said),
+    /// One that waited in vain: the request and its row.
+    Unfound(RequestId, u32),
     /// How often something was predicted.
     Predicted(Predicted),
 }
@@ -89,6 +91,7 @@ enum Line {
     Source(SourceLine),
     Joined(JoinedLine),
     Waiting(WaitingLine),
+    Unfound(UnfoundLine),
     Predicted(PredictedLine),
 }
 
@@ -114,6 +117,8 @@ struct JoinedLine {
     at: u64,
     label_at: u64,
     included: Inclusion,
+    #[serde(default, skip_serializing_if = "is_not")]
+    from_log: bool,
     answer: Answer,
     label: Label,
     #[serde(default, skip_serializing_if = "<[Arc<str>]>::is_empty")]
@@ -135,11 +140,24 @@ struct WaitingLine {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct UnfoundLine {
+    id: String,
+    row: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PredictedLine {
     source: u32,
     arm: Arc<str>,
     day: u32,
     sums: Day,
+}
+
+// What serde calls takes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_not(yes: &bool) -> bool {
+    !yes
 }
 
 fn at(path: &Path) -> impl FnOnce(std::io::Error) -> LabelLogError + '_ {
@@ -241,6 +259,7 @@ impl LabelLog {
                     at: joined.at_ms,
                     label_at: joined.label_at_ms,
                     included: joined.included,
+                    from_log: joined.from_log,
                     answer: joined.answer,
                     label: joined.label,
                     slices: joined.slices,
@@ -254,6 +273,7 @@ impl LabelLog {
                 let (id, row) = (said.id.to_string(), said.row);
                 Line::Waiting(WaitingLine { id, row, text, number, at: said.at_ms, by: said.source })
             }
+            LogLine::Unfound(id, row) => Line::Unfound(UnfoundLine { id: id.to_string(), row }),
             LogLine::Predicted(Predicted { source, arm, day, sums }) => {
                 let source = self.source(&source);
                 Line::Predicted(PredictedLine { source, arm, day, sums })
@@ -374,6 +394,7 @@ fn known(line: Line, sources: &mut HashMap<u32, Arc<Source>>) -> Option<Option<L
                 at_ms: joined.at,
                 label_at_ms: joined.label_at,
                 included: joined.included,
+                from_log: joined.from_log,
                 source,
                 arm: joined.arm,
                 answer: joined.answer,
@@ -386,6 +407,7 @@ fn known(line: Line, sources: &mut HashMap<u32, Arc<Source>>) -> Option<Option<L
             let id = RequestId::parse(&id)?;
             Some(Some(LogLine::Waiting(Said { id, row, value, at_ms: at, source: by })))
         }
+        Line::Unfound(UnfoundLine { id, row }) => Some(Some(LogLine::Unfound(RequestId::parse(&id)?, row))),
         Line::Predicted(PredictedLine { source, arm, day, sums }) => {
             let source = sources.get(&source)?.clone();
             Some(Some(LogLine::Predicted(Predicted { source, arm, day, sums })))
@@ -419,6 +441,7 @@ mod tests {
             at_ms: 1,
             label_at_ms: 2,
             included: Inclusion::new(0.25).expect("a probability"),
+            from_log: version == 2,
             source: source(version),
             arm: "default".into(),
             answer: Answer::Class { class: 1, scores: [0.1 + 0.2].into() },

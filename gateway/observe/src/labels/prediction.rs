@@ -60,7 +60,9 @@ pub struct Prediction {
     pub arm: Arc<str>,
     /// What was drawn; nothing where nothing was.
     pub drawn: Option<Drawn>,
-    /// Its rows.
+    /// How many rows the request had.
+    pub rows_had: u32,
+    /// Those that are kept: the first ones.
     pub rows: Box<[Row]>,
 }
 
@@ -87,6 +89,8 @@ pub struct Joined {
     pub label_at_ms: u64,
     /// With what probability the prediction was kept.
     pub included: Inclusion,
+    /// Whether the prediction is from the sample log, and not from memory.
+    pub from_log: bool,
     /// Of what version.
     pub source: Arc<Source>,
     /// The arm.
@@ -164,6 +168,7 @@ impl Prediction {
             at_ms: self.at_ms,
             label_at_ms,
             included,
+            from_log: false,
             source: self.source.clone(),
             arm: self.arm.clone(),
             answer: answer.clone()?,
@@ -174,6 +179,15 @@ impl Prediction {
 }
 
 impl Joined {
+    /// Of numbers: by how much the answer is above the label.
+    #[must_use]
+    pub fn off(&self) -> Option<f64> {
+        match (&self.answer, self.label) {
+            (Answer::Number(answer), Label::Number(label)) => Some(answer - label),
+            _ => None,
+        }
+    }
+
     /// Whether the answer was another than the label; nothing of numbers.
     #[must_use]
     pub fn is_wrong(&self) -> Option<bool> {

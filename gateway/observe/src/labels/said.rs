@@ -1,5 +1,7 @@
 //! Labels as they are said: one, a list, or lines, each with what comes of it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use pointsman_core::{RequestId, shown};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -15,6 +17,9 @@ pub struct SaidLimits {
 const TEXT_BYTES_MAX: usize = 256;
 /// The last row of a request that can have a label.
 const ROW_MAX: u64 = u32::MAX as u64;
+
+/// How far a label may be from before its prediction, or ahead of the clock: whoever labels may know the day alone.
+const ASKEW_MS: u64 = 24 * 3600 * 1000;
 
 /// What a label says.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +43,35 @@ pub struct Said {
     pub at_ms: Option<u64>,
     /// Who or what says so.
     pub source: Option<Box<str>>,
+}
+
+impl Said {
+    /// Checks since when it is known, against when its prediction is from and the time that it is, all in milliseconds since
+    /// 1970.
+    ///
+    /// # Errors
+    /// In words, where that is more than a day before the prediction, or in the future.
+    pub fn check_time(&self, predicted_ms: u64, now_ms: u64) -> Result<(), String> {
+        let Some(at_ms) = self.at_ms else { return Ok(()) };
+        let shown = |ms: u64| {
+            // The last that has a form.
+            let ms = ms.min(253_402_300_799_999);
+            humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
+        };
+        if at_ms > now_ms.saturating_add(ASKEW_MS) {
+            let (at, now) = (shown(at_ms), shown(now_ms));
+            return Err(format!(
+                "at = {at} is more than a day ahead of the gateway, where it is {now}; give when it was known"
+            ));
+        }
+        if at_ms.saturating_add(ASKEW_MS) < predicted_ms {
+            let (at, predicted) = (shown(at_ms), shown(predicted_ms));
+            return Err(format!(
+                "at = {at} is more than a day before the prediction, which is from {predicted}; give when it was known"
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What comes of a label.
@@ -206,7 +240,7 @@ fn read_one(json: &Json) -> Result<Said, String> {
 /// A time of RFC 3339 in UTC, in milliseconds since 1970.
 fn read_time(text: &str) -> Option<u64> {
     let time = humantime::parse_rfc3339(Some(text).filter(|text| text.is_ascii())?).ok()?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_millis()).ok()
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use pointsman_core::RequestId;
 use pointsman_stats::Inclusion;
 
-use super::joiner::{JoinerLimits, Kept, Labelled, ROWS_MAX, SALT, VERSIONS_MAX, spread};
-use super::prediction::{Joined, Label, Prediction, Row, Source};
+use super::joiner::{JoinerLimits, Kept, Labelled, SALT, VERSIONS_MAX, spread};
+use super::prediction::{Joined, Label, Prediction, Source};
 use super::said::{Said, Value, Verdict};
 
 /// Bytes of a request beside its predictions: its places in the tables.
@@ -27,6 +27,10 @@ pub(super) struct Shard {
     bytes: usize,
     /// A request is kept where so many of the lowest bits of its hash are 0.
     level: u32,
+    /// Requests that came up to a time had to outlive a level that is higher than that of later ones: the highest first.
+    levels: VecDeque<(u64, u32)>,
+    /// From when on requests are kept, in milliseconds since 1970.
+    since_ms: u64,
     waiting: HashMap<(RequestId, u32), Said>,
     /// Labels in the order in which they came, with the end of their time.
     waiting_order: VecDeque<(u64, (RequestId, u32))>,
@@ -53,7 +57,8 @@ struct Given {
 }
 
 /// When a request came, by its id: milliseconds since 1970. Nothing where it is no id of the gateway (RFC 9562, 5.7).
-fn came_at(id: RequestId) -> Option<u64> {
+#[must_use]
+pub fn came_at(id: RequestId) -> Option<u64> {
     let [a, b, c, d, e, f, version, ..] = id.bytes();
     (version >> 4 == 7).then(|| u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
@@ -97,13 +102,15 @@ impl Request {
 }
 
 impl Shard {
-    pub(super) fn new(limits: JoinerLimits) -> Self {
+    pub(super) fn new(limits: JoinerLimits, since_ms: u64) -> Self {
         Self {
             limits,
             requests: HashMap::new(),
             order: VecDeque::new(),
             bytes: 0,
             level: 0,
+            levels: VecDeque::new(),
+            since_ms,
             waiting: HashMap::new(),
             waiting_order: VecDeque::new(),
             expired: 0,
@@ -113,8 +120,9 @@ impl Shard {
 
     pub(super) fn predicted(&mut self, mut prediction: Prediction, now_ms: u64) -> Vec<Labelled> {
         let id = prediction.id;
-        if prediction.rows.len() > ROWS_MAX {
-            prediction.rows = prediction.rows.into_iter().take(ROWS_MAX).collect();
+        let rows_max = self.limits.rows_max;
+        if prediction.rows.len() > rows_max {
+            prediction.rows = prediction.rows.into_iter().take(rows_max).collect();
         }
         let bytes = prediction.bytes();
         let is_new = !self.requests.contains_key(&id);
@@ -170,18 +178,26 @@ impl Shard {
         let Some(request) = self.requests.get_mut(&said.id) else { return self.wait(said, now_ms) };
         let Some(first) = request.predictions.first() else { return self.wait(said, now_ms) };
         let Some(row) = first.rows.get(said.row as usize) else {
-            let rows = first.rows.len();
-            return Labelled::malformed(format!("row {} is beyond the {rows} of the request", said.row));
+            return if said.row < first.rows_had {
+                let max = self.limits.rows_max;
+                let reason = format!(
+                    "row {} is not among the first of its request that wait for labels (labels.rows_max = {max}); send \
+                     fewer rows in a request, or raise it",
+                    said.row
+                );
+                Labelled { reason: Some(reason), ..Labelled::of(Verdict::Unsampled) }
+            } else {
+                Labelled::beyond_rows(said.row, first.rows_had.into())
+            };
         };
         let Some(label) = first.source.label(&said.value) else {
-            let value = match &said.value {
-                Value::Text(text) => format!("\"{}\"", pointsman_core::shown(text)),
-                Value::Number(number) => number.to_string(),
-            };
-            return Labelled::malformed(format!("label = {value}; give {}", first.source.expected()));
+            return Labelled::of_no_class(&first.source, &said.value);
         };
+        if let Err(reason) = said.check_time(first.at_ms, now_ms) {
+            return Labelled::malformed(reason);
+        }
         if row.answer.is_none() {
-            // It was not answered, or is known from before alone.
+            // What was answered cannot be read.
             return Labelled::of(Verdict::Unknown);
         }
         let given = Given { row: said.row, value: said.value.clone(), at_ms: said.at_ms.unwrap_or(now_ms) };
@@ -210,6 +226,10 @@ impl Shard {
 
     /// Lets a label wait for its prediction, where that may still come.
     fn wait(&mut self, said: &Said, now_ms: u64) -> Labelled {
+        // From when its prediction is, is not known yet.
+        if let Err(reason) = said.check_time(0, now_ms) {
+            return Labelled::malformed(reason);
+        }
         let key = (said.id, said.row);
         if let Some(known) = self.waiting.get(&key) {
             let verdict = if known.value == said.value { Verdict::Duplicate } else { Verdict::Contradicting };
@@ -217,10 +237,15 @@ impl Shard {
             return Labelled::of(verdict);
         }
         let keep = u64::try_from(self.limits.keep.as_millis()).unwrap_or(u64::MAX);
-        if came_at(said.id).is_some_and(|came| came.saturating_add(keep) < now_ms) {
-            return Labelled::of(Verdict::Expired);
+        let came = came_at(said.id);
+        if came.is_some_and(|came| came.saturating_add(keep) < now_ms) {
+            return Labelled { is_beyond: true, ..Labelled::of(Verdict::Expired) };
         }
-        if !outlives(said.id, self.level) {
+        if came.is_some_and(|came| came < self.since_ms) {
+            return Labelled { is_beyond: true, ..Labelled::of(Verdict::Unknown) };
+        }
+        let before = self.levels.iter().find(|(until, _)| came.is_some_and(|came| came <= *until));
+        if !outlives(said.id, before.map_or(self.level, |(_, level)| self.level.max(*level))) {
             return Labelled::of(Verdict::Unsampled);
         }
         if self.waiting.len() >= self.limits.pending_max {
@@ -232,60 +257,17 @@ impl Shard {
         Labelled::of(Verdict::Pending)
     }
 
-    pub(super) fn know(&mut self, joined: &Joined, now_ms: u64) {
-        let keep = u64::try_from(self.limits.keep.as_millis()).unwrap_or(u64::MAX);
-        let came = came_at(joined.id).unwrap_or(joined.at_ms);
-        if came.saturating_add(keep) < now_ms || joined.row as usize >= ROWS_MAX {
-            return;
-        }
-        let is_it = |prediction: &&mut Prediction| *prediction.source == *joined.source;
-        let known = self.requests.get_mut(&joined.id);
-        let unread = || Row { answer: None, slices: Box::new([]) };
-        let rows = |mut rows: Vec<Row>| -> Box<[Row]> {
-            rows.resize_with(rows.len().max(joined.row as usize + 1), unread);
-            rows[joined.row as usize] =
-                Row { answer: Some(joined.answer.clone()), slices: joined.slices.clone() };
-            rows.into()
-        };
-        if let Some(prediction) = known.and_then(|request| request.predictions.iter_mut().find(is_it)) {
-            prediction.rows = rows(std::mem::take(&mut prediction.rows).into_vec());
-        } else {
-            let prediction = Prediction {
-                id: joined.id,
-                at_ms: joined.at_ms,
-                source: joined.source.clone(),
-                arm: joined.arm.clone(),
-                drawn: None,
-                rows: rows(Vec::new()),
-            };
-            self.predicted(prediction, came);
-        }
-        let Some(request) = self.requests.get_mut(&joined.id) else { return };
-        let value = match joined.label {
-            Label::Class(class) => Value::Number(f64::from(class)),
-            Label::Number(number) => Value::Number(number),
-        };
-        // By its place, or by its name where places are names of others.
-        let value = match (joined.label, &joined.source.names) {
-            (Label::Class(class), Some(names)) => {
-                names.get(class as usize).map_or(value, |name| Value::Text(name.as_str().into()))
-            }
-            _ => value,
-        };
-        let given = Given { row: joined.row, value, at_ms: joined.label_at_ms };
-        match request.labels.iter_mut().find(|known| known.row == joined.row) {
-            Some(known) => *known = given,
-            None => request.labels.push(given),
-        }
-    }
-
     pub(super) fn expire(&mut self, now_ms: u64) -> Vec<Said> {
         self.let_go(now_ms);
         // More are kept again where there is room for twice as many.
-        let Self { limits, level, requests, bytes, .. } = self;
+        let Self { limits, level, levels, requests, bytes, .. } = self;
+        let keep = u64::try_from(limits.keep.as_millis()).unwrap_or(u64::MAX);
         if *level > 0 && requests.len() < limits.requests_max / ROOM && *bytes < limits.bytes_max / ROOM {
+            levels.retain(|(_, before)| *before > *level);
+            levels.push_back((now_ms, *level));
             *level -= 1;
         }
+        levels.retain(|(until, _)| until.saturating_add(keep) >= now_ms);
         let mut in_vain = Vec::new();
         while let Some((until, key)) =
             self.waiting_order.front().copied().filter(|(until, _)| *until <= now_ms)

@@ -26,12 +26,12 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Takes in a number that is not NaN.
+    /// Takes in a number that is not NaN, and counts as many times as `weight` says.
     #[inline]
-    pub(super) fn push(&mut self, number: f64, grid: &Grid, cells: &mut [u64]) {
-        cells[grid.cell(number)] += 1;
+    pub(super) fn push(&mut self, number: f64, weight: u64, grid: &Grid, cells: &mut [u64]) {
+        cells[grid.cell(number)] += weight;
         if number.abs() > NUMBER_MAX {
-            self.infinite += 1;
+            self.infinite += weight;
             return;
         }
         let distance = number - grid.origin();
@@ -41,9 +41,9 @@ impl Sums {
             self.min = self.min.min(number);
             self.max = self.max.max(number);
         }
-        self.summed += 1;
-        self.sum += distance;
-        self.squares += distance * distance;
+        self.summed += weight;
+        self.sum += distance * weight as f64;
+        self.squares += distance * distance * weight as f64;
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

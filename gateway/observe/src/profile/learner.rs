@@ -72,6 +72,18 @@ impl Learner {
         }
     }
 
+    /// Takes in a finite number of one column.
+    pub(super) fn number(&mut self, at: usize, number: f64) {
+        self.columns[at].push(number);
+    }
+
+    /// Takes in a text of one column that can be a category.
+    pub(super) fn text(&mut self, at: usize, text: &str) {
+        if let Learnt::Texts(sketch) = &mut self.columns[at] {
+            sketch.update(text.to_owned());
+        }
+    }
+
     /// The layout for examples like those that it was shown.
     #[must_use]
     pub fn layout(&self, signature: &Signature, schema: Option<&Schema>) -> Layout {

@@ -32,6 +32,9 @@ const LEARN_BYTES_MAX: usize = 8 << 20;
 pub struct Span {
     /// How long one is, in seconds. Windows begin at multiples of it since 1970, UTC.
     pub seconds: u64,
+    /// From so many rows on a window is closed before its time, and the next one begins. Threads bring rows together, so
+    /// that it may have an eighth more, and a request. Nothing for as many as come.
+    pub rows_max: Option<u64>,
     /// The most that are kept of each arm of a version; the oldest go.
     pub windows_max: usize,
 }
@@ -80,7 +83,9 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Open {
     arm: Arm,
+    /// When its time begins, and when its first row is from.
     window: i64,
+    first: u64,
     profile: Profile,
     /// The numbers of rows that are to be taken in together, row by row. The cells of a column are then at hand for all
     /// of them: one by one, each value would wait for memory.
@@ -89,8 +94,8 @@ struct Open {
 }
 
 impl Open {
-    fn new(arm: Arm, window: i64, layout: &Layout) -> Self {
-        Self { arm, window, profile: Profile::new(layout), waiting: Vec::new(), rows: 0 }
+    fn new(arm: Arm, window: i64, first: u64, layout: &Layout) -> Self {
+        Self { arm, window, first, profile: Profile::new(layout), waiting: Vec::new(), rows: 0 }
     }
 
     fn add(&mut self, layout: &Layout, example: &Example<'_>) {
@@ -119,7 +124,7 @@ impl Open {
 #[derive(Debug)]
 struct Held {
     arm: Arm,
-    window: i64,
+    at: u64,
     inputs: Vec<Option<Tensor>>,
     outputs: Option<Vec<OutputTensor>>,
     rows: u64,
@@ -232,12 +237,13 @@ impl Recorder {
         if exchange.at > exchange.now.saturating_add(seconds) {
             return self.lose(1, exchange.example.rows);
         }
-        let window = i64::try_from(exchange.at / seconds).unwrap_or(i64::MAX);
-        let Some(layout) = self.layout.get() else { return self.hold(exchange, window) };
-        self.add(layout, exchange.arm, window, &exchange.example);
+        let Some(layout) = self.layout.get() else { return self.hold(exchange) };
+        self.add(layout, exchange.arm, exchange.at, &exchange.example);
     }
 
-    fn add(&self, layout: &Layout, arm: &Arm, window: i64, example: &Example<'_>) {
+    fn add(&self, layout: &Layout, arm: &Arm, at: u64, example: &Example<'_>) {
+        let seconds = self.span.seconds.max(1);
+        let (first, window) = (at, i64::try_from(at / seconds * seconds).unwrap_or(i64::MAX));
         let mut open = locked(&self.shards[own_shard()]);
         let at = open.iter().position(|open| open.window == window && open.arm == *arm);
         let at = at.unwrap_or_else(|| {
@@ -247,20 +253,28 @@ impl Recorder {
                 let oldest = open.swap_remove(oldest);
                 self.keep(oldest);
             }
-            open.push(Open::new(arm.clone(), window, layout));
+            open.push(Open::new(arm.clone(), window, first, layout));
             open.len() - 1
         });
         open[at].add(layout, example);
+        // So that no window grows far past its end at the threads.
+        let most = self.span.rows_max.map_or(u64::MAX, |most| (most / SHARDS as u64).max(1));
+        if open[at].profile.rows() + open[at].rows >= most {
+            let full = open.swap_remove(at);
+            self.keep(full);
+        }
     }
 
     /// Adds what was open at a thread to what is kept.
     fn keep(&self, mut open: Open) {
         let Some(layout) = self.layout.get() else { return };
         open.take_in(layout);
-        let Open { arm, window, profile, .. } = open;
-        let rows = profile.rows();
-        let key = (Arc::from(arm.name()), window);
-        let taken = locked(&self.windows).add(&key, profile, self.span.windows_max);
+        let Open { arm, window, first, profile, .. } = open;
+        let (rows, arm) = (profile.rows(), Arc::from(arm.name()));
+        let mut windows = locked(&self.windows);
+        let begins = windows.open(&arm, window, first, self.span);
+        let taken = windows.add(&(arm, begins), profile, self.span.windows_max);
+        drop(windows);
         self.changed.store(true, Ordering::Relaxed);
         match taken {
             Taken::Yes => {}
@@ -270,7 +284,7 @@ impl Recorder {
     }
 
     /// Holds an exchange until there are enough to make cells from.
-    fn hold(&self, exchange: &Exchange<'_>, window: i64) {
+    fn hold(&self, exchange: &Exchange<'_>) {
         let Example { inputs, outputs, rows } = exchange.example;
         let detached = |tensor: &Tensor| tensor.detached();
         let inputs: Vec<Option<Tensor>> = inputs.iter().map(|tensor| tensor.as_ref().map(detached)).collect();
@@ -279,11 +293,11 @@ impl Recorder {
         });
         let tensors = inputs.iter().flatten().chain(outputs.iter().flatten().map(|output| &output.tensor));
         let bytes = tensors.map(|tensor| tensor.data().len()).sum();
-        let held = Held { arm: exchange.arm.clone(), window, inputs, outputs, rows, bytes };
+        let held = Held { arm: exchange.arm.clone(), at: exchange.at, inputs, outputs, rows, bytes };
         let mut learning = locked(&self.learning);
         if let Some(layout) = self.layout.get() {
             drop(learning);
-            return self.add(layout, &held.arm, window, &held.example());
+            return self.add(layout, &held.arm, held.at, &held.example());
         }
         learning.push(held);
         let (rows, bytes) = learning.iter().fold((0, 0), |sum, held| (sum.0 + held.rows, sum.1 + held.bytes));
@@ -296,7 +310,7 @@ impl Recorder {
         let layout = self.layout.get_or_init(|| Arc::new(layout)).clone();
         let held = std::mem::take(&mut *learning);
         drop(learning);
-        held.iter().for_each(|held| self.add(&layout, &held.arm, held.window, &held.example()));
+        held.iter().for_each(|held| self.add(&layout, &held.arm, held.at, &held.example()));
     }
 
     /// Adds what is open at all threads to what is kept. Not for threads of requests: it copies.
@@ -315,6 +329,12 @@ impl Recorder {
         let windows =
             locked(&self.windows).all().map(|(key, profile)| (key.clone(), profile.clone())).collect();
         Some(Kept { layout, training: self.training.clone(), windows })
+    }
+
+    /// How many windows are kept, without those that are open at threads alone.
+    #[must_use]
+    pub fn windows(&self) -> usize {
+        locked(&self.windows).all().count()
     }
 
     /// Whether something came since this was asked last.

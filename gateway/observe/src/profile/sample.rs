@@ -13,10 +13,12 @@ use super::sketches::{SavedSketches, Sketches};
 /// Profiles of one layout are [merged](Self::merge) in any order. A value costs a look into a table and some sums.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    rows: u64,
-    sums: Box<[Sums]>,
-    cells: Box<[u64]>,
-    sketches: Box<[Sketches]>,
+    pub(super) rows: u64,
+    pub(super) sums: Box<[Sums]>,
+    pub(super) cells: Box<[u64]>,
+    pub(super) sketches: Box<[Sketches]>,
+    /// Where rows count by their weights: the sums of the squares of those of each column, and last of all rows.
+    pub(super) weights: Option<Box<[f64]>>,
 }
 
 /// One column of a profile.
@@ -96,6 +98,7 @@ impl Profile {
             sums: vec![Sums::default(); layout.columns().len()].into(),
             cells: vec![0; layout.cells()].into(),
             sketches: vec![Sketches::default(); layout.sketches()].into(),
+            weights: None,
         }
     }
 
@@ -146,23 +149,35 @@ impl Profile {
     }
 
     /// Takes in numbers of one column; what is [`MISSING`] or [`UNASKED`] is none.
+    #[inline]
     pub(super) fn add_numbers(&mut self, layout: &Layout, at: usize, numbers: impl Iterator<Item = f64>) {
+        self.add_weighted(layout, at, numbers.map(|number| (number, 1)));
+    }
+
+    /// Takes in numbers of one column, each with how many times it counts.
+    #[inline]
+    pub(super) fn add_weighted(
+        &mut self,
+        layout: &Layout,
+        at: usize,
+        numbers: impl Iterator<Item = (f64, u64)>,
+    ) {
         let of = &layout.columns()[at];
         let Frame::Grid(grid) = &of.frame else { return };
         let cells = &mut self.cells[of.first..of.first + grid.cells()];
         let mut sketches = of.sketches.map(|place| &mut self.sketches[place]);
         // Kept at hand while there are many.
         let mut sums = self.sums[at];
-        for number in numbers {
+        for (number, weight) in numbers {
             if number.is_nan() {
                 match number.to_bits() {
-                    MISSING => sums.missing += 1,
+                    MISSING => sums.missing += weight,
                     UNASKED => {}
-                    _ => sums.nan += 1,
+                    _ => sums.nan += weight,
                 }
                 continue;
             }
-            sums.push(number, grid, cells);
+            sums.push(number, weight, grid, cells);
             if let Some(sketches) = &mut sketches {
                 sketches.number(number);
             }
@@ -198,26 +213,34 @@ impl Profile {
 
     fn add_texts(&mut self, layout: &Layout, at: usize, tensor: &Tensor, rows: u64) {
         let of = &layout.columns()[at];
-        let Frame::Categories(categories) = &of.frame else { return };
-        let cells = &mut self.cells[of.first..of.first + categories.cells()];
         let (first, stride) = of.column.stride();
         let view = ColumnView { tensor, first, stride, rows: rows as usize };
         for text in view.texts().into_iter().flatten() {
-            if text.is_empty() {
-                self.sums[at].missing += 1;
-                continue;
-            }
-            let cell = categories.cell(text);
-            cells[cell] += 1;
-            if let Some(place) = of.sketches {
-                self.sketches[place].text(text, of.names_texts && cell + 1 == categories.cells());
-            }
+            self.add_text(layout, at, text, 1);
         }
     }
 
-    /// Takes in another profile of the same layout.
+    /// Takes in a text of one column, and how many times it counts; an empty one is none.
+    pub(super) fn add_text(&mut self, layout: &Layout, at: usize, text: &[u8], weight: u64) {
+        let of = &layout.columns()[at];
+        let Frame::Categories(categories) = &of.frame else { return };
+        if text.is_empty() {
+            self.sums[at].missing += weight;
+            return;
+        }
+        let cell = categories.cell(text);
+        self.cells[of.first + cell] += weight;
+        if let Some(place) = of.sketches {
+            self.sketches[place].text(text, of.names_texts && cell + 1 == categories.cells());
+        }
+    }
+
+    /// Takes in another profile of the same layout, whose rows count in the same way.
     pub fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
+        if let (Some(mine), Some(theirs)) = (&mut self.weights, &other.weights) {
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+        }
         self.sums.iter_mut().zip(&other.sums).for_each(|(mine, theirs)| mine.merge(theirs));
         self.cells.iter_mut().zip(&other.cells).for_each(|(mine, theirs)| *mine += theirs);
         self.sketches.iter_mut().zip(&other.sketches).for_each(|(mine, theirs)| mine.merge(theirs));

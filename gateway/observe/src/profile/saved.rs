@@ -10,8 +10,9 @@ use super::recorder::Recorder;
 use super::sample::{Profile, SavedProfile};
 use super::windows::{Taken, Windows};
 
-/// The format that is written, and the only one that is read.
-const FORMAT: u32 = 1;
+/// The format that is written. In the one before, windows are numbered and not named by when they begin.
+const FORMAT: u32 = 2;
+const NUMBERED: u32 = 1;
 
 /// What was kept of a version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ impl Recorder {
     /// Where the document is none, or of other cells or windows: counts of those cannot be told from each other.
     pub fn resume_from(&self, document: &str) -> Result<(), SavedError> {
         let saved: Saved = serde_json::from_str(document).map_err(|e| SavedError(e.to_string()))?;
-        if saved.format != FORMAT || saved.seconds != self.span().seconds {
+        if !matches!(saved.format, FORMAT | NUMBERED) || saved.seconds != self.span().seconds {
             let seconds = saved.seconds;
             return Err(SavedError(format!("they are of format {}, {seconds} s each", saved.format)));
         }
@@ -87,7 +88,9 @@ impl Recorder {
         let mut windows = Windows::default();
         for window in &saved.windows {
             let profile = Profile::restore(&layout, &window.profile).map_err(SavedError)?;
-            let key = (Arc::from(window.arm.as_str()), window.window);
+            let length = if saved.format == NUMBERED { saved.seconds } else { 1 };
+            let begins = window.window.saturating_mul(i64::try_from(length).unwrap_or(i64::MAX));
+            let key = (Arc::from(window.arm.as_str()), begins);
             if windows.add(&key, profile, self.span().windows_max) == Taken::Crowded {
                 return Err(SavedError("they are of too many arms".into()));
             }

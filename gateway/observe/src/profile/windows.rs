@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::recorder::Span;
 use super::sample::Profile;
 
 /// The most arms of a version that are profiled.
 pub const ARMS_MAX: usize = 16;
 
-/// A window: its arm, and its place in time, which is its start over its length.
+/// A window: its arm, and when it begins, in seconds since 1970.
 pub type Key = (Arc<str>, i64);
 
 /// Profiles by arm and window. Of each arm the newest are kept.
@@ -47,6 +48,17 @@ impl Windows {
         }
         self.kept.insert(key.clone(), Arc::new(profile));
         Taken::Yes
+    }
+
+    /// The window that rows of an arm belong to next: that which is open in a stretch of time from `window` on, or a new one
+    /// that begins with the first of the rows, where that has as many rows as it may. No two begin in the same second.
+    pub(super) fn open(&self, arm: &Arc<str>, window: i64, first: u64, span: Span) -> i64 {
+        let Some(rows_max) = span.rows_max else { return window };
+        let ends = window.saturating_add(i64::try_from(span.seconds).unwrap_or(i64::MAX));
+        let within = (arm.clone(), window)..(arm.clone(), ends);
+        let Some(((_, last), profile)) = self.kept.range(within).next_back() else { return window };
+        let next = i64::try_from(first).unwrap_or(i64::MAX).max(last.saturating_add(1));
+        if profile.rows() < rows_max || next >= ends { *last } else { next }
     }
 
     /// The windows of an arm, the oldest first.

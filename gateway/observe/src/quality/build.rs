@@ -36,6 +36,7 @@ impl QualityReport {
         let estimated = estimated(days, ask);
         let kept = all.len() as u64;
         let of_shadows = all.iter().filter(|(joined, _)| joined.source.is_shadow).count() as u64;
+        let from_log = all.iter().filter(|(joined, _)| joined.from_log).count() as u64;
         if let Some(version) = ask.version {
             all.retain(|(joined, _)| joined.source.version == version);
         }
@@ -50,6 +51,7 @@ impl QualityReport {
             alpha: ask.alpha.get(),
             pairs: kept,
             shadow_pairs: of_shadows,
+            pairs_from_log: from_log,
             series: series(&all, &names, ask),
             ranking,
             coverage,
@@ -70,6 +72,14 @@ impl QualityReport {
                  are those of the linearised variance."
                     .into(),
             );
+        }
+        if self.pairs_from_log > 0 {
+            notes.push(format!(
+                "{} pairs are of predictions that memory had let go, and of the sample log, where each stands for as many as its \
+                 probability of being there says. McNemar's test and the coverage of arms leave them out, as the log keeps what \
+                 is out of the ordinary more often.",
+                self.pairs_from_log
+            ));
         }
         notes.push(format!("Each interval is of one look, and wrong with a probability of {}.", self.alpha));
         if !self.estimated.is_empty() {
@@ -231,6 +241,7 @@ pub(crate) mod tests {
             at_ms: 0,
             label_at_ms: 0,
             included: Inclusion::ALL,
+            from_log: false,
             source: Arc::new(source),
             arm: "default".into(),
             answer: Answer::Class { class: u32::from(p >= 0.5), scores: [p].into() },

@@ -8,7 +8,7 @@ use pointsman_stats::{
     errors_differ, normal_cdf, normal_quantile,
 };
 
-use super::figures::{Weighed, error, is_right, mean_of, probability, scored};
+use super::figures::{Weighed, is_right, mean_of, probability, scored};
 use super::report::{Contest, Flip, Lead, Ranking};
 
 /// Pairs that each version has at least in a window that is ranked.
@@ -118,7 +118,7 @@ pub(super) fn contest(
             ([a.value(), b.value()], apart, p)
         }
         Metric::Accuracy => difference([&one, &other], is_right, paired, alpha)?,
-        Metric::Mae => difference([&one, &other], |joined| error(joined).map(f64::abs), paired, alpha)?,
+        Metric::Mae => difference([&one, &other], |joined| joined.off().map(f64::abs), paired, alpha)?,
     };
     let turned = if metric == Metric::Mae { -1.0 } else { 1.0 };
     let bounds = [turned * apart.lower, turned * apart.upper];
@@ -151,10 +151,14 @@ pub(super) fn contest(
     })
 }
 
-/// Rows on which one of both alone was right.
+/// Rows on which one of both alone was right. Each counts as one, so those are left out that the sample log keeps the more
+/// often the more they are out of the ordinary.
 fn discordant(one: &[Weighed<'_>], other: &[Weighed<'_>]) -> Option<Discordant> {
     let mut found = Discordant::default();
-    for ((a, _), (b, _)) in one.iter().zip(other) {
+    let all = one.iter().zip(other).filter(|((a, _), _)| !a.from_log);
+    // Nothing is to be said of none.
+    all.clone().next()?;
+    for ((a, _), (b, _)) in all {
         let (here, there) = (is_right(a)? > 0.0, is_right(b)? > 0.0);
         found.first += u64::from(here && !there);
         found.second += u64::from(!here && there);

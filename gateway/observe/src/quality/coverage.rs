@@ -81,7 +81,8 @@ pub(super) fn differs(pairs: &[Weighed<'_>], days: &Days) -> Option<LogE> {
         *predicted.entry(day).or_default().entry((source.version, arm.clone())).or_default() += sums.rows;
     }
     let mut labelled: BTreeMap<(u32, u64, Arc<str>), u64> = BTreeMap::new();
-    for (joined, _) in pairs.iter().filter(|(joined, _)| !joined.source.is_shadow) {
+    // The log may have more of one arm than of another, as it has more of what is slow.
+    for (joined, _) in pairs.iter().filter(|(joined, _)| !joined.source.is_shadow && !joined.from_log) {
         let day = u32::try_from(joined.at_ms / DAY_MS).unwrap_or(u32::MAX);
         *labelled.entry((day, joined.source.version, joined.arm.clone())).or_default() += 1;
     }

@@ -67,17 +67,9 @@ pub(super) fn scored(pairs: &[Weighed<'_>]) -> Vec<Scored> {
     pairs.iter().filter_map(one).collect()
 }
 
-/// By how much a number is off.
-pub(super) fn error(joined: &Joined) -> Option<f64> {
-    match (&joined.answer, joined.label) {
-        (Answer::Number(answer), Label::Number(label)) => Some(answer - label),
-        _ => None,
-    }
-}
-
 fn of_numbers(found: &mut Figures, pairs: &[Weighed<'_>], alpha: Alpha) {
-    let absolute = mean_of(pairs, |joined| error(joined).map(f64::abs)).mean(alpha);
-    let squared = mean_of(pairs, |joined| error(joined).map(|error| error * error)).mean(alpha);
+    let absolute = mean_of(pairs, |joined| joined.off().map(f64::abs)).mean(alpha);
+    let squared = mean_of(pairs, |joined| joined.off().map(|error| error * error)).mean(alpha);
     let root = squared.map(|Estimate { value, error, lower, upper, count }| Estimate {
         value: value.sqrt(),
         error: error / (2.0 * value.sqrt().max(f64::MIN_POSITIVE)),
@@ -85,7 +77,7 @@ fn of_numbers(found: &mut Figures, pairs: &[Weighed<'_>], alpha: Alpha) {
         upper: upper.sqrt(),
         count,
     });
-    let bias = mean_of(pairs, error).mean(alpha);
+    let bias = mean_of(pairs, Joined::off).mean(alpha);
     let figures = [bounded("mae", absolute), bounded("rmse", root), bounded("bias", bias)];
     found.figures = figures.into_iter().flatten().collect();
 }

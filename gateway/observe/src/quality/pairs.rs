@@ -1,6 +1,7 @@
 //! The joined pairs of a model.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pointsman_core::RequestId;
 use pointsman_stats::Inclusion;
@@ -12,23 +13,24 @@ const SALT: u64 = 0x706d_2d71_7561_2d31;
 /// Halvings after which nothing more is let go.
 const LEVEL_MAX: u32 = 30;
 
-/// What tells a pair from others.
-type Key = (RequestId, u32, u64);
-
 /// Pairs of predictions and labels, each once. Past the bound a half of the requests is kept, a quarter and so on: by
 /// their ids alone, with the predictions of all versions together, so that versions stay comparable.
-#[derive(Debug)]
+///
+/// A clone shares the pairs, so that figures can be made of it while more come.
+#[derive(Clone, Debug)]
 pub struct Pairs {
     max: usize,
     level: u32,
-    kept: HashMap<Key, Joined>,
+    /// Those of each row, of one version after the other.
+    kept: HashMap<(RequestId, u32), Vec<Arc<Joined>>>,
+    count: usize,
 }
 
 impl Pairs {
     /// None yet, and at most so many.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { max: max.max(1), level: 0, kept: HashMap::new() }
+        Self { max: max.max(1), level: 0, kept: HashMap::new(), count: 0 }
     }
 
     /// Takes in a pair, in the place of the one of the same row and version.
@@ -36,12 +38,33 @@ impl Pairs {
         if !self.outlives(joined.id) {
             return;
         }
-        self.kept.insert((joined.id, joined.row, joined.source.version), joined);
-        while self.kept.len() > self.max && self.level < LEVEL_MAX {
+        let of_row = self.kept.entry((joined.id, joined.row)).or_default();
+        match of_row.iter_mut().find(|known| known.source.version == joined.source.version) {
+            Some(known) => *known = Arc::new(joined),
+            None => {
+                of_row.push(Arc::new(joined));
+                self.count += 1;
+            }
+        }
+        while self.count > self.max && self.level < LEVEL_MAX {
             self.level += 1;
             let level = self.level;
-            self.kept.retain(|(id, ..), _| spread(*id, SALT).trailing_zeros() >= level);
+            self.kept.retain(|(id, _), _| spread(*id, SALT).trailing_zeros() >= level);
+            self.count = self.kept.values().map(Vec::len).sum();
         }
+    }
+
+    /// Those of a row: of the version that answered first.
+    #[must_use]
+    pub fn of_row(&self, id: RequestId, row: u32) -> &[Arc<Joined>] {
+        self.kept.get(&(id, row)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether one of the first rows of a request is among them; nothing where that cannot be told, as the request is one
+    /// that is left out.
+    #[must_use]
+    pub fn has_request(&self, id: RequestId, rows: u32) -> Option<bool> {
+        self.outlives(id).then(|| (0..rows).any(|row| self.kept.contains_key(&(id, row))))
     }
 
     fn outlives(&self, id: RequestId) -> bool {
@@ -51,7 +74,7 @@ impl Pairs {
     /// How many are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.len()
+        self.count
     }
 
     /// Whether there are none.
@@ -66,7 +89,7 @@ impl Pairs {
     pub fn sorted(&self) -> Vec<(&Joined, Inclusion)> {
         let sampled = Inclusion::new(0.5_f64.powi(self.level.cast_signed())).unwrap_or(Inclusion::ALL);
         let mut all: Vec<_> =
-            self.kept.values().map(|joined| (joined, joined.included.and(sampled))).collect();
+            self.kept.values().flatten().map(|joined| (&**joined, joined.included.and(sampled))).collect();
         all.sort_by_key(|(joined, _)| (joined.at_ms, joined.id.bytes(), joined.row, joined.source.version));
         all
     }
@@ -74,8 +97,6 @@ impl Pairs {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use pointsman_core::Answer;
 
     use super::*;
@@ -90,6 +111,7 @@ mod tests {
             at_ms: 1,
             label_at_ms: 2,
             included: Inclusion::ALL,
+            from_log: false,
             source: Arc::new(source),
             arm: "default".into(),
             answer: Answer::Class { class: 1, scores: [0.6].into() },

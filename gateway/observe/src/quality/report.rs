@@ -40,6 +40,9 @@ pub struct QualityReport {
     /// Those of shadows.
     #[serde(default)]
     pub shadow_pairs: u64,
+    /// Those of them whose predictions are from the sample log.
+    #[serde(default)]
+    pub pairs_from_log: u64,
     /// The figures of each version, arm or slice.
     pub series: Vec<Series>,
     /// Each other version against the one that serves.
@@ -262,7 +265,11 @@ impl QualityReport {
             0 => String::new(),
             shadows => format!(" and {shadows} of shadows"),
         };
-        format!("{} labelled predictions{shadows}", self.pairs.saturating_sub(self.shadow_pairs))
+        let from_log = match self.pairs_from_log {
+            0 => String::new(),
+            some => format!(", {some} of them from the sample log"),
+        };
+        format!("{} labelled predictions{shadows}{from_log}", self.pairs.saturating_sub(self.shadow_pairs))
     }
 }
 

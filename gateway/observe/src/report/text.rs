@@ -268,12 +268,16 @@ impl Display for ExampleReport {
 
 /// A share, with as many digits as tell it from all and nothing.
 pub(crate) fn percent(share: f64) -> String {
-    let percent = 100.0 * share;
+    // There is one 0.
+    let percent = 100.0 * share + 0.0;
     let digits = [1, 2, 3, 4].into_iter().find(|digits| {
         let shown = format!("{percent:.*}", *digits).parse::<f64>().unwrap_or(percent);
         (shown == 0.0) == (percent == 0.0) && (shown.abs() == 100.0) == (percent.abs() == 100.0)
     });
-    format!("{percent:.*} %", digits.unwrap_or(4))
+    let text = format!("{percent:.*} %", digits.unwrap_or(4));
+    // What is too little to be seen has no sign.
+    let is_0 = text.bytes().all(|byte| !(b'1'..=b'9').contains(&byte));
+    if is_0 { text.trim_start_matches('-').to_owned() } else { text }
 }
 
 /// A number with four digits that count.
@@ -312,6 +316,7 @@ mod tests {
             [0.0, 0.5, 1.0, 0.9999, 0.99999, 0.00001].map(percent),
             ["0.0 %", "50.0 %", "100.0 %", "99.99 %", "99.999 %", "0.001 %"]
         );
+        assert_eq!([-0.0, -1e-12, -0.001].map(percent), ["0.0 %", "0.0000 %", "-0.1 %"]);
         assert_eq!(
             [0.0, 0.1, 12.0, -0.070_710_7, 123_456.0, 1e-9, 1000.0].map(number),
             ["0", "0.1", "12", "-0.07071", "1.23e5", "1.00e-9", "1000"]

@@ -22,7 +22,7 @@ pub enum Loss {
     DiskFull,
     /// The file system cannot be written to.
     ReadOnly,
-    /// The directory is not there any more.
+    /// The directory is not there any more, or something else is in its place.
     Vanished,
     /// Writing fails otherwise.
     Failed,
@@ -66,11 +66,11 @@ impl Loss {
 
     /// What a failure to write means.
     pub(super) fn of(error: &io::Error) -> Self {
-        use io::ErrorKind::{NotFound, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use io::ErrorKind::{NotADirectory, NotFound, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         match error.kind() {
             StorageFull | QuotaExceeded => Self::DiskFull,
             ReadOnlyFilesystem => Self::ReadOnly,
-            NotFound => Self::Vanished,
+            NotFound | NotADirectory => Self::Vanished,
             _ => Self::Failed,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use pointsman_core::{
-    ColumnKind, ColumnSchema, Columns, Dim, ModelName, Origin, Redaction, Schema, Signature, TensorSpec,
-    VersionNumber,
+    Answers, ColumnKind, ColumnSchema, Columns, Dim, ModelName, Origin, Redaction, Schema, Signature,
+    TensorSpec, VersionNumber,
 };
 use sha2::{Digest, Sha256};
 
@@ -27,11 +27,11 @@ pub const UNIT_HASH: &str = "unit_hash";
 pub const PROBABILITY: &str = "inclusion_prob";
 
 /// What stands before the names of inputs and outputs.
-pub(super) const INPUT: &str = "in.";
-pub(super) const OUTPUT: &str = "out.";
-pub(super) const SLICE: &str = "slice.";
+pub(crate) const INPUT: &str = "in.";
+pub(crate) const OUTPUT: &str = "out.";
+pub(crate) const SLICE: &str = "slice.";
 /// What slices of request parameters begin with in a schema.
-const PARAMETER: &str = "parameter.";
+pub(crate) const PARAMETER: &str = "parameter.";
 /// The most slices that a row has.
 const SLICES_MAX: usize = 16;
 /// The version of what redactions mean.
@@ -43,14 +43,17 @@ const FIXED_MAX: u64 = 1 << 24;
 pub(super) const MODEL_KEY: &str = "pointsman.model";
 const SCHEMA_KEY: &str = "pointsman.schema_digest";
 const POLICY_KEY: &str = "pointsman.log_policy_id";
-const SAMPLING_KEY: &str = "pointsman.sampling";
+pub(crate) const SAMPLING_KEY: &str = "pointsman.sampling";
 const GATEWAY_KEY: &str = "pointsman.gateway";
 const REDACTION_KEY: &str = "pointsman.redaction_version";
 const HASH_KEY: &str = "pointsman.hash_key_id";
 const DROPPED_KEY: &str = "pointsman.dropped";
+/// How labels are held against outputs, and by which columns their pairs are told apart, as JSON.
+pub(crate) const ANSWERS_KEY: &str = "pointsman.answers";
+pub(crate) const SLICES_KEY: &str = "pointsman.slices";
 
 /// The key of a column's metadata that says how its values are changed; it is not there where they are as they were.
-pub(super) const REDACTED_KEY: &str = "pointsman.redacted";
+pub(crate) const REDACTED_KEY: &str = "pointsman.redacted";
 
 /// What the rows of a version are made of.
 #[derive(Clone, Copy, Debug)]
@@ -116,12 +119,13 @@ impl Layout {
             input.dropped.iter().chain(&output.dropped).map(String::as_str).collect();
         dropped.sort_unstable();
         warnings.extend(input.warnings.into_iter().chain(output.warnings));
-        let slices = schema.map_or(&[][..], |schema| &schema.slices);
-        let slices: Vec<String> = slices
+        let all_slices = schema.map_or(&[][..], |schema| &schema.slices);
+        let slices: Vec<String> = all_slices
             .iter()
             .filter_map(|slice| Some(slice.strip_prefix(PARAMETER)?.to_owned()))
             .take(SLICES_MAX)
             .collect();
+        let json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
         let policy = hex(&Sha256::digest(sampling)[..8]);
         let schema_digest = schema.map(|schema| schema.digest.clone());
         let metadata: HashMap<String, String> = [
@@ -133,6 +137,12 @@ impl Layout {
             (REDACTION_KEY, REDACTION_VERSION.to_string()),
             (HASH_KEY, key.id().to_owned()),
             (DROPPED_KEY, dropped.join(",")),
+            (
+                ANSWERS_KEY,
+                Answers::of(signature)
+                    .map_or_else(String::new, |answers| json(serde_json::to_string(&answers))),
+            ),
+            (SLICES_KEY, json(serde_json::to_string(all_slices))),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arrow_array::{
     Array as _, BooleanArray, RecordBatch, RecordBatchReader as _, StringArray, TimestampNanosecondArray,
@@ -26,6 +26,7 @@ use super::part::PartName;
 use super::rows::nanoseconds;
 use super::scan::{SpoolBatches, groups_with, spool_batches, texts};
 use super::writer::SPOOL;
+use crate::labels::needed_places;
 
 /// Rows of a batch where nobody says how many.
 const BATCH_ROWS: usize = 8192;
@@ -78,6 +79,9 @@ pub struct Reader {
     until: Option<SystemTime>,
     columns: Option<Vec<String>>,
     requests: Option<Arc<HashSet<String>>>,
+    /// When files were begun that are read, by spans that do not meet, in their order; nothing for all.
+    begun: Option<Arc<[[SystemTime; 2]]>>,
+    is_for_labels: bool,
     after: Option<Cursor>,
     newest_first: bool,
     batch_rows: usize,
@@ -132,6 +136,8 @@ impl Reader {
             until: None,
             columns: None,
             requests: None,
+            begun: None,
+            is_for_labels: false,
             after: None,
             newest_first: false,
             batch_rows: BATCH_ROWS,
@@ -164,6 +170,30 @@ impl Reader {
     pub fn requests(mut self, ids: impl IntoIterator<Item = RequestId>) -> Self {
         self.requests = Some(Arc::new(ids.into_iter().map(|id| id.to_string()).collect()));
         self
+    }
+
+    /// What [`crate::labels::Logged`] is made of, of these requests alone, each with the time at which it came: no file is
+    /// opened that was begun more than `before` before any of them, or more than `behind` after. A file is begun with the
+    /// first of its rows.
+    #[must_use]
+    pub fn for_labels(
+        mut self,
+        requests: &[(RequestId, SystemTime)],
+        before: Duration,
+        behind: Duration,
+    ) -> Self {
+        let span = |at: &SystemTime| [at.checked_sub(before).unwrap_or(UNIX_EPOCH), *at + behind];
+        let mut times: Vec<SystemTime> = requests.iter().map(|(_, at)| *at).collect();
+        times.sort_unstable();
+        let mut spans: Vec<[SystemTime; 2]> = Vec::new();
+        for [from, until] in times.iter().map(span) {
+            match spans.last_mut() {
+                Some([_, last]) if from <= *last => *last = until,
+                _ => spans.push([from, until]),
+            }
+        }
+        (self.begun, self.is_for_labels) = (Some(spans.into()), true);
+        self.requests(requests.iter().map(|(id, _)| *id))
     }
 
     /// Rows behind a place alone.
@@ -211,6 +241,31 @@ impl Reader {
         Ok(Some(concat_batches(first.schema_ref(), &batches)?))
     }
 
+    /// When the newest of the rows is from, whatever else is wanted of them; nothing where there are none.
+    ///
+    /// # Errors
+    /// Where files cannot be read.
+    pub fn newest(&self) -> Result<Option<SystemTime>, ReadError> {
+        let mut files = self.files()?;
+        // Those of the last hour have it, unless they have no rows yet.
+        while let Some((last, _)) = files.last() {
+            let hour = last.hour;
+            let files = files.split_off(files.partition_point(|(name, _)| name.hour < hour));
+            let reader = self.clone().columns(&[TIME]);
+            let mut newest = None;
+            for batch in (Batches { reader, files, open: None, skip: 0 }) {
+                let batch = batch?;
+                let times = batch.column_by_name(TIME);
+                let times = times.and_then(|times| times.as_any().downcast_ref::<TimestampNanosecondArray>());
+                newest = newest.max(times.and_then(|times| times.values().iter().copied().max()));
+            }
+            if let Some(nanos) = newest.and_then(|nanos| u64::try_from(nanos).ok()) {
+                return Ok(Some(UNIX_EPOCH + Duration::from_nanos(nanos)));
+            }
+        }
+        Ok(None)
+    }
+
     /// How many files it reads, those of the spool included.
     ///
     /// # Errors
@@ -252,7 +307,13 @@ impl Reader {
 
     fn wants(&self, name: &PartName) -> bool {
         let [begins, ends] = name.span();
-        self.model.as_ref().is_none_or(|model| *model == name.model)
+        let is_begun_then = |spans: &Arc<[[SystemTime; 2]]>| {
+            let begun = name.begun();
+            let at = spans.partition_point(|[_, until]| *until < begun);
+            spans.get(at).is_some_and(|[from, _]| *from <= begun)
+        };
+        self.begun.as_ref().is_none_or(is_begun_then)
+            && self.model.as_ref().is_none_or(|model| *model == name.model)
             && self.since.is_none_or(|since| ends > since)
             && self.until.is_none_or(|until| begins < until)
     }
@@ -275,6 +336,7 @@ impl Reader {
     /// Places of the wanted columns in a schema.
     fn places(&self, schema: &Schema) -> Vec<usize> {
         match &self.columns {
+            None if self.is_for_labels => needed_places(schema),
             None => (0..schema.fields().len()).collect(),
             Some(columns) => {
                 let mut places: Vec<usize> =

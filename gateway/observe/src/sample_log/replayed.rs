@@ -6,6 +6,7 @@ use arrow_array::types::{
     UInt64Type,
 };
 use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use pointsman_core::{
     Columns, Datatype, Dim, InputTensor, Origin, Shape, Signature, StringTensorBuilder, Tensor, TensorSpec,
 };
@@ -128,6 +129,35 @@ fn from_lists(spec: &TensorSpec, array: &dyn Array, rows: usize) -> Option<Tenso
     });
     let dims: Vec<u64> = std::iter::once(rows as u64).chain(dims).collect();
     Tensor::new(spec.datatype, Shape::new(&dims)?, data.into()).ok()
+}
+
+/// What a column has in one row, as a tensor of one row; nothing where it is null, or of a type that no tensor has.
+pub(crate) fn tensor_of(array: &dyn Array, row: usize) -> Option<Tensor> {
+    if row >= array.len() || array.is_null(row) {
+        return None;
+    }
+    let list = match array.data_type() {
+        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
+        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
+        _ => None,
+    };
+    let (elements, first, count): (&dyn Array, _, _) = match &list {
+        Some(list) => (list.as_ref(), 0, list.len()),
+        None => (array, row, 1),
+    };
+    let shape = if list.is_some() { Shape::new(&[1, count as u64]) } else { Shape::new(&[1]) }?;
+    if let Some(texts) = elements.as_string_opt::<i32>() {
+        let mut builder = StringTensorBuilder::default();
+        (first..first + count).try_for_each(|at| builder.push(texts.value(at).as_bytes()).ok())?;
+        return Tensor::new(Datatype::Bytes, shape, builder.finish()).ok();
+    }
+    let datatype = Datatype::ALL.into_iter().find(|datatype| {
+        let is_half = matches!(datatype, Datatype::Fp16 | Datatype::Bf16);
+        !is_half && Numbers::data_type(*datatype).as_ref() == Some(elements.data_type())
+    })?;
+    let mut data = Vec::new();
+    (first..first + count).try_for_each(|at| push(elements, at, datatype, &mut data))?;
+    Tensor::new(datatype, shape, data.into()).ok()
 }
 
 /// Adds a number's bytes; nothing where it is null or of another kind.

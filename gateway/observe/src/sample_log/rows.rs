@@ -199,9 +199,7 @@ impl Rows {
             // Writing to a text does not fail.
             let _ = write!(self.texts.unit, "{:016x}", drawn.unit);
         }
-        for row in 0..examples {
-            self.fixed.push(layout, record, &self.texts, row);
-        }
+        self.fixed.push(layout, record, &self.texts);
         for (name, to) in layout.slices.iter().zip(&mut self.slices) {
             let value = record.parameters.iter().find(|(parameter, _)| parameter == name);
             let value = value.map(|(_, value)| slice(value));
@@ -245,13 +243,13 @@ impl Rows {
 }
 
 impl Fixed {
-    fn push(&mut self, layout: &Layout, record: &Record<'_>, texts: &Texts, row: usize) {
+    fn push(&mut self, layout: &Layout, record: &Record<'_>, texts: &Texts) {
         let Record { origin, chosen, times, .. } = record;
-        let drawn = origin.drawn.as_ref();
-        self.time.append_value(nanoseconds(record.at));
-        self.row.append_value(row as u32);
-        self.rows.append_value(u32::try_from(record.rows).unwrap_or(u32::MAX));
-        self.version.append_value(layout.version);
+        let (drawn, examples) = (origin.drawn.as_ref(), record.examples());
+        self.time.append_value_n(nanoseconds(record.at), examples);
+        (0..examples).for_each(|row| self.row.append_value(row as u32));
+        self.rows.append_value_n(u32::try_from(record.rows).unwrap_or(u32::MAX), examples);
+        self.version.append_value_n(layout.version, examples);
         // Texts that all rows of a record share are encoded once in a part.
         let id = record.id.encode();
         let status = record.outputs.err().map_or(OK, pointsman_core::Code::name);
@@ -269,7 +267,12 @@ impl Fixed {
             Some(origin.protocol),
             layout.schema_digest.as_deref(),
         ];
-        self.texts.iter_mut().zip(values).for_each(|(to, value)| to.append_option(value));
+        for (to, value) in self.texts.iter_mut().zip(values) {
+            match value {
+                Some(value) => to.append_value_n(value, examples),
+                None => to.append_nulls(examples),
+            }
+        }
         let time = |time: Duration| Some(time.as_nanos() as f64 / 1000.0);
         let numbers = [
             drawn.map(|drawn| drawn.propensity),
@@ -281,12 +284,19 @@ impl Fixed {
             time(record.encode),
             time(record.total),
         ];
-        self.numbers.iter_mut().zip(numbers).for_each(|(to, value)| to.append_option(value));
-        self.batch_requests.append_value(times.batch_requests);
-        self.cached.append_value(times.cached);
-        self.violations.push(record.violations.iter().take(VIOLATIONS_MAX).map(told));
-        self.shadows.push(layout, record.shadows, row, record.examples());
-        self.redaction_version.append_value(REDACTION_VERSION);
+        for (to, value) in self.numbers.iter_mut().zip(numbers) {
+            match value {
+                Some(value) => to.append_value_n(value, examples),
+                None => to.append_nulls(examples),
+            }
+        }
+        self.batch_requests.append_value_n(times.batch_requests, examples);
+        self.cached.append_n(examples, times.cached);
+        for row in 0..examples {
+            self.violations.push(record.violations.iter().take(VIOLATIONS_MAX).map(told));
+            self.shadows.push(layout, record.shadows, row, examples);
+        }
+        self.redaction_version.append_value_n(REDACTION_VERSION, examples);
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {

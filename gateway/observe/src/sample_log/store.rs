@@ -101,11 +101,14 @@ impl Store {
     pub fn make_part(&self, path: &Path) -> Result<Option<PartName>, ReadError> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let Some(name) = PartName::of_spool_file(&file, &self.host) else { return Ok(None) };
-        let bytes = match fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        match fs::metadata(path) {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                self.shared.files.forget(path);
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
-        };
+        }
         let made = match self.convert(path, &name) {
             Err(ReadError::Arrow(error)) => {
                 let aside = path.with_file_name(format!("{file}{UNREADABLE}"));
@@ -118,7 +121,7 @@ impl Store {
                 Ok(is_made.then_some(name))
             }
         };
-        let _ = self.shared.spool_bytes.fetch_update(Relaxed, Relaxed, |all| Some(all.saturating_sub(bytes)));
+        self.shared.files.forget(path);
         made
     }
 
@@ -182,7 +185,7 @@ impl Store {
     /// Bytes of all spool files.
     #[must_use]
     pub fn spool_bytes(&self) -> u64 {
-        self.shared.spool_bytes.load(Relaxed)
+        self.shared.files.bytes()
     }
 
     /// Deletes rows from all parts that have them. What is in the spool is to be made parts before.

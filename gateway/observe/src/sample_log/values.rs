@@ -14,9 +14,9 @@ use pointsman_core::{Datatype, Elements};
 /// Room for so many values, before more is needed.
 const BATCH: usize = 64;
 
-/// Defines the kinds of numbers with their builders, and what of a tensor's elements goes where.
+/// Defines the kinds of numbers with their builders, the elements that are such numbers, and those that become such.
 macro_rules! numbers {
-    ($($kind:ident: $builder:ident, $arrow:ident, $(($elements:ident, $convert:expr)),+;)+) => {
+    ($($kind:ident: $builder:ident, $same:ident $(, ($elements:ident, $convert:expr))*;)+) => {
         /// Numbers of one kind.
         #[derive(Debug)]
         pub(super) enum Numbers {
@@ -42,14 +42,18 @@ macro_rules! numbers {
                     (Self::Bool(to), Elements::U8(all)) => {
                         places.for_each(|place| to.append_option(all.get(place).map(|x| *x != 0)));
                     }
-                    $($((Self::$kind(to), Elements::$elements(all)) => {
-                        let convert = $convert;
-                        // Most requests have one row.
-                        if let (1, Some(only)) = (count, all.get(from)) {
-                            return to.append_value(convert(*only));
+                    $((Self::$kind(to), Elements::$same(all)) => {
+                        // A list, or the value of a request with one row.
+                        let beside = if stride == 1 || count == 1 { all.get(from..from + count) } else { None };
+                        match beside {
+                            Some(all) => to.append_slice(all),
+                            None => places.for_each(|place| to.append_option(all.get(place).copied())),
                         }
+                    }
+                    $((Self::$kind(to), Elements::$elements(all)) => {
+                        let convert = $convert;
                         places.for_each(|place| to.append_option(all.get(place).map(|x| convert(*x))));
-                    })+)+
+                    })*)+
                     (other, _) => other.push_nulls(count),
                 }
             }
@@ -74,16 +78,16 @@ macro_rules! numbers {
 }
 
 numbers! {
-    U8: UInt8Builder, UInt8, (U8, |x| x);
-    U16: UInt16Builder, UInt16, (U16, |x| x);
-    U32: UInt32Builder, UInt32, (U32, |x| x);
-    U64: UInt64Builder, UInt64, (U64, |x| x);
-    I8: Int8Builder, Int8, (I8, |x| x);
-    I16: Int16Builder, Int16, (I16, |x| x);
-    I32: Int32Builder, Int32, (I32, |x| x);
-    I64: Int64Builder, Int64, (I64, |x| x);
-    F32: Float32Builder, Float32, (F32, |x: f32| x), (F16, |x: half::f16| x.to_f32()), (Bf16, |x: half::bf16| x.to_f32());
-    F64: Float64Builder, Float64, (F64, |x| x);
+    U8: UInt8Builder, U8;
+    U16: UInt16Builder, U16;
+    U32: UInt32Builder, U32;
+    U64: UInt64Builder, U64;
+    I8: Int8Builder, I8;
+    I16: Int16Builder, I16;
+    I32: Int32Builder, I32;
+    I64: Int64Builder, I64;
+    F32: Float32Builder, F32, (F16, |x: half::f16| x.to_f32()), (Bf16, |x: half::bf16| x.to_f32());
+    F64: Float64Builder, F64;
 }
 
 impl Numbers {

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::account::{Account, Loss};
 use super::destination::names;
 use super::frame::{batch_message, schema_message};
 use super::layout::Layout;
-use super::open::OpenFile;
+use super::open::{Identity, OpenFile};
 use super::part::{PartName, hour_of};
 use super::record::Record;
 use super::rows::Rows;
+use super::spool_files::SpoolFiles;
 
 /// The folder of the spool below that of the log.
 pub(super) const SPOOL: &str = ".spool";
@@ -66,8 +68,8 @@ impl Default for Bounds {
 /// What writer and store tell each other.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Bytes of all spool files.
-    pub(super) spool_bytes: AtomicU64,
+    /// All spool files.
+    pub(super) files: SpoolFiles,
     /// The log is as large as it may be, and is to stop there.
     pub(super) is_full: AtomicBool,
     /// Hardly anything is free on the disk.
@@ -82,7 +84,7 @@ pub struct Writer {
     bounds: Bounds,
     shared: Arc<Shared>,
     /// The file whose lock says that this spool is ours.
-    lock: Option<File>,
+    lock: Option<(File, Identity)>,
     buffers: HashMap<(Arc<str>, u64), Buffer>,
     /// Bytes of the tensors of all rows that are collected.
     bytes: usize,
@@ -90,8 +92,12 @@ pub struct Writer {
     sealed: Vec<PathBuf>,
     /// Until when nothing is tried, and why.
     resting: Option<(Instant, Loss)>,
-    /// What went wrong that nobody was told of yet.
+    /// What is wrong with writing, until something is written again.
     problem: Option<String>,
+    /// Why what is written is not brought to the disk.
+    unsynced: Option<String>,
+    /// Spool files that were no longer there while they were written to.
+    vanished: u64,
 }
 
 /// What is collected for one file.
@@ -128,6 +134,8 @@ impl Writer {
             sealed: Vec::new(),
             resting: None,
             problem: None,
+            unsynced: None,
+            vanished: 0,
         };
         if let Err(error) = writer.prepare() {
             writer.note(&error);
@@ -211,9 +219,38 @@ impl Writer {
     pub fn sync(&mut self) {
         let synced: io::Result<()> =
             self.buffers.values_mut().filter_map(|buffer| buffer.file.as_mut()).try_for_each(OpenFile::sync);
-        if let Err(error) = synced {
-            self.note(&error);
+        // One whose folder is gone is found by the next look.
+        let failed = synced.err().filter(|error| error.kind() != io::ErrorKind::NotFound);
+        self.unsynced = failed.map(|error| self.said(&error));
+    }
+
+    /// Looks whether what is written to still lies below the directory, which people may have moved away, deleted or
+    /// replaced. What does not is let go, and the directory made anew; where something was wrong it is tried whether
+    /// writing works again. To be called now and then, also where nothing comes.
+    pub fn look(&mut self) {
+        let gone = |file: &OpenFile| !file.is_there().unwrap_or(true);
+        for buffer in self.buffers.values_mut() {
+            if let Some(file) = buffer.file.take_if(|file| gone(file)) {
+                self.vanished += 1;
+                self.shared.files.forget(file.path());
+            }
         }
+        if self.problem.is_none() && self.holds_lock() {
+            return;
+        }
+        match self.prepare().and_then(|()| self.probe()) {
+            Ok(()) => self.problem = None,
+            Err(error) => self.note(&error),
+        }
+    }
+
+    /// Whether the spool can be written to.
+    fn probe(&self) -> io::Result<()> {
+        #[cfg(debug_assertions)]
+        super::fault::before_write()?;
+        let Some((lock, _)) = &self.lock else { return Ok(()) };
+        lock.set_len(0)?;
+        lock.write_all_at(b"\n", 0)
     }
 
     /// Spool files that nothing more is written to, each given once.
@@ -221,9 +258,17 @@ impl Writer {
         std::mem::take(&mut self.sealed)
     }
 
-    /// What went wrong since this was asked last.
-    pub fn problem(&mut self) -> Option<String> {
-        self.problem.take()
+    /// What is wrong at the moment.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref().or(self.unsynced.as_deref())
+    }
+
+    /// How many spool files were no longer below the directory while they were written to. Their rows count as written:
+    /// they are wherever the files are.
+    #[must_use]
+    pub fn vanished(&self) -> u64 {
+        self.vanished
     }
 
     fn keys(&self, wanted: impl Fn(&Buffer) -> bool) -> Vec<(Arc<str>, u64)> {
@@ -263,7 +308,7 @@ impl Writer {
         if self.shared.is_short.load(Relaxed) {
             return Err(Loss::DiskReserve);
         }
-        if self.shared.spool_bytes.load(Relaxed) >= self.bounds.spool_bytes_max {
+        if self.shared.files.bytes() >= self.bounds.spool_bytes_max {
             return Err(Loss::SpoolFull);
         }
         let message = batch.and_then(|batch| batch_message(&batch)).map_err(|error| {
@@ -274,37 +319,55 @@ impl Writer {
             let loss = Loss::of(&error);
             self.note(&error);
             self.resting = Some((now + REST, loss));
-            // A file that is not there any more is not written to again; another one may be.
-            buffer.file = None;
             loss
-        })
+        })?;
+        self.problem = None;
+        Ok(())
     }
 
+    /// Adds a message to the file of a buffer, or to a new one where it has none or that is no longer in its place.
     fn append(&mut self, buffer: &mut Buffer, message: &[u8], now: Instant) -> io::Result<()> {
-        let mut file = match buffer.file.take() {
-            Some(file) => file,
-            None => {
-                self.prepare()?;
-                self.make_room();
-                let first = schema_message(&buffer.schema).map_err(io::Error::other)?;
-                let file = OpenFile::create(&self.spool.join(buffer.name.spool_file()), &first)?;
-                self.shared.spool_bytes.fetch_add(file.length(), Relaxed);
-                buffer.begun = now;
-                file
+        if let Some(file) = buffer.file.take() {
+            let appended = self.append_to(file, buffer, message, now);
+            if appended.as_ref().is_ok_and(|is_there| *is_there) || appended.is_err() {
+                return appended.map(drop);
             }
-        };
-        let appended = file.append(message);
-        match &appended {
+        }
+        self.prepare()?;
+        self.make_room();
+        let first = schema_message(&buffer.schema).map_err(io::Error::other)?;
+        let file = OpenFile::create(&self.spool.join(buffer.name.spool_file()), &first)?;
+        self.shared.files.grow(file.path(), file.length());
+        buffer.begun = now;
+        if self.append_to(file, buffer, message, now)? { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// Whether the file was still in its place. Where it was not, the message is not in it either.
+    fn append_to(
+        &mut self,
+        mut file: OpenFile,
+        buffer: &mut Buffer,
+        message: &[u8],
+        now: Instant,
+    ) -> io::Result<bool> {
+        match file.append(message) {
             Ok(()) => {
-                self.shared.spool_bytes.fetch_add(message.len() as u64, Relaxed);
+                self.shared.files.grow(file.path(), message.len() as u64);
                 buffer.used = now;
                 buffer.file = Some(file);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.vanished += 1;
+                self.shared.files.forget(file.path());
+                Ok(false)
             }
             // What was written to it before is there.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => self.sealed.push(file.path().to_owned()),
-            Err(_) => drop(self.shared.spool_bytes.fetch_sub(file.length(), Relaxed)),
+            Err(error) => {
+                self.sealed.push(file.path().to_owned());
+                Err(error)
+            }
         }
-        appended
     }
 
     /// Nothing more is written to the file of a buffer.
@@ -328,13 +391,13 @@ impl Writer {
 
     /// Sees to it that the spool is there and nobody else's. What another process left in it is sealed.
     fn prepare(&mut self) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
-
-        if let Some(lock) = &self.lock
-            && lock.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
-        {
+        if self.holds_lock() {
             return Ok(());
         }
+        // The one that was held may lie in the same place again.
+        self.lock = None;
+        self.sealed.retain(|path| path.exists());
+        self.shared.files.retain(|path| path.exists());
         fs::create_dir_all(&self.spool)?;
         let lock = File::create(self.spool.join(LOCK))?;
         lock.try_lock().map_err(|_| {
@@ -352,16 +415,27 @@ impl Writer {
                 && !open.contains(&path.as_path())
                 && !self.sealed.contains(&path)
             {
-                self.shared.spool_bytes.fetch_add(fs::metadata(&path)?.len(), Relaxed);
+                self.shared.files.set(&path, fs::metadata(&path)?.len());
                 self.sealed.push(path);
             }
         }
-        self.lock = Some(lock);
+        let identity = Identity::of(&lock.metadata()?);
+        self.lock = Some((lock, identity));
         Ok(())
     }
 
+    /// Whether the spool is there, and ours.
+    fn holds_lock(&self) -> bool {
+        let path = self.spool.join(LOCK);
+        self.lock.as_ref().is_some_and(|(_, identity)| identity.is_at(&path).unwrap_or(true))
+    }
+
     fn note(&mut self, error: &io::Error) {
-        self.problem = Some(format!("{}: {error}", self.spool.display()));
+        self.problem = Some(self.said(error));
+    }
+
+    fn said(&self, error: &io::Error) -> String {
+        format!("{}: {error}", self.spool.display())
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod drift_false_alarms;
 mod experiments;
+mod logged;
 mod no_drift;
 mod properties;
 mod reports;

@@ -1,6 +1,7 @@
 //! The sample log: what is written is what was asked and answered, as far as it may be; nothing that is written is lost,
 //! and nothing that may not be is.
 
+mod labelled;
 mod rig;
 
 use std::collections::BTreeMap;
@@ -194,7 +195,7 @@ fn a_part_is_made_once_wherever_it_is_broken_off() {
         (2, false, 0)
     );
     // No second gateway writes to the same spool.
-    let mut other = Writer::new(folder.path(), "host", Bounds::default());
+    let other = Writer::new(folder.path(), "host", Bounds::default());
     assert!(other.problem().is_some_and(|problem| problem.contains("another gateway")));
 }
 
@@ -322,21 +323,61 @@ fn the_oldest_parts_go_or_writing_stops_as_is_declared() {
 #[test]
 fn a_directory_that_vanishes_costs_what_was_in_it_and_is_made_again() {
     let mut log = Log::new(None);
-    log.take(&Exchange::new(1.0));
-    log.now += Duration::from_secs(1);
-    log.writer.tick(log.now);
+    let take = |log: &mut Log| {
+        log.take(&Exchange::new(1.0));
+        log.now += Duration::from_secs(1);
+        log.writer.tick(log.now);
+    };
+    take(&mut log);
     std::fs::remove_dir_all(log.path()).expect("gone");
-    log.take(&Exchange::new(2.0));
-    log.now += Duration::from_millis(200);
-    log.writer.tick(log.now);
+    // What comes next is in its place.
+    take(&mut log);
     let standing = log.account.standing();
-    assert_eq!((standing.written, standing.dropped[Loss::Vanished as usize]), (1, 1));
-    assert!(log.writer.problem().is_some());
-    log.now += Duration::from_secs(1);
-    log.take(&Exchange::new(3.0));
-    log.now += Duration::from_secs(1);
-    log.writer.tick(log.now);
-    assert_eq!((log.account.standing().written, count(&log.rows())), (2, 2));
+    assert_eq!((standing.written, standing.all_dropped(), log.writer.vanished()), (2, 0, 1));
+    assert_eq!((log.writer.problem(), count(&log.rows())), (None, 2));
+    let store = log.store(Retention::default());
+    let bytes = store.spool_bytes();
+    assert!(bytes > 0);
+    // Nobody has to ask for it to be made again.
+    std::fs::remove_dir_all(log.path()).expect("gone");
+    assert_eq!(store.spool_bytes(), bytes);
+    log.writer.look();
+    assert_eq!((store.spool_bytes(), log.writer.vanished(), log.path().exists()), (0, 2, true));
+    take(&mut log);
+    assert_eq!((log.account.standing().written, count(&log.rows())), (3, 2));
+    log.check_account();
+}
+
+#[test]
+fn what_takes_the_place_of_the_directory_costs_rows_until_it_is_back() {
+    let mut log = Log::new(None);
+    let take = |log: &mut Log| {
+        log.take(&Exchange::new(1.0));
+        log.now += Duration::from_secs(1);
+        log.writer.tick(log.now);
+        let standing = log.account.standing();
+        (standing.written, standing.dropped[Loss::Vanished as usize])
+    };
+    assert_eq!(take(&mut log), (1, 0));
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let away = elsewhere.path().join("away");
+    std::fs::rename(log.path(), &away).expect("moved");
+    std::fs::write(log.path(), "no directory").expect("written");
+    assert_eq!(take(&mut log), (1, 1));
+    log.writer.look();
+    let problem = log.writer.problem().expect("a problem").to_owned();
+    assert!(problem.contains("Not a directory"), "{problem}");
+    // What was not written is not in the file that is elsewhere.
+    assert_eq!(count(&read(&Reader::open(&away))), 2);
+    std::fs::remove_file(log.path()).expect("removed");
+    std::fs::rename(&away, log.path()).expect("moved back");
+    log.writer.look();
+    assert_eq!(log.writer.problem(), None);
+    assert_eq!(take(&mut log), (2, 1));
+    // What was there before becomes a part with the rest.
+    log.finish();
+    assert_eq!((count(&log.rows()), log.store(Retention::default()).spool_bytes()), (4, 0));
+    assert_eq!(Directory::new(log.path()).list().expect("parts").len(), 2);
     log.check_account();
 }
 

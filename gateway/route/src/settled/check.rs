@@ -127,14 +127,22 @@ impl Checks {
             let remedy = "give another: every experiment has a metric of that name";
             self.findings.refuse(&format!("{key}.name"), &metric.name, remedy);
         }
-        self.text(&format!("{key}.output"), &metric.output);
-        let (place, number) = match (metric.index, metric.class) {
-            (Some(index), None) => ("index", index),
-            (None, Some(class)) => ("class", class),
+        let (place, number) = match (metric.index, metric.class, metric.label) {
+            (Some(index), None, None) => ("index", index),
+            (None, Some(class), None) => ("class", class),
+            (None, None, Some(_)) => {
+                if !metric.output.is_empty() {
+                    let remedy = "leave it out: labels are held against what the model answers";
+                    self.findings.refuse(&format!("{key}.output"), &metric.output, remedy);
+                }
+                return;
+            }
             _ => {
-                return self.findings.report(key, "has not one of index and class", "give one of the two");
+                let remedy = "give one of the three";
+                return self.findings.report(key, "has not one of index, class and label", remedy);
             }
         };
+        self.text(&format!("{key}.output"), &metric.output);
         if number > METRIC_INDEX_MAX {
             let remedy = format!("give a whole number from 0 to {METRIC_INDEX_MAX}");
             self.findings.refuse(&format!("{key}.{place}"), &number.to_string(), remedy);

@@ -61,6 +61,15 @@ impl Collector for DriftGauges {
                 ConstGauge::new(count).encode(family.encode_family(&labels)?)?;
             }
         }
+        let help = "Windows of a version's traffic that are kept, of all arms";
+        let gauge = ConstGauge::new(0_u64);
+        let mut family =
+            encoder.encode_descriptor("pointsman_profile_windows", help, None, gauge.metric_type())?;
+        for of in &all {
+            let windows = of.recorder.windows() as u64;
+            let labels = [("model", of.model.clone()), ("version", of.version.to_string())];
+            ConstGauge::new(windows).encode(family.encode_family(&labels)?)?;
+        }
         let help = "Rows of traffic that are in no window of profiles";
         let counter = ConstCounter::new(0_u64);
         let mut family =

@@ -44,7 +44,6 @@ pub(super) struct Verdicts {
     series: BTreeMap<(Arc<str>, Against), BTreeMap<i64, Judged>>,
     /// Names of columns, in the order of the layout.
     columns: Vec<(Origin, Arc<str>)>,
-    seconds: u64,
 }
 
 /// A window that was looked at.
@@ -63,7 +62,6 @@ impl Verdicts {
     pub(super) fn look(&mut self, kept: &Kept, rules: &Rules, span: Span, now: u64) {
         let columns = kept.layout.columns().iter();
         self.columns = columns.map(|of| (of.column.origin, of.column.name.clone())).collect();
-        self.seconds = span.seconds;
         let mut arms: Vec<Arc<str>> = kept.windows.iter().map(|((arm, _), _)| arm.clone()).collect();
         arms.dedup();
         self.series.retain(|(arm, _), _| arms.contains(arm));
@@ -75,13 +73,18 @@ impl Verdicts {
                 judged.retain(|place, _| places.binary_search(place).is_ok());
                 for place in &places {
                     let rows = series.window(*place).map_or(0, pointsman_observe::profile::Profile::rows);
-                    let ends = u64::try_from(*place + 1).unwrap_or(0).saturating_mul(span.seconds);
+                    let seconds = span.seconds.max(1);
+                    let ends = (u64::try_from(*place).unwrap_or(0) / seconds + 1).saturating_mul(seconds);
+                    let is_full = span.rows_max.is_some_and(|most| rows >= most);
                     let is_newest = places.last() == Some(place);
                     let before = judged.get_mut(place);
                     // While rows come to the newest one it is open, also where its time is over.
                     let is_still = before.as_ref().is_some_and(|before| before.seen_rows == rows);
-                    let look =
-                        if is_newest && !(ends <= now && is_still) { Look::Open } else { Look::Closed };
+                    let look = if is_newest && !is_full && !(ends <= now && is_still) {
+                        Look::Open
+                    } else {
+                        Look::Closed
+                    };
                     let is_due = before.as_ref().is_none_or(|before| match look {
                         Look::Open => rows >= before.judged_rows.saturating_mul(2).max(rules.rows_min),
                         Look::Closed => before.look == Look::Open || before.judged_rows != rows,
@@ -117,7 +120,7 @@ impl Verdicts {
                     column: column.clone(),
                     origin: *origin,
                     against: *against,
-                    since: u64::try_from(since).unwrap_or(0).saturating_mul(self.seconds),
+                    since: u64::try_from(since).unwrap_or(0),
                     statistic,
                     effect,
                     limit,

@@ -22,6 +22,11 @@ const AT_ONCE: usize = 1024;
 /// How long a request waits for a second shadow after the first has answered.
 const SECOND_WAIT: Duration = Duration::from_millis(50);
 
+/// How often it looks whether its directory is still there.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often the same is said in the gateway's log.
+const TELL: Duration = Duration::from_secs(60);
+
 /// What others ask of it.
 pub(super) enum Command {
     /// Writes all that waits, seals all spool files, and says so.
@@ -43,6 +48,9 @@ pub(super) struct LogThread {
     order: VecDeque<(Instant, RequestId)>,
     synced_at: Instant,
     turned_at: Instant,
+    looked_at: Instant,
+    /// What was said last of what is wrong, and when.
+    told: Option<(String, Instant)>,
 }
 
 /// A request that waits for shadows.
@@ -71,6 +79,8 @@ impl LogThread {
             order: VecDeque::new(),
             synced_at: now,
             turned_at: now,
+            looked_at: now,
+            told: None,
         }
     }
 
@@ -132,6 +142,10 @@ impl LogThread {
         if now.duration_since(self.turned_at) >= self.shared.settings.window {
             self.turned_at = now;
             self.shared.models.lock().values().for_each(|kept| kept.sampler.turn());
+        }
+        if now.duration_since(self.looked_at) >= LOOK {
+            self.looked_at = now;
+            self.writer.look();
         }
         self.hand_on();
         taken == AT_ONCE
@@ -211,8 +225,38 @@ impl LogThread {
             // Where that thread is gone, the next start finds them.
             let _ = self.orders.send(Order::Make(path));
         }
-        if let Some(problem) = self.writer.problem() {
-            let _ = self.orders.send(Order::Tell(problem));
+        self.tell();
+    }
+
+    /// Says what is wrong, and when it no longer is.
+    fn tell(&mut self) {
+        let (problem, vanished) = (self.writer.problem(), self.writer.vanished());
+        let (is_other, gone) = {
+            let mut state = self.shared.state.lock();
+            let is_other = state.writing.as_deref() != problem;
+            if is_other {
+                state.writing = problem.map(str::to_owned);
+            }
+            (is_other, vanished - std::mem::replace(&mut state.vanished_files, vanished))
+        };
+        if gone > 0 {
+            let directory = self.shared.directory.display();
+            tracing::warn!(
+                "the sample log's directory {directory} was moved, deleted or replaced: {gone} spool files that were \
+                 written to are no longer there, and their rows count as written"
+            );
+        }
+        match problem {
+            Some(problem) => {
+                let is_new =
+                    self.told.as_ref().is_none_or(|(told, at)| told != problem || at.elapsed() >= TELL);
+                if is_new {
+                    tracing::warn!("the sample log cannot be written: {problem}");
+                    self.told = Some((problem.to_owned(), Instant::now()));
+                }
+            }
+            None if is_other => tracing::info!("the sample log is written again"),
+            None => {}
         }
     }
 }

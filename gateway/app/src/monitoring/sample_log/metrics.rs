@@ -70,6 +70,14 @@ impl Collector for Exposed {
             }
         }
         let state = shared.state.lock().clone();
+        let help = "Spool files that were moved away or deleted while they were written to";
+        let vanished = ConstCounter::new(state.vanished_files);
+        vanished.encode(encoder.encode_descriptor(
+            "pointsman_sample_log_vanished_files",
+            help,
+            None,
+            vanished.metric_type(),
+        )?)?;
         let queued: u64 = standings.iter().map(|(_, standing)| standing.queued).sum();
         let (held, bytes) = shared.ring.held();
         let gauges = [
@@ -77,6 +85,12 @@ impl Collector for Exposed {
             ("pointsman_sample_log_waiting", "Requests that wait for the log's thread", None, held as u64),
             ("pointsman_sample_log_waiting", "Of their tensors", Some(Unit::Bytes), bytes as u64),
             ("pointsman_sample_log_spool", "Of spool files", Some(Unit::Bytes), state.spool_bytes),
+            (
+                "pointsman_sample_log_problem",
+                "Whether the log cannot be written as it should, 0 or 1",
+                None,
+                u64::from(state.problem().is_some()),
+            ),
             ("pointsman_sample_log_parts", "Parquet files that are there", None, state.swept.parts),
             ("pointsman_sample_log_parts", "Of Parquet files", Some(Unit::Bytes), state.swept.bytes),
         ];

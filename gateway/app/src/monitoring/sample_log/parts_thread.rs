@@ -22,8 +22,6 @@ const TELL: Duration = Duration::from_secs(60);
 pub(super) enum Order {
     /// Make a part of a spool file.
     Make(PathBuf),
-    /// Say what went wrong elsewhere.
-    Tell(String),
     /// Delete rows from all parts.
     Delete(Subject, Sender<Result<Deleted, String>>),
     /// End.
@@ -37,11 +35,13 @@ pub(super) struct PartsThread {
     orders: Receiver<Order>,
     backlog: VecDeque<PathBuf>,
     told: Option<(String, Instant)>,
+    /// When anything failed last.
+    failed_at: Option<Instant>,
 }
 
 impl PartsThread {
     pub(super) fn new(shared: Arc<Shared>, store: Store, orders: Receiver<Order>) -> Self {
-        Self { shared, store, orders, backlog: VecDeque::new(), told: None }
+        Self { shared, store, orders, backlog: VecDeque::new(), told: None, failed_at: None }
     }
 
     /// Works until it is told to end.
@@ -53,7 +53,6 @@ impl PartsThread {
         loop {
             match self.orders.recv_timeout(LOOK) {
                 Ok(Order::Make(path)) => self.backlog.push_back(path),
-                Ok(Order::Tell(problem)) => self.tell(problem),
                 Ok(Order::Delete(subject, answer)) => {
                     // Whoever asked may have given up.
                     let _ = answer.send(self.delete(&subject));
@@ -77,6 +76,11 @@ impl PartsThread {
             let mut state = self.shared.state.lock();
             state.backlog = self.backlog.len();
             state.spool_bytes = self.store.spool_bytes();
+            // What failed and did not again since it was tried again is over.
+            if self.failed_at.is_some_and(|at| at.elapsed() > SWEEP) && self.backlog.is_empty() {
+                self.failed_at = None;
+                state.parts = None;
+            }
         }
     }
 
@@ -115,9 +119,6 @@ impl PartsThread {
                 let mut state = self.shared.state.lock();
                 state.swept = swept;
                 state.is_short = is_short;
-                if self.told.as_ref().is_some_and(|(_, at)| at.elapsed() >= SWEEP) {
-                    state.problem = None;
-                }
             }
             Err(error) => self.tell(format!("{}: {error}", self.shared.directory.display())),
         }
@@ -149,10 +150,11 @@ impl PartsThread {
     }
 
     fn tell(&mut self, problem: String) {
-        self.shared.state.lock().problem = Some(problem.clone());
+        self.failed_at = Some(Instant::now());
+        self.shared.state.lock().parts = Some(problem.clone());
         let is_new = self.told.as_ref().is_none_or(|(told, at)| *told != problem || at.elapsed() >= TELL);
         if is_new {
-            tracing::warn!("the sample log cannot be written: {problem}");
+            tracing::warn!("parts of the sample log cannot be made or looked through: {problem}");
             self.told = Some((problem, Instant::now()));
         }
     }

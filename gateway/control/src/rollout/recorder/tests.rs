@@ -270,6 +270,7 @@ fn label(unit: u64, is_candidate: bool, weight: &str) -> LabelledRequest<'static
         is_candidate,
         wrong: true,
         score: None,
+        off: None,
     }
 }
 
@@ -306,6 +307,57 @@ fn scores_in_the_wrong_order_count_once_for_a_unit() {
     let counts = rig.look().counts;
     assert_eq!((counts.canary.misranked.units, counts.canary.misranked.requests), (1, 1));
     assert_eq!(counts.primary.misranked, Hits::default());
+}
+
+/// How often labels alone lead to the conclusion that the candidate is worse, where its numbers are off by `scale` times as
+/// much as those of the primary, and in a share of `rare` by a hundred times as much.
+fn found_off(weight: &str, scale: f64, rare: f64, runs: usize, labels: usize) -> usize {
+    let flags =
+        Flags { canary: Some(weight.into()), guard: vec!["labels:margin=1".into()], ..Flags::default() };
+    let version = VersionNumber::new(3).expect("a version");
+    let mut spec = flags.spec(&ModelName::new("iris").expect("a name"), version).expect("a spec");
+    spec.warm_up = super::super::WarmUp { time: Duration::ZERO, count: 0 };
+    let (unit, salt) = ("request_id".into(), Standing::salt("iris", 7));
+    let (counted, slow_us, classes) = (Counted::Requests, [1, 2, 3], 0);
+    let frozen = Frozen { counted, unit, salt, slow_us, classes, newest: version, contents: [None, None] };
+    let share: f64 = weight.parse().expect("a percentage");
+    let mut random = fastrand::Rng::with_seed(23);
+    let one = |_: usize| {
+        let recorder = Recorder::new(7, &spec, &frozen, Arc::new(Signature::default()), &[], Box::new(|| ()));
+        let mut evidence = super::super::Evidence::new(&spec);
+        for look in 0..20 {
+            for _ in 0..labels / 20 {
+                let is_candidate = random.f64() < share / 100.0;
+                let normal: f64 = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+                let times = match is_candidate {
+                    true if random.f64() < rare => 100.0,
+                    true => scale,
+                    false => 1.0,
+                };
+                let off = Some(normal * times);
+                let label = label(random.u64(..), is_candidate, &format!("{weight}%"));
+                recorder.labelled(&LabelledRequest { is_request: true, wrong: false, off, ..label });
+            }
+            evidence.push(&spec, &frozen, &recorder.take().looks, super::super::Moment(look));
+        }
+        evidence.harm.tests(super::super::Question::Labels).iter().any(|test| test.rejects())
+    };
+    (0..runs).map(one).filter(|is_found| *is_found).count()
+}
+
+#[test]
+fn numbers_that_are_farther_off_are_found_and_those_that_are_not_are_let_be() {
+    for (weight, scale, rare, labels) in
+        [("50", 1.5, 0.0, 4000), ("5", 2.0, 0.0, 10_000), ("50", 1.0, 0.1, 4000)]
+    {
+        let found = found_off(weight, scale, rare, 20, labels);
+        assert!(found >= 18, "{weight} %, {scale} times, {rare}: {found} of 20");
+    }
+    // At a level of 0.05, 200 runs have 10, and 20 with a probability of 0.002.
+    for (weight, scale) in [("50", 1.0), ("5", 1.0), ("50", 0.8)] {
+        let found = found_off(weight, scale, 0.0, 200, 1000);
+        assert!(found <= 20, "{weight} %, {scale} times: {found} of 200");
+    }
 }
 
 /// How often labels alone lead to the conclusion that the candidate is worse, where happening has this rate, its scores

@@ -62,6 +62,7 @@ impl World {
             labelled: count(0.1),
             wrong: count(0.02 * ratio),
             misranked: count(0.03 * ratio),
+            off: Default::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::super::settings::{Look, Rules};
 use super::histogram::bars;
 use super::text::time;
 use super::{ColumnReport, DriftReport, POINTS_MAX, PointReport, Summary};
-use crate::profile::{Frame, Kept, LaidOut, Lost, Profile, Seen, Span};
+use crate::profile::{Frame, Kept, LaidOut, Lost, Profile, Seen, Span, Weighted};
 
 /// The most arms that an error names.
 const ARMS_NAMED_MAX: usize = 32;
@@ -24,8 +24,8 @@ pub struct Ask<'a> {
     pub arm: Option<&'a str>,
     /// What windows are held against.
     pub against: Against,
-    /// How far back the report goes from its end, in seconds; at least a window.
-    pub window: u64,
+    /// How far back the report goes from its end, in seconds; at least a window. Nothing for the newest window.
+    pub window: Option<u64>,
     /// From when on, in place of that, in seconds since 1970.
     pub since: Option<u64>,
     /// Up to when; nothing for up to the end of the newest window.
@@ -76,8 +76,8 @@ pub enum AskError {
 }
 
 /// The beginning of a window, in seconds since 1970.
-fn second(place: i64, seconds: u64) -> u64 {
-    u64::try_from(place).unwrap_or(0).saturating_mul(seconds)
+fn second(place: i64) -> u64 {
+    u64::try_from(place).unwrap_or(0)
 }
 
 impl DriftReport {
@@ -91,13 +91,23 @@ impl DriftReport {
         let (Some(oldest), Some(newest)) = (series.places().next(), series.places().next_back()) else {
             return Err(nothing(kept, ask));
         };
-        let place = |second: u64| i64::try_from(second / seconds).unwrap_or(i64::MAX);
-        let end = ask.until.map_or(newest + 1, |until| place(until.saturating_add(seconds - 1)));
-        let windows = i64::try_from(ask.window.div_ceil(seconds).max(1)).unwrap_or(i64::MAX);
-        let from = ask.since.map_or(end.saturating_sub(windows), place).max(oldest);
+        let place = |second: u64| i64::try_from(second / seconds * seconds).unwrap_or(i64::MAX);
+        let newest_end = place(second(newest).saturating_add(seconds));
+        let end = ask.until.map_or(newest_end, |until| place(until.saturating_add(seconds - 1)));
+        let from = match (ask.since, ask.window) {
+            (Some(since), _) => place(since),
+            (None, None) if ask.span.rows_max.is_some() => {
+                series.places().rfind(|place| *place < end).unwrap_or(oldest)
+            }
+            (None, window) => {
+                let windows = window.unwrap_or(seconds).div_ceil(seconds).max(1).saturating_mul(seconds);
+                end.saturating_sub(i64::try_from(windows).unwrap_or(i64::MAX))
+            }
+        };
+        let from = from.max(oldest);
         let current = series.together(from, end);
         if current.rows() == 0 {
-            let (from, to) = (second(oldest, seconds), second(newest + 1, seconds));
+            let (from, to) = (second(oldest), second(newest_end));
             return Err(AskError::Empty { version: ask.version, from, to });
         }
         let reference = match ask.against {
@@ -110,12 +120,14 @@ impl DriftReport {
         if reference.rows() == 0 {
             return Err(AskError::NothingBefore(ask.version));
         }
+        let weighted = current.weights();
+        let (reference, current) = (reference.effective(&kept.layout), current.effective(&kept.layout));
         let judged = judge(&kept.layout, &reference, &current, rules, Look::Closed);
         let places: Vec<i64> = series.places().filter(|place| *place < end).collect();
         let shown = &places[places.len().saturating_sub(POINTS_MAX)..];
         let points: Vec<Point> =
             shown.iter().filter_map(|place| series.point(*place, ask.against, rules, Look::Closed)).collect();
-        let sides = Sides { kept, reference: &reference, current: &current, points: &points, seconds, rules };
+        let sides = Sides { kept, reference: &reference, current: &current, points: &points, rules };
         let mut columns: Vec<ColumnReport> =
             judged.iter().enumerate().map(|(at, judged)| sides.column(at, judged)).collect();
         columns.sort_by_key(|column| !column.verdict.is_drifted());
@@ -124,15 +136,16 @@ impl DriftReport {
             version: ask.version,
             arm: ask.arm.map(str::to_owned),
             against: ask.against,
-            since: second(from, seconds),
-            until: second(end.min(newest + 1), seconds),
+            since: second(from),
+            until: second(end.min(newest_end)),
             rows: current.rows(),
             reference_rows: reference.rows(),
             window_seconds: seconds,
+            window_rows: ask.span.rows_max,
             false_alarm_every: rules.false_alarm_every,
             level: rules.level(current.rows(), Look::Closed),
             columns,
-            notes: notes(ask),
+            notes: notes(ask, weighted),
         })
     }
 }
@@ -149,14 +162,22 @@ fn nothing(kept: &Kept, ask: &Ask<'_>) -> AskError {
     }
 }
 
-fn notes(ask: &Ask<'_>) -> Vec<String> {
+fn notes(ask: &Ask<'_>, weighted: Option<Weighted>) -> Vec<String> {
     let Lost { late, early, crowded } = ask.lost;
     let said = [
         (late, "came for a window that is no longer kept (drift.windows_max)"),
         (early, "are from a time that has not come, and in no window"),
         (crowded, "are of an arm past those that are profiled"),
     ];
-    said.into_iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} rows {what}")).collect()
+    let said =
+        said.into_iter().filter(|(rows, _)| *rows > 0).map(|(rows, what)| format!("{rows} rows {what}"));
+    let sampled = weighted.map(|Weighted { total, effective }| {
+        format!(
+            "Rows are weighted by the reciprocals of their inclusion probabilities: they stand for about {total:.0}, and \
+             say as much as {effective:.0} of equal weights, which are the rows that are named here"
+        )
+    });
+    sampled.into_iter().chain(said).collect()
 }
 
 /// What all columns of a report are made from.
@@ -165,7 +186,6 @@ struct Sides<'a> {
     reference: &'a Profile,
     current: &'a Profile,
     points: &'a [Point],
-    seconds: u64,
     rules: &'a Rules,
 }
 
@@ -184,22 +204,22 @@ impl Sides<'_> {
             reference: summary(of, &reference),
             current: summary(of, &current),
             psi_limit: self.rules.of(&of.column.name).psi,
-            onset: onset(verdicts).map(|window| second(window, self.seconds)),
+            onset: onset(verdicts).map(second),
             bars: bars(&of.frame, &reference, &current),
-            points: self.points.iter().map(|point| self.point(point, at)).collect(),
+            points: self.points.iter().map(|of| point(of, at)).collect(),
             unknown: current.unknown(),
         }
     }
+}
 
-    fn point(&self, point: &Point, at: usize) -> PointReport {
-        let Judged { verdict, distances } = point.columns[at];
-        PointReport {
-            at: second(point.window, self.seconds),
-            rows: point.rows,
-            psi: distances.map(|distances| distances.psi),
-            ks: distances.and_then(|distances| distances.numbers).map(|numbers| numbers.ks),
-            is_drifted: verdict.is_drifted(),
-        }
+fn point(point: &Point, at: usize) -> PointReport {
+    let Judged { verdict, distances } = point.columns[at];
+    PointReport {
+        at: second(point.window),
+        rows: point.rows,
+        psi: distances.map(|distances| distances.psi),
+        ks: distances.and_then(|distances| distances.numbers).map(|numbers| numbers.ks),
+        is_drifted: verdict.is_drifted(),
     }
 }
 

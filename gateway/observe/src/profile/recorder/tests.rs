@@ -61,7 +61,7 @@ fn baseline(rows: &Rows) -> Baseline {
 }
 
 fn recorder(windows_max: usize, baseline: Option<&Baseline>) -> Recorder {
-    let span = Span { seconds: HOUR, windows_max };
+    let span = Span { seconds: HOUR, rows_max: None, windows_max };
     let reference = baseline.map(|b| b.reference(&signature(), None, &mut Vec::new()).expect("good"));
     Recorder::new(span, signature(), None, reference)
 }
@@ -126,12 +126,12 @@ fn rows_go_to_the_window_that_they_are_from() {
     let made = baseline(&Rows::new(0, 300));
     let recorder = recorder(3, Some(&made));
     let hour = |hours: u64| NOW - 100 * HOUR + hours * HOUR;
-    let first = i64::try_from(hour(0) / HOUR).expect("small");
+    let begins = |hours: i64| i64::try_from(hour(0) / HOUR * HOUR).expect("small") + hours * HOUR as i64;
     for hours in [0, 2, 1, 0, 2] {
         record(&recorder, &Arm::Default, hour(hours), &Rows::new(0, 10));
     }
     record(&recorder, &Arm::Named("b".into()), hour(1), &Rows::new(0, 1));
-    let of = |arm: &str, window: i64, rows: u64| (arm.to_owned(), first + window, rows);
+    let of = |arm: &str, window: i64, rows: u64| (arm.to_owned(), begins(window), rows);
     let expected = [of("b", 1, 1), of("default", 0, 20), of("default", 1, 10), of("default", 2, 20)];
     assert_eq!(rows_by_window(&recorder), expected);
     // A fourth takes the place of the oldest, whose rows are late from then on.
@@ -146,6 +146,56 @@ fn rows_go_to_the_window_that_they_are_from() {
     record(&recorder, &Arm::Default, NOW + 2 * HOUR, &Rows::new(0, 4));
     assert_eq!(rows_by_window(&recorder).len(), 4);
     assert_eq!(recorder.lost(), Lost { late: 3, early: 4, crowded: 0 });
+}
+
+#[test]
+fn a_window_is_closed_by_its_rows_or_by_its_time_whichever_is_first() {
+    let made = baseline(&Rows::new(0, 300));
+    let reference = made.reference(&signature(), None, &mut Vec::new()).expect("good");
+    let span = Span { seconds: HOUR, rows_max: Some(1000), windows_max: 99 };
+    let recorder = Recorder::new(span, signature(), None, Some(reference));
+    let begins = NOW / HOUR * HOUR - 2 * HOUR;
+    // A row in each second, in requests of 50; of another arm a few.
+    for request in 0..54 {
+        record(&recorder, &Arm::Default, begins + 50 * request, &Rows::new(50 * request, 50));
+    }
+    record(&recorder, &Arm::Named("b".into()), begins + 7, &Rows::new(0, 3));
+    record(&recorder, &Arm::Default, begins + HOUR, &Rows::new(0, 20));
+    // A thread hands on what has come to an eighth of a window: 150 rows. Seven of these are one.
+    let of = |arm: &str, after: u64, rows: u64| (arm.to_owned(), (begins + after) as i64, rows);
+    let expected = [
+        of("b", 0, 3),
+        of("default", 0, 1050),
+        of("default", 1050, 1050),
+        of("default", 2100, 600),
+        of("default", HOUR, 20),
+    ];
+    assert_eq!(rows_by_window(&recorder), expected);
+    // Late rows go to the last window of their time.
+    record(&recorder, &Arm::Default, begins + 5, &Rows::new(0, 10));
+    assert_eq!(rows_by_window(&recorder)[3], of("default", 2100, 610));
+    // They are gone on with after a restart.
+    let document = recorder.save("m", 1).expect("a document");
+    let reference = made.reference(&signature(), None, &mut Vec::new()).expect("good");
+    let again = Recorder::new(span, signature(), None, Some(reference));
+    again.resume_from(&document).expect("its own");
+    assert_eq!(rows_by_window(&again), rows_by_window(&recorder));
+}
+
+#[test]
+fn windows_of_the_format_before_are_read() {
+    let made = baseline(&Rows::new(0, 300));
+    let before = recorder(9, Some(&made));
+    record(&before, &Arm::Default, NOW, &Rows::new(0, 40));
+    let document = before.save("m", 1).expect("a document");
+    let begins = NOW / HOUR * HOUR;
+    let numbered = document
+        .replace("\"format\":2", "\"format\":1")
+        .replace(&format!("\"window\":{begins}"), &format!("\"window\":{}", begins / HOUR));
+    assert_ne!(numbered, document);
+    let after = recorder(9, Some(&made));
+    after.resume_from(&numbered).expect("the one before");
+    assert_eq!(rows_by_window(&after), rows_by_window(&before));
 }
 
 #[test]
@@ -206,7 +256,7 @@ fn windows_survive_a_restart_and_other_cells_do_not_mix() {
     let other = recorder(9, Some(&baseline(&Rows::new(0, 500))));
     let error = other.resume_from(&document).expect_err("other cells").to_string();
     assert!(error.contains("not those of now"), "{error}");
-    let longer = Span { seconds: 2 * HOUR, windows_max: 9 };
+    let longer = Span { seconds: 2 * HOUR, rows_max: None, windows_max: 9 };
     let other = Recorder::new(longer, signature(), None, None);
     assert!(other.resume_from(&document).expect_err("other windows").to_string().contains("3600 s"));
     assert!(recorder(9, None).resume_from("{").is_err());
