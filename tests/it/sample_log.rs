@@ -121,6 +121,37 @@ async fn requests_of_every_protocol_are_rows_that_commands_show_replay_and_delet
 }
 
 #[test]
+fn a_unit_is_deleted_by_what_callers_call_it() {
+    let (registry, log) =
+        (iris("serve = 3\nload = \"all\"\n", &[2, 3]), tempfile::tempdir().expect("a folder"));
+    let plan = "[plan.iris.experiment]\nname = \"petals\"\nunits = [\"header:x-user-id\"]\n\
+                arms = [{ name = \"next\", version = 2, weight = \"50%\" }]\n";
+    let gateway = Start::over(registry.path()).config(&config(log.path(), plan)).start();
+    let ask = |unit: &str| {
+        let answer = request("POST", gateway.http, INFER, &[("x-user-id", unit)], Some(BODY.as_bytes()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("pointsman-experiment").map(str::to_owned)
+    };
+    let mut asked = 0;
+    wait_for("the plan to count", || {
+        asked += 1;
+        ask("another")
+    });
+    for unit in ["user-7", "user-8", "user-7"] {
+        ask(unit);
+        asked += 1;
+    }
+    settled(&gateway, asked);
+    let before = rows(log.path()).len();
+    let deleted = command(&gateway, &["delete", "--unit-id", "user-7"]);
+    assert!(deleted.stdout.starts_with("4 rows are deleted"), "{deleted:?}");
+    assert_eq!(rows(log.path()).len(), before - 4);
+    let deleted = command(&gateway, &["delete", "--unit-id", "user-7"]);
+    assert!(deleted.stdout.starts_with("0 rows are deleted"), "{deleted:?}");
+    assert_eq!(command(&gateway, &["delete", "--unit-id", "x", "--unit", "y"]).code, Some(2));
+}
+
+#[test]
 fn without_a_directory_there_is_no_log() {
     let registry = iris("", &[3]);
     let gateway = Start::over(registry.path()).start();

@@ -221,6 +221,13 @@ impl Split {
         self.arms.iter().map(|arm| &arm.name)
     }
 
+    /// What tells a unit from others in each of the experiments ([`Assignment::unit`](crate::Assignment::unit)), of
+    /// whichever layer: as a request has it that names the unit by these bytes, or by a number with these digits.
+    pub fn unit_hashes(&self, unit: &[u8]) -> Vec<u64> {
+        let experiments = self.layers.iter().flat_map(|layer| &layer.experiments);
+        experiments.map(|experiment| experiment.buckets.point(unit)).collect()
+    }
+
     /// The versions that arms and shadows lead to.
     pub fn versions(&self) -> impl Iterator<Item = VersionNumber> {
         let shadows = self.shadows.iter().map(|shadow| shadow.version);

@@ -48,6 +48,7 @@ struct Question {
 struct Deletion {
     request: Option<String>,
     unit: Option<String>,
+    unit_id: Option<String>,
 }
 
 impl Admin {
@@ -75,7 +76,7 @@ impl Admin {
             (&Method::POST, ["delete"]) => {
                 Query::none(request.uri())?;
                 let body = read_small(&self.gateway, request.into_body(), self.body_timeout).await?;
-                let subject = subject(&body)?;
+                let subject = subject(&body, |unit| self.unit_hashes(unit))?;
                 let deleted = self.of_log(move |log| log.delete(subject)).await?;
                 let deleted = deleted.map_err(refused)?;
                 Ok(json!({"rows": deleted.rows, "parts": deleted.parts}))
@@ -101,6 +102,16 @@ impl Admin {
         let _turn = self.questions.acquire().await.map_err(|_| PredictError::ShuttingDown)?;
         // A task that was thrown away says that the runtime is going down.
         tokio::task::spawn_blocking(move || ask(&log)).await.map_err(|_| PredictError::ShuttingDown)
+    }
+
+    /// What rows have of a unit, by the experiments of all plans that count now.
+    fn unit_hashes(&self, unit: &str) -> Vec<String> {
+        let snapshot = self.gateway.predictor.snapshots().pin();
+        let splits = snapshot.models.values().filter_map(|served| served.plan.split.as_ref());
+        let mut hashes: Vec<u64> = splits.flat_map(|split| split.unit_hashes(unit.as_bytes())).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.iter().map(|hash| format!("{hash:016x}")).collect()
     }
 
     /// What was asked in a request of the sample log; nothing where there is no log, or it has none of it.
@@ -249,15 +260,24 @@ fn last(reader: &Reader, limit: usize) -> Result<Vec<Map<String, Value>>, ReadEr
     Ok(shown)
 }
 
-fn subject(body: &[u8]) -> Result<Subject, PredictError> {
+/// What is to be deleted. `hashes` says what rows have of a unit.
+fn subject(body: &[u8], hashes: impl Fn(&str) -> Vec<String>) -> Result<Subject, PredictError> {
     let bad = |what: &str| PredictError::BadRequest(what.to_owned());
-    let remedy = "give {\"request\": ID} or {\"unit\": HASH}, the latter with the 16 digits of unit_hash";
-    let Deletion { request, unit } = serde_json::from_slice(body)
+    let remedy =
+        "give {\"request\": ID}, {\"unit\": HASH} with the 16 digits of unit_hash, or {\"unit_id\": UNIT}";
+    let Deletion { request, unit, unit_id } = serde_json::from_slice(body)
         .map_err(|e| PredictError::BadRequest(format!("the body of a deletion: {e}; {remedy}")))?;
-    match (request, unit) {
-        (Some(id), None) => RequestId::parse(&id).map(Subject::Request).ok_or_else(|| bad(remedy)),
-        (None, Some(unit)) if unit.len() == UNIT_LEN && unit.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            Ok(Subject::Unit(unit.to_ascii_lowercase()))
+    match (request, unit, unit_id) {
+        (Some(id), None, None) => RequestId::parse(&id).map(Subject::Request).ok_or_else(|| bad(remedy)),
+        (None, None, Some(unit)) if !unit.is_empty() => match hashes(&unit) {
+            hashes if hashes.is_empty() => {
+                let what = "no plan has an experiment, by which the unit would be hashed: give the unit_hash of its rows";
+                Err(not_found(what.into()))
+            }
+            hashes => Ok(Subject::Units(hashes)),
+        },
+        (None, Some(unit), None) if unit.len() == UNIT_LEN && unit.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            Ok(Subject::Units(vec![unit.to_ascii_lowercase()]))
         }
         _ => Err(bad(remedy)),
     }
@@ -306,11 +326,19 @@ mod tests {
         let many = vec![format!("request={id}"); REQUESTS_MAX + 1].join("&");
         assert!(read(&many).expect_err("too many").to_string().contains("give it 256 times at most"));
         assert_eq!(
-            subject(b"{\"unit\":\"7C69d7d5a48dd8c5\"}").expect("a hash"),
-            Subject::Unit("7c69d7d5a48dd8c5".into())
+            subject(b"{\"unit\":\"7C69d7d5a48dd8c5\"}", |_| Vec::new()).expect("a hash"),
+            Subject::Units(vec!["7c69d7d5a48dd8c5".into()])
         );
-        for body in ["{}", "{\"unit\":\"x\"}", "{\"request\":\"x\"}", "x", "{\"all\":true}"] {
-            assert!(subject(body.as_bytes()).is_err(), "{body}");
+        let of_unit = |hashes: &[&str]| {
+            let hashes: Vec<String> = hashes.iter().map(|hash| (*hash).to_owned()).collect();
+            subject(b"{\"unit_id\":\"u\"}", |unit| if unit == "u" { hashes.clone() } else { Vec::new() })
+        };
+        assert_eq!(of_unit(&["a", "b"]).expect("hashes"), Subject::Units(vec!["a".into(), "b".into()]));
+        assert!(of_unit(&[]).expect_err("no experiment").to_string().contains("no plan has an experiment"));
+        for body in
+            ["{}", "{\"unit\":\"x\"}", "{\"request\":\"x\"}", "x", "{\"all\":true}", "{\"unit_id\":\"\"}"]
+        {
+            assert!(subject(body.as_bytes(), |_| vec!["a".into()]).is_err(), "{body}");
         }
     }
 }

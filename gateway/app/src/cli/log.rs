@@ -39,9 +39,11 @@ pub(crate) enum LogVerb {
     Replay(ReplayLog),
     /// Delete rows from the log, those in its Parquet files too.
     #[command(
-        override_usage = "pointsman log delete --request ID\n       pointsman log delete --unit HASH\n\n\
+        override_usage = "pointsman log delete --request ID\n       pointsman log delete --unit HASH\n       \
+        pointsman log delete --unit-id UNIT\n\n\
         Examples:\n  pointsman log delete --request 019ae2f0-6b1c-7d1e-8a55-0242ac120002\n  \
-        pointsman log delete --unit 7c69d7d5a48dd8c5    the unit_hash of its rows"
+        pointsman log delete --unit 7c69d7d5a48dd8c5    the unit_hash of its rows\n  \
+        pointsman log delete --unit-id user-7           the unit itself"
     )]
     Delete(DeleteFromLog),
 }
@@ -119,11 +121,14 @@ pub(crate) struct ReplayLog {
 #[group(skip)]
 pub(crate) struct DeleteFromLog {
     /// The id of a request.
-    #[arg(long, value_name = "ID", group = "subject", required_unless_present = "unit")]
+    #[arg(long, value_name = "ID", group = "subject", required_unless_present_any = ["unit", "unit_id"])]
     pub(crate) request: Option<String>,
     /// The hash of a unit, 16 digits, as rows have it.
-    #[arg(long, value_name = "HASH", group = "subject", required_unless_present = "request")]
+    #[arg(long, value_name = "HASH", group = "subject", required_unless_present_any = ["request", "unit_id"])]
     pub(crate) unit: Option<String>,
+    /// A unit as callers name it, such as a user's id: in the experiments of the plans that count now.
+    #[arg(long, value_name = "UNIT", group = "subject", required_unless_present_any = ["request", "unit"])]
+    pub(crate) unit_id: Option<String>,
     #[command(flatten)]
     pub(crate) client: AdminClient,
 }

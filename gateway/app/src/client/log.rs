@@ -237,10 +237,11 @@ fn replay(arguments: &ReplayLog) -> End {
 }
 
 fn delete(arguments: &DeleteFromLog) -> End {
-    let DeleteFromLog { request, unit, client } = arguments;
-    let body = match (request, unit) {
+    let DeleteFromLog { request, unit, unit_id, client } = arguments;
+    let body = match (request, unit_id) {
         (Some(id), _) => json!({ "request": id }),
-        (None, unit) => json!({ "unit": unit }),
+        (None, Some(unit)) => json!({ "unit_id": unit }),
+        (None, None) => json!({ "unit": unit }),
     };
     let answer = match call(Method::POST, &client.admin_url, "/v1/log/delete", Bytes::from(body.to_string()))
     {

@@ -50,8 +50,8 @@ pub struct Retention {
 pub enum Subject {
     /// The rows of one request.
     Request(RequestId),
-    /// The rows of a unit, by its hash as rows have it: 16 digits.
-    Unit(String),
+    /// The rows of units, by their hashes as rows have them: 16 digits.
+    Units(Vec<String>),
 }
 
 /// What was deleted.
@@ -206,14 +206,15 @@ impl Store {
     }
 
     fn delete_from(&self, name: &PartName, subject: &Subject) -> Result<u64, ReadError> {
-        let (column, value) = match subject {
-            Subject::Request(id) => (REQUEST_ID, id.to_string()),
-            Subject::Unit(hash) => (UNIT_HASH, hash.clone()),
+        let (column, wanted) = match subject {
+            Subject::Request(id) => (REQUEST_ID, vec![id.to_string()]),
+            Subject::Units(hashes) => (UNIT_HASH, hashes.clone()),
         };
         let file = self.destination.open(name)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
         let schema = builder.schema().clone();
-        let within = |min: &[u8], max: &[u8]| (min..=max).contains(&value.as_bytes());
+        let within =
+            |min: &[u8], max: &[u8]| wanted.iter().any(|value| (min..=max).contains(&value.as_bytes()));
         if groups_with(&builder, column, within).is_empty() {
             return Ok(0);
         }
@@ -225,7 +226,9 @@ impl Store {
             let Some(found) = texts(&batch, column) else { return Ok(0) };
             keep.push(
                 (0..found.len())
-                    .map(|row| Some(!(found.is_valid(row) && found.value(row) == value)))
+                    .map(|row| {
+                        Some(!(found.is_valid(row) && wanted.iter().any(|value| value == found.value(row))))
+                    })
                     .collect(),
             );
         }

@@ -278,7 +278,7 @@ fn rows_of_a_request_or_a_unit_are_deleted_and_no_others() {
     assert_eq!(count(&read(&Reader::open(log.path()).requests([id]))), 0);
     assert_eq!(store.delete(&Subject::Request(later.id)).expect("done"), Deleted { rows: 2, parts: 1 });
     assert!(!log.path().join("model=m/date=2017-07-14/hour=04").exists());
-    let all = Subject::Unit("00000000000000ab".into());
+    let all = Subject::Units(vec!["00000000000000aa".into(), "00000000000000ab".into()]);
     assert_eq!(store.delete(&all).expect("done"), Deleted { rows: 8, parts: 1 });
     assert_eq!(count(&log.rows()), 0);
 }
