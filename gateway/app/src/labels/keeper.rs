@@ -115,8 +115,11 @@ impl Labels {
         let (now, mut lines) = (now_ms(), Vec::new());
         for said in self.joiner.expire(now) {
             // Another gateway may have answered it, whose rows are in the same log.
-            let waits = self.looks.as_ref().is_some_and(|looks| looks.wait(&said, now) != Told::TooOld);
-            if !waits {
+            let told = self.looks.as_ref().map(|looks| looks.wait(&said, now));
+            if told == Some(Told::Full) {
+                self.gauges.look("dropped", 1);
+            }
+            if matches!(told, None | Some(Told::TooOld | Told::Full)) {
                 self.gauges.labelled("", Verdict::Unknown);
                 lines.push(LogLine::Unfound(said.id, said.row));
             }

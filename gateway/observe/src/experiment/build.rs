@@ -44,6 +44,8 @@ struct Column {
     is_share: bool,
     /// Whether it is one that somebody named.
     is_goal: bool,
+    /// Whether labels say it.
+    by_labels: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +75,15 @@ impl Setup {
                 }
             };
             let of = Of::Column(COMMON.len() + at);
-            Column { name: metric.name.clone(), about, of, less_is_better, is_share, is_goal: true }
+            Column {
+                name: metric.name.clone(),
+                about,
+                of,
+                less_is_better,
+                is_share,
+                is_goal: true,
+                by_labels: less_is_better.is_some(),
+            }
         };
         let about = [
             "the share of requests that failed by the version or the gateway",
@@ -88,6 +98,7 @@ impl Setup {
             less_is_better: Some(true),
             is_share: column != LATENCY,
             is_goal: false,
+            by_labels: false,
         });
         let quantiles = QUANTILES.iter().map(|(name, level)| Column {
             name: (*name).into(),
@@ -96,6 +107,7 @@ impl Setup {
             less_is_better: Some(true),
             is_share: false,
             is_goal: false,
+            by_labels: false,
         });
         self.metrics.iter().enumerate().map(output).chain(common).chain(quantiles).collect()
     }
@@ -164,7 +176,14 @@ fn metrics(setup: &Setup, table: &Table, ask: &Ask, adjusts: bool) -> Vec<Metric
     let metric = |column: &&Column| {
         let alike = if column.is_goal { goals } else { guards };
         let alpha = ask.alpha.shared_by(halves * alike * others);
-        let terms = Terms { alpha, all: ask.alpha.get(), mde: ask.mde, pace: ask.pace, adjusts };
+        let terms = Terms {
+            alpha,
+            all: ask.alpha.get(),
+            mde: ask.mde,
+            pace: ask.pace,
+            adjusts,
+            by_labels: column.by_labels,
+        };
         let figure = |arm: usize| match column.of {
             Of::Column(at) => {
                 let (count, sum) = table.total(arm, at);

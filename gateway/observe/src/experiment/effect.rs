@@ -53,6 +53,8 @@ pub(super) struct Terms {
     pub(super) pace: Option<f64>,
     /// Whether the covariate may be used.
     pub(super) adjusts: bool,
+    /// Whether time is counted in labels, which may come when no request does any more.
+    pub(super) by_labels: bool,
 }
 
 /// A difference that can be tested, and by how much its two values may be wrong by being rounded.
@@ -96,7 +98,8 @@ impl Terms {
 /// Time is counted in requests, variance between buckets. The interval stays valid where information comes more slowly
 /// than requests do, as where the same units come again and again: then what was seen at two times is more alike than
 /// the bound takes it for, and the probability of ever crossing it is lower (Slepian's inequality). Counted in units,
-/// time would stand still while the variance fell, and a bound that no more widens is crossed in the end.
+/// time would stand still while the variance fell, and a bound that no more widens is crossed in the end. Of labels, which come
+/// later than requests, time is their own number for the same reason.
 pub(super) fn of_column(table: &Table, arm: usize, column: usize, name: &str, terms: &Terms) -> EffectReport {
     let mut effect = EffectReport {
         arm: name.into(),
@@ -115,7 +118,9 @@ pub(super) fn of_column(table: &Table, arm: usize, column: usize, name: &str, te
     }
     let Some(found) = ratio_difference(&here, &there) else { return effect };
     let base = ratio(&there);
-    let Some(difference) = found.difference(requests(table, arm)) else {
+    let counted = |arm: usize| table.total(arm, column).0 as u64;
+    let time = if terms.by_labels { counted(arm) + counted(0) } else { requests(table, arm) };
+    let Some(difference) = found.difference(time) else {
         effect.note = "the same in all requests".into();
         return effect;
     };

@@ -261,7 +261,7 @@ fn is_fair(id: RequestId, included: Inclusion, uniform: Option<f64>) -> bool {
     uniform.is_some_and(|uniform| point < uniform / included.get())
 }
 
-fn shadows<'a>(form: &'a Form, batch: &RecordBatch, row: usize) -> Vec<(Arc<Source>, Option<Answer>)> {
+fn shadows(form: &Form, batch: &RecordBatch, row: usize) -> Vec<(Arc<Source>, Option<Answer>)> {
     let lists = batch.column_by_name("shadows").and_then(|column| column.as_list_opt::<i32>());
     let Some(all) = lists.filter(|lists| lists.is_valid(row)).map(|lists| lists.value(row)) else {
         return Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use pointsman_core::{Code, OutputTensor};
 use pointsman_observe::experiment::{
-    ArmSetup, Ask, ExperimentReport, Gap, Mde, OutputMetric, Place, Recorder, Saved, Seen, Setup,
+    ArmSetup, Ask, ExperimentReport, Gap, LabelSeen, Mde, OutputMetric, Place, Recorder, Saved, Seen, Setup,
 };
 use pointsman_stats::Alpha;
 
@@ -305,4 +305,81 @@ fn a_request_of_a_known_unit_allocates_nothing() {
     recorder.record(&ended);
     let counted = allocation_counter::measure(|| (0..100).for_each(|_| recorder.record(&ended)));
     assert_eq!(counted.count_total, 0);
+}
+
+fn by_label(name: &str, place: Place) -> OutputMetric {
+    OutputMetric { name: name.into(), output: String::new(), place }
+}
+
+#[test]
+fn labels_count_where_their_request_was_and_their_difference_is_told() {
+    let metrics = [by_label("mistakes", Place::Wrong), by_label("off", Place::Off)];
+    let recorder = recorder(setup(&metrics, false), [5000, 5000]);
+    let mut random = Rng::with_seed(5);
+    let label = |arm: usize, unit, wrong, off| LabelSeen {
+        arm,
+        version: [3, 2][arm],
+        weight: 5000,
+        unit,
+        wrong,
+        off,
+    };
+    for _ in 0..3000 {
+        let (arm, unit) = (usize::from(random.bool()), random.u64(..));
+        recorder.record(&seen(arm, unit, Ok(&[])));
+        let wrong = random.f64() < [0.1, 0.3][arm];
+        assert!(recorder.labelled(&label(arm, unit, Some(wrong), None)));
+        assert!(recorder.labelled(&label(arm, unit, None, Some(if wrong { -2.0 } else { 1.0 }))));
+    }
+    // Of another version, of other weights, of no arm, or of nothing that is measured.
+    for other in [
+        LabelSeen { version: 9, ..label(1, 7, Some(true), None) },
+        LabelSeen { weight: 100, ..label(1, 7, Some(true), None) },
+        LabelSeen { arm: 5, version: 2, ..label(1, 7, Some(true), None) },
+        label(1, 7, None, Some(f64::INFINITY)),
+        label(1, 7, None, None),
+    ] {
+        assert!(!recorder.labelled(&other), "{other:?}");
+    }
+    let report = recorder.report(&ask(0.05, None));
+    let metric = |name: &str| report.metrics.iter().find(|metric| metric.name == name).expect(name);
+    let mistakes = metric("mistakes");
+    let counts: u64 = mistakes.figures.iter().map(|figure| figure.count).sum();
+    let values: Vec<f64> = mistakes.figures.iter().filter_map(|figure| figure.value).collect();
+    assert_eq!(counts, 3000);
+    assert!((values[0] - 0.1).abs() < 0.03 && (values[1] - 0.3).abs() < 0.04, "{values:?}");
+    assert!(mistakes.effects[0].differs && mistakes.less_is_better == Some(true), "{mistakes:?}");
+    // Off by 2 where it is wrong, else by 1.
+    let off: Vec<f64> = metric("off").figures.iter().filter_map(|figure| figure.value).collect();
+    assert!(off.iter().zip(&values).all(|(off, wrong)| (off - 1.0 - wrong).abs() < 1e-9), "{off:?}");
+}
+
+#[test]
+fn labels_that_come_when_no_request_does_any_more_tell_no_difference_that_is_none() {
+    const RUNS: usize = 150;
+    let alpha = 0.1;
+    let most = alpha * RUNS as f64 + 3.0 * (alpha * (1.0 - alpha) * RUNS as f64).sqrt();
+    let mut random = Rng::with_seed(60);
+    let one = |random: &mut Rng| {
+        let recorder = recorder(setup(&[by_label("mistakes", Place::Wrong)], false), [5000, 5000]);
+        let units: Vec<(u64, usize)> =
+            (0..3000).map(|_| (random.u64(..), usize::from(random.bool()))).collect();
+        units.iter().for_each(|(unit, arm)| recorder.record(&seen(*arm, *unit, Ok(&[]))));
+        units.chunks(150).any(|some| {
+            for (unit, arm) in some {
+                let (version, wrong) = ([3, 2][*arm], Some(random.f64() < 0.3));
+                recorder.labelled(&LabelSeen {
+                    arm: *arm,
+                    version,
+                    weight: 5000,
+                    unit: *unit,
+                    wrong,
+                    off: None,
+                });
+            }
+            found(&recorder.report(&ask(alpha, Some("mistakes"))))
+        })
+    };
+    let found = (0..RUNS).filter(|_| one(&mut random)).count();
+    assert!(found as f64 <= most, "{found} of {RUNS}, at most {most}");
 }

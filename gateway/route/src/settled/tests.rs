@@ -406,9 +406,12 @@ fn what_is_measured_is_checked_and_changes_no_exposure() {
     let odd = [
         (
             format!("metrics = [{}]", metric("m", "index = 1, class = 2")),
-            "metrics[0] has not one of index and class",
+            "metrics[0] has not one of index, class and label",
         ),
-        ("metrics = [{ name = \"m\", output = \"p\" }]".into(), "metrics[0] has not one of index and class"),
+        (
+            "metrics = [{ name = \"m\", output = \"p\" }]".into(),
+            "metrics[0] has not one of index, class and label",
+        ),
         (
             format!("metrics = [{}]", metric("errors", "index = 1")),
             "metrics[0].name = \"errors\"; give another: every",
@@ -422,6 +425,14 @@ fn what_is_measured_is_checked_and_changes_no_exposure() {
         (
             "metrics = [{ name = \"m\", output = \"\", index = 0 }]".into(),
             "metrics[0].output = \"\"; give 1 to",
+        ),
+        (
+            "metrics = [{ name = \"m\", output = \"p\", label = \"wrong\" }]".into(),
+            "metrics[0].output = \"p\"; leave it out",
+        ),
+        (
+            "metrics = [{ name = \"m\", label = \"off\", index = 1 }]".into(),
+            "has not one of index, class and label",
         ),
         ("covariate = \"cookie:x\"".into(), "covariate = \"cookie:x\"; give \"header:NAME\" or"),
         ("covariate = \"request_id\"".into(), "covariate = \"request_id\"; give"),
