@@ -136,7 +136,7 @@ fn a_version_against_itself_shows_no_difference_and_another_one_does() {
     for (arguments, said) in [
         (&["show", "iris", "stems"][..], "no experiment 'stems' of model 'iris' has been counted"),
         (&["show", "iris", "--metric", "x"], "metric=x is none of experiment 'petals': virginica, errors"),
-        (&["show", "iris", "--alpha", "2"], "must be"),
+        (&["show", "iris", "--alpha", "2"], "alpha=2 in the query; give a number between 0 and 1"),
         (&["show", "iris", "--mde", "5 %"], "give a number above 0"),
     ] {
         let refused = command(arguments);
