@@ -100,7 +100,10 @@ impl Labels {
                 models.entry(predicted.source.model.clone()).or_insert_with(new).days.add(&predicted);
             }
             // Its request is from before the start.
-            LogLine::Waiting(said) => looks.iter().for_each(|looks| drop(looks.wait(&said, now))),
+            LogLine::Waiting(said) => {
+                // One that finds no room, or is too old by now, is not looked for.
+                let _ = looks.as_ref().map(|looks| looks.wait(&said, now));
+            }
             LogLine::Unfound(id, row) => looks.iter().for_each(|looks| looks.settled(id, row)),
         };
         let log = match state {
