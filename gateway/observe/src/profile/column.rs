@@ -46,6 +46,30 @@ impl Sums {
         self.squares += distance * distance * weight as f64;
     }
 
+    /// Takes in numbers that count once each, if they are all what nearly all numbers are: no NaN, and at most 1e100 in
+    /// size. Whether they were taken in. Loops with one purpose and no case to tell apart are a third of the cost.
+    pub(super) fn push_all(&mut self, numbers: &[f64], grid: &Grid, cells: &mut [u64]) -> bool {
+        let are_plain = numbers.iter().fold(true, |plain, number| plain & (number.abs() <= NUMBER_MAX));
+        if !are_plain || numbers.is_empty() {
+            return are_plain;
+        }
+        let origin = grid.origin();
+        let (mut sum, mut squares) = (self.sum, self.squares);
+        let (mut min, mut max) =
+            if self.summed == 0 { (f64::INFINITY, f64::NEG_INFINITY) } else { (self.min, self.max) };
+        for &number in numbers {
+            let distance = number - origin;
+            sum += distance;
+            squares += distance * distance;
+            min = if number < min { number } else { min };
+            max = if number > max { number } else { max };
+        }
+        (self.sum, self.squares, self.min, self.max) = (sum, squares, min, max);
+        self.summed += numbers.len() as u64;
+        numbers.iter().for_each(|number| cells[grid.cell(*number)] += 1);
+        true
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.missing += other.missing;
         self.nan += other.nan;

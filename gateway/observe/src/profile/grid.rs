@@ -19,7 +19,7 @@ pub const BIN_EDGES_MAX: usize = 40;
 /// Edges that are compared at once.
 const PADDING: usize = 4;
 /// Slots of the table by which the cell of a number is found.
-const SLOTS: usize = 256;
+const SLOTS: usize = 1 << u8::BITS;
 
 /// Edges of cells: cell `i` holds the numbers above edge `i - 1` up to edge `i`, the last one those above all edges.
 ///
@@ -109,9 +109,9 @@ impl Grid {
     /// Ascends with the number, which is all that the table needs.
     #[inline]
     fn slot(&self, number: f64) -> usize {
-        // A cast saturates: what is below all edges is in the first slot.
+        // The cast saturates: what is below all edges is in the first slot, what is above them in the last.
         let first = if self.edges.is_empty() { 0.0 } else { self.edges[0] };
-        (((number - first) * self.scale) as usize).min(SLOTS - 1)
+        usize::from(((number - first) * self.scale) as u8)
     }
 
     /// The cell of a number that is not NaN: a look into the table, and comparisons with the edges of its slot.

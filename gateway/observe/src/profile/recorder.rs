@@ -20,8 +20,11 @@ use super::windows::{Key, Taken, Windows};
 const SHARDS: usize = 8;
 /// The most windows that are open in one part.
 const OPEN_MAX: usize = 4;
-/// Rows that are taken in together.
-const WAITING_MAX: u64 = 32;
+/// Numbers that are taken in together: those of so many rows that the cells of a column, once at hand, are used often,
+/// in some tens of microseconds.
+const WAITING_NUMBERS: usize = 8192;
+/// The least and the most of such rows.
+const WAITING_ROWS: [usize; 2] = [16, 256];
 /// From so many rows the cells of a version without a baseline are made.
 pub const LEARN_ROWS: u64 = 1000;
 /// The most bytes of tensors that are held for that.
@@ -91,24 +94,29 @@ struct Open {
     /// of them: one by one, each value would wait for memory.
     waiting: Vec<f64>,
     rows: u64,
+    /// From so many rows they are taken in.
+    rows_max: u64,
 }
 
 impl Open {
     fn new(arm: Arm, window: i64, first: u64, layout: &Layout) -> Self {
-        Self { arm, window, first, profile: Profile::new(layout), waiting: Vec::new(), rows: 0 }
+        let [least, most] = WAITING_ROWS;
+        let rows_max = (WAITING_NUMBERS / layout.columns().len().max(1)).clamp(least, most) as u64;
+        let profile = Profile::new(layout);
+        Self { arm, window, first, profile, waiting: Vec::new(), rows: 0, rows_max }
     }
 
     fn add(&mut self, layout: &Layout, example: &Example<'_>) {
-        if example.rows > WAITING_MAX {
+        if example.rows > self.rows_max {
             return self.profile.add(layout, example);
         }
         if self.waiting.capacity() == 0 {
-            self.waiting.reserve_exact(2 * WAITING_MAX as usize * layout.columns().len());
+            self.waiting.reserve_exact(2 * self.rows_max as usize * layout.columns().len());
         }
         example.numbers(layout, &mut self.waiting);
         self.profile.add_texts_alone(layout, example);
         self.rows += example.rows;
-        if self.rows >= WAITING_MAX {
+        if self.rows >= self.rows_max {
             self.take_in(layout);
         }
     }

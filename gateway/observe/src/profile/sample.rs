@@ -8,6 +8,9 @@ use super::example::{Example, MISSING, UNASKED, Values};
 use super::layout::{Frame, LaidOut, Layout};
 use super::sketches::{SavedSketches, Sketches};
 
+/// Numbers of a column that are taken in together.
+const CHUNK: usize = 64;
+
 /// What is known of all columns of some examples: counts by cell, sums and sketches, of a fixed size.
 ///
 /// Profiles of one layout are [merged](Self::merge) in any order. A value costs a look into a table and some sums.
@@ -151,7 +154,31 @@ impl Profile {
     /// Takes in numbers of one column; what is [`MISSING`] or [`UNASKED`] is none.
     #[inline]
     pub(super) fn add_numbers(&mut self, layout: &Layout, at: usize, numbers: impl Iterator<Item = f64>) {
-        self.add_weighted(layout, at, numbers.map(|number| (number, 1)));
+        let mut numbers = numbers;
+        let mut chunk = [0.0; CHUNK];
+        loop {
+            let mut count = 0;
+            for (to, number) in chunk.iter_mut().zip(&mut numbers) {
+                *to = number;
+                count += 1;
+            }
+            self.add_chunk(layout, at, &chunk[..count]);
+            if count < CHUNK {
+                return;
+            }
+        }
+    }
+
+    fn add_chunk(&mut self, layout: &Layout, at: usize, numbers: &[f64]) {
+        let of = &layout.columns()[at];
+        let Frame::Grid(grid) = &of.frame else { return };
+        let cells = &mut self.cells[of.first..of.first + grid.cells()];
+        if !self.sums[at].push_all(numbers, grid, cells) {
+            return self.add_weighted(layout, at, numbers.iter().map(|number| (*number, 1)));
+        }
+        if let Some(place) = of.sketches {
+            numbers.iter().for_each(|number| self.sketches[place].number(*number));
+        }
     }
 
     /// Takes in numbers of one column, each with how many times it counts.
