@@ -47,7 +47,7 @@ impl Sums {
     }
 
     /// Takes in numbers that count once each, if they are all what nearly all numbers are: no NaN, and at most 1e100 in
-    /// size. Whether they were taken in. Loops with one purpose and no case to tell apart are a third of the cost.
+    /// size. Whether they were taken in. With no case to tell apart in its loops it takes half the time of [`push`](Self::push).
     pub(super) fn push_all(&mut self, numbers: &[f64], grid: &Grid, cells: &mut [u64]) -> bool {
         let are_plain = numbers.iter().fold(true, |plain, number| plain & (number.abs() <= NUMBER_MAX));
         if !are_plain || numbers.is_empty() {
