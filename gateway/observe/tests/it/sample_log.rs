@@ -12,30 +12,20 @@ use std::time::Duration;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt32Type};
-use pointsman_core::{Code, Datatype, ModelName, ParameterValue, Redaction, RequestId};
+use pointsman_core::{Code, ModelName, ParameterValue, Redaction, RequestId};
 use pointsman_observe::sample_log::{
-    Bounds, Cursor, Deleted, Destination as _, Directory, HashKey, Loss, Reader, Record, Retention,
-    ShadowAnswer, Store, Subject, Writer, inputs_of, rows_as_json,
+    Bounds, Cursor, Deleted, Destination as _, Directory, HashKey, Loss, Reader, Record, Retention, Store,
+    Subject, Writer, inputs_of, rows_as_json,
 };
 use proptest::prelude::*;
 
-use self::rig::{
-    Exchange, Log, all_bytes, column, count, holds, output, read, schema, signature, strings, tensor,
-};
+use self::rig::{Exchange, Log, all_bytes, column, count, holds, read, schema, shadow, signature, strings};
 
 #[test]
 fn each_example_is_a_row_with_named_columns_in_the_spool_and_in_parts() {
     let mut log = Log::new(Some(&schema(&[])));
     let mut exchange = Exchange::new(21.5);
-    exchange.shadows = vec![ShadowAnswer {
-        version: 4,
-        outputs: Ok(vec![output(
-            "probabilities",
-            tensor(Datatype::Fp32, &[2, 2], vec![0.1_f32, 0.9, 0.5, 0.5]),
-        )]),
-        run: Duration::from_micros(9),
-        disagrees: Some(true),
-    }];
+    exchange.shadows = vec![shadow(vec![0.1_f32, 0.9, 0.5, 0.5])];
     log.take(&exchange);
     let mut refused = Exchange::new(0.0);
     refused.at += Duration::from_secs(1);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pointsman_core::{Answer, ColumnSchema, Datatype, Redaction, RequestId};
+use pointsman_core::{Answer, ColumnSchema, Redaction, RequestId};
 use pointsman_observe::labels::{Label, Labelled, Logged, Said, Value, Verdict};
-use pointsman_observe::sample_log::{Chosen, Class, Reader, Record, ShadowAnswer};
+use pointsman_observe::sample_log::{Chosen, Class, Reader, Record};
 
-use super::rig::{Exchange, Log, output, schema, tensor};
+use super::rig::{Exchange, Log, schema, shadow};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -30,15 +30,7 @@ fn label(rows: &[Logged], said: &Said) -> Labelled {
 fn a_label_joins_the_row_and_its_shadows_with_the_weight_of_the_row() {
     let mut log = Log::new(Some(&schema(&[])));
     let mut exchange = Exchange::new(21.5);
-    exchange.shadows = vec![ShadowAnswer {
-        version: 4,
-        outputs: Ok(vec![output(
-            "probabilities",
-            tensor(Datatype::Fp32, &[2, 2], vec![0.9_f32, 0.1, 0.0, 1.0]),
-        )]),
-        run: Duration::from_micros(9),
-        disagrees: Some(true),
-    }];
+    exchange.shadows = vec![shadow(vec![0.9_f32, 0.1, 0.0, 1.0])];
     log.take(&exchange);
     log.take(&Exchange::new(0.0));
     log.writer.tick(log.now + Duration::from_secs(1));
