@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use pointsman_control::Handle;
 use pointsman_control::rollout::{LabelledRequest, Standing};
-use pointsman_core::{Answer, Code, ModelName, PredictError, shown};
+use pointsman_core::{Answer, AnswerRef, Code, ModelName, PredictError, shown};
 use pointsman_observe::labels::{
     Drawn, Joined, Joiner, Label, LabelLog, Labelled, LogLine, Predicted, Prediction, Source,
 };
@@ -273,7 +273,7 @@ impl Sums {
         &self,
         at_ms: u64,
         arm: &Arc<str>,
-        answers: impl Iterator<Item = Option<&'a Answer>>,
+        answers: impl Iterator<Item = Option<AnswerRef<'a>>>,
     ) {
         let day = u32::try_from(at_ms / (24 * 3600 * 1000)).unwrap_or(u32::MAX);
         let mut days = self.days.lock();

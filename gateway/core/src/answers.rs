@@ -130,47 +130,64 @@ impl Answers {
         }
     }
 
+    /// How many scores are kept of a row.
+    pub(crate) fn scores(&self) -> usize {
+        match self {
+            Self::Classes { scores: Some((_, 2)), .. } => 1,
+            Self::Classes { scores: Some((_, width)), .. } => *width,
+            Self::Classes { scores: None, .. } | Self::Numbers(_) => 0,
+        }
+    }
+
     /// Reads a row of an answer; nothing where it says nothing, or no number.
     #[must_use]
     pub fn read(&self, outputs: &[OutputTensor], row: usize) -> Option<Answer> {
+        let mut scores = Vec::new();
+        let said = self.read_row(outputs, row, &mut scores)?;
+        Some(match self {
+            Self::Numbers(_) => Answer::Number(said),
+            Self::Classes { .. } => Answer::Class { class: said as u32, scores: scores.into() },
+        })
+    }
+
+    /// The class or the number of a row; its scores are appended where they are probabilities.
+    pub(crate) fn read_row(&self, outputs: &[OutputTensor], row: usize, into: &mut Vec<f64>) -> Option<f64> {
         let find = |name: &Arc<str>| {
             let output = outputs.iter().find(|output| output.name == *name)?;
             Elements::of(&output.tensor).filter(Elements::are_floats)
         };
         match self {
-            Self::Numbers(output) => {
-                let number = find(output)?.get(row);
-                number.is_finite().then_some(Answer::Number(number))
-            }
+            Self::Numbers(output) => Some(find(output)?.get(row)).filter(|number| number.is_finite()),
             Self::Classes { class, scores, .. } => {
-                let scores = scores.as_ref().and_then(|(output, width)| {
-                    let elements = find(output)?;
-                    let first = row.checked_mul(*width)?;
-                    probabilities((first..first + width).map(|at| elements.get(at)).collect())
-                });
+                let from = into.len();
+                if let Some((output, width)) = scores
+                    && let (Some(elements), Some(first)) = (find(output), row.checked_mul(*width))
+                {
+                    into.extend((first..first + width).map(|at| elements.get(at)));
+                    keep_probabilities(into, from);
+                }
                 let class = match class {
                     ClassOf::Output(classes) => classes.predicted(outputs, row)?,
-                    ClassOf::Score(_) => usize::from(*scores.as_ref()?.first()? >= 0.5),
+                    ClassOf::Score(_) => usize::from(*into.get(from)? >= 0.5),
                 };
                 // Those beyond the most count as the last.
-                let class = class.min(CLASSES_MAX - 1) as u32;
-                Some(Answer::Class { class, scores: scores.unwrap_or_default() })
+                Some(class.min(CLASSES_MAX - 1) as f64)
             }
         }
     }
 }
 
-/// The scores of a row, where they are probabilities: of two classes that of the second one.
-fn probabilities(row: Vec<f64>) -> Option<Box<[f64]>> {
-    if !row.iter().all(|score| (0.0..=1.0).contains(score)) {
-        return None;
-    }
+/// Leaves of the scores from a place on those that are probabilities: of two classes that of the second one.
+fn keep_probabilities(scores: &mut Vec<f64>, from: usize) {
+    let row = &scores[from..];
+    let are_in_range = row.iter().all(|score| (0.0..=1.0).contains(score));
     let sums_to_one = (row.iter().sum::<f64>() - 1.0).abs() <= SUM_TOLERANCE;
-    match row.as_slice() {
-        [one] => Some([*one].into()),
-        [_, second] if sums_to_one => Some([*second].into()),
-        _ if sums_to_one => Some(row.into()),
-        _ => None,
+    match row.len() {
+        _ if !are_in_range => scores.truncate(from),
+        1 => {}
+        _ if !sums_to_one => scores.truncate(from),
+        2 => drop(scores.remove(from)),
+        _ => {}
     }
 }
 

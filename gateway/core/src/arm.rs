@@ -1,7 +1,7 @@
 //! The arm of a traffic split: what a request is counted under beside its version.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The way by which a request came to its version, by the name that answers, logs and metrics have.
 ///
@@ -30,6 +30,18 @@ impl Arm {
             Self::Default => Self::DEFAULT,
             Self::Direct => Self::DIRECT,
             Self::Named(name) => name,
+        }
+    }
+
+    /// The same, for what keeps it: nothing is copied.
+    #[must_use]
+    pub fn shared_name(&self) -> Arc<str> {
+        static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| Arm::DEFAULT.into());
+        static DIRECT: LazyLock<Arc<str>> = LazyLock::new(|| Arm::DIRECT.into());
+        match self {
+            Self::Default => DEFAULT.clone(),
+            Self::Direct => DIRECT.clone(),
+            Self::Named(name) => name.clone(),
         }
     }
 }

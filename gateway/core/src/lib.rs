@@ -15,6 +15,7 @@
 //! | engine | a runtime that loads models | [`Engine`] |
 //! | session | a loaded model, owned by one worker thread | [`Session`] |
 
+mod answer_rows;
 mod answers;
 mod arm;
 mod byte_size;
@@ -40,6 +41,7 @@ mod tensor;
 mod text;
 mod validator;
 
+pub use answer_rows::{AnswerRef, AnswerRows};
 pub use answers::{Answer, Answers};
 pub use arm::Arm;
 pub use byte_size::ByteSize;

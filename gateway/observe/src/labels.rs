@@ -19,6 +19,6 @@ pub use self::joiner::{Joiner, JoinerLimits, Kept, Labelled};
 pub use self::log::{LabelLog, LabelLogError, LabelLogLimits, LogLine, Predicted};
 pub use self::logged::Logged;
 pub(crate) use self::logged::needed_places;
-pub use self::prediction::{Drawn, Joined, Label, Prediction, Row, Source};
+pub use self::prediction::{Drawn, Joined, Label, Prediction, Source};
 pub use self::said::{Said, SaidError, SaidLimits, Value, Verdict, read_said};
 pub use self::shard::came_at;

@@ -88,14 +88,14 @@ impl Labels {
                 Ok(Queued::Shadow(prediction)) => {
                     let (now, id) = (now_ms(), prediction.id);
                     let source = prediction.source.clone();
-                    let answers: Vec<_> = prediction.rows.iter().map(|row| row.answer.clone()).collect();
+                    let answers = prediction.answers.clone();
                     let at_ms = prediction.at_ms;
                     let found = self.joiner.predicted(prediction, now);
                     // It is from when the request is that it was shown.
                     let (at_ms, arm) = self.joiner.primary(id).unwrap_or((at_ms, "default".into()));
                     let of_source = self.sums.lock().iter().find(|sums| sums.source == source).cloned();
                     if let Some(sums) = of_source {
-                        sums.push(at_ms, &arm, answers.iter().map(Option::as_ref));
+                        sums.push(at_ms, &arm, answers.iter());
                     }
                     found
                 }

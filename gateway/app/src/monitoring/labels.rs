@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pointsman_control::Subject;
 use pointsman_core::{
-    Answers, Column, Columns, Elements, Inputs, Origin, OutputTensor, Pair, ParameterValue, Parameters,
+    AnswerRows, Answers, Arm, Column, Columns, Elements, Inputs, Origin, Pair, ParameterValue, Parameters,
     Schema, Signature, Tensor, VersionNumber,
 };
-use pointsman_observe::labels::{Drawn, Prediction, Row, Source};
+use pointsman_observe::labels::{Drawn, Prediction, Source};
 use pointsman_route::UnitKind;
 
 use super::{Part, Seen, Watcher};
@@ -18,8 +18,6 @@ use crate::labels::{Labels, Sums};
 const SLICE_BYTES_MAX: usize = 64;
 /// The most slices.
 const SLICES_MAX: usize = 8;
-/// The arm of predictions that no request came by.
-const UNKNOWN_ARM: &str = "default";
 
 /// The part that keeps predictions.
 pub(crate) struct LabelPart(pub(crate) Arc<Labels>);
@@ -67,22 +65,18 @@ impl Watcher for VersionWatcher {
         let rows_had = u32::try_from(exchange.rows).unwrap_or(u32::MAX);
         let rows = (rows_had as usize).min(self.labels.rows_max());
         let at_ms = millis(seen.at);
-        let arm: Arc<str> = pick.arm.name().into();
+        let arm = pick.arm.shared_name();
         let drawn = pick.assignment.as_ref().map(|assignment| Drawn {
             experiment: assignment.experiment.clone(),
             unit: assignment.unit,
             weight: assignment.weight.ten_thousandths(),
             is_request: assignment.unit_kind == UnitKind::RequestId,
         });
-        let rows: Box<[Row]> = (0..rows)
-            .map(|row| Row {
-                answer: self.answers.read(outputs, row),
-                slices: self.slices.read(&exchange.inputs, &exchange.parameters, exchange.rows, row),
-            })
-            .collect();
-        self.sums.push(at_ms, &arm, rows.iter().map(|row| row.answer.as_ref()));
-        let source = self.source.clone();
-        self.labels.answered(Prediction { id: exchange.id, at_ms, source, arm, drawn, rows_had, rows });
+        let answers = AnswerRows::read(&self.answers, outputs, rows);
+        let slices = self.slices.read(&exchange.inputs, &exchange.parameters, exchange.rows, rows);
+        self.sums.push(at_ms, &arm, answers.iter());
+        let (id, source) = (exchange.id, self.source.clone());
+        self.labels.answered(Prediction { id, at_ms, source, arm, drawn, rows_had, answers, slices });
     }
 }
 
@@ -112,19 +106,19 @@ impl ShadowWatcher {
     /// A shadow has answered. Slices, arm and time of the example are those of the version that answered.
     pub(crate) fn paired(&self, pair: &Pair<'_>) {
         let Ok(outputs) = pair.shadow.outputs else { return };
-        let (rows_had, rows) = rows(&pair.inputs, outputs, &self.answers, self.labels.rows_max());
-        let (arm, source) = (UNKNOWN_ARM.into(), self.source.clone());
-        let at_ms = millis(SystemTime::now());
-        self.labels.shadowed(Prediction { id: pair.id, at_ms, source, arm, drawn: None, rows_had, rows });
+        let rows_had = rows_of(&pair.inputs);
+        let answers = AnswerRows::read(&self.answers, outputs, self.labels.rows_max().min(rows_had as usize));
+        let (arm, source) = (Arm::Default.shared_name(), self.source.clone());
+        let (id, at_ms, slices) = (pair.id, millis(SystemTime::now()), Arc::default());
+        let drawn = None;
+        self.labels.shadowed(Prediction { id, at_ms, source, arm, drawn, rows_had, answers, slices });
     }
 }
 
-/// How many rows an answer has, and the first ones of them.
-fn rows(inputs: &Inputs<'_>, outputs: &[OutputTensor], answers: &Answers, max: usize) -> (u32, Box<[Row]>) {
+/// How many rows a request has.
+fn rows_of(inputs: &Inputs<'_>) -> u32 {
     let first = inputs.tensors.iter().flatten().find_map(|tensor| tensor.shape().dims().first().copied());
-    let had = u32::try_from(first.unwrap_or(1)).unwrap_or(u32::MAX);
-    let row = |row| Row { answer: answers.read(outputs, row), slices: Box::new([]) };
-    (had, (0..max.min(had as usize)).map(row).collect())
+    u32::try_from(first.unwrap_or(1)).unwrap_or(u32::MAX)
 }
 
 fn millis(at: SystemTime) -> u64 {
@@ -164,41 +158,50 @@ impl Slices {
         Self { names: names.into(), places }
     }
 
+    /// The values of the first `kept` rows, one row after the other.
     fn read(
         &self,
         inputs: &[Option<Tensor>],
         parameters: &Parameters,
         rows: u64,
-        row: usize,
-    ) -> Box<[Arc<str>]> {
+        kept: usize,
+    ) -> Arc<[Arc<str>]> {
+        if self.places.is_empty() {
+            return Arc::default();
+        }
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let value = |place: &Place| -> Option<String> {
+        let column = |place: &Place| -> Option<Vec<Arc<str>>> {
             match place {
                 Place::Parameter(name) => {
                     let (_, value) = parameters.iter().find(|(parameter, _)| parameter == name)?;
-                    Some(match value {
+                    let value = match value {
                         ParameterValue::Bool(value) => value.to_string(),
                         ParameterValue::Int(value) => value.to_string(),
                         ParameterValue::Uint(value) => value.to_string(),
                         ParameterValue::Double(value) => value.to_string(),
-                        ParameterValue::String(value) => value.clone(),
-                    })
+                        ParameterValue::String(value) => cut(value).to_owned(),
+                    };
+                    Some(vec![value.into(); kept])
                 }
                 Place::Column(column) => {
                     let view = column.view(inputs.get(column.tensor)?.as_ref()?, rows)?;
-                    if let Some(mut texts) = view.texts() {
-                        return texts.nth(row).map(|text| String::from_utf8_lossy(text).into_owned());
+                    if let Some(texts) = view.texts() {
+                        let text = |text| cut(&String::from_utf8_lossy(text)).into();
+                        return Some(texts.take(kept).map(text).collect());
                     }
                     let elements: Elements<'_> = view.elements()?;
-                    Some(elements.get(view.first + row * view.stride).to_string())
+                    let number = |row| elements.get(view.first + row * view.stride).to_string().into();
+                    Some((0..kept).map(number).collect())
                 }
             }
         };
-        let cut = |mut text: String| {
-            let end = (0..=SLICE_BYTES_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-            text.truncate(end.unwrap_or(0));
-            text.into()
-        };
-        self.places.iter().map(|place| value(place).map_or_else(|| "".into(), cut)).collect()
+        let columns: Vec<_> = self.places.iter().map(|place| column(place).unwrap_or_default()).collect();
+        let of_row = |row| columns.iter().map(move |column| column.get(row).cloned().unwrap_or_default());
+        (0..kept).flat_map(of_row).collect()
     }
+}
+
+/// A value as it is kept.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(SLICE_BYTES_MAX)]
 }

@@ -176,10 +176,12 @@ impl Joiner {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::Answer;
+    use pointsman_core::{
+        AnswerRows, Answers, Datatype, Dim, OutputTensor, Shape, Signature, Tensor, TensorSpec,
+    };
 
     use super::*;
-    use crate::labels::{Label, Row, Source, Value};
+    use crate::labels::{Label, Source, Value};
 
     const LIMITS: JoinerLimits = JoinerLimits {
         keep: Duration::from_secs(60),
@@ -202,8 +204,19 @@ mod tests {
         })
     }
 
+    /// What a model of two classes answers to so many rows: the second one, by 0.7.
+    fn answers(rows: u64) -> AnswerRows {
+        let shape = Some(vec![Dim::Dynamic(None), Dim::Fixed(2)]);
+        let spec =
+            TensorSpec { name: "p".into(), datatype: Datatype::Fp64, shape, optional: false, labels: None };
+        let answers = Answers::of(&Signature { inputs: Vec::new(), outputs: vec![spec] }).expect("classes");
+        let scores = [0.3, 0.7].repeat(rows as usize);
+        let tensor = Tensor::from_vec(Datatype::Fp64, Shape::new(&[rows, 2]).expect("small"), scores);
+        let output = OutputTensor { name: "p".into(), tensor: tensor.expect("fits"), labels: None };
+        AnswerRows::read(&answers, &[output], rows as usize)
+    }
+
     fn prediction(id: RequestId, is_shadow: bool) -> Prediction {
-        let row = Row { answer: Some(Answer::Class { class: 1, scores: [0.7].into() }), slices: [].into() };
         let drawn = Drawn { experiment: "e".into(), unit: 7, weight: 100, is_request: true };
         Prediction {
             id,
@@ -212,7 +225,8 @@ mod tests {
             arm: "default".into(),
             drawn: (!is_shadow).then_some(drawn),
             rows_had: 2,
-            rows: [row.clone(), row].into(),
+            answers: answers(2),
+            slices: Arc::new([]),
         }
     }
 
@@ -287,8 +301,7 @@ mod tests {
     fn rows_past_the_most_that_are_kept_are_told_with_the_key() {
         let (joiner, id, now) =
             (Joiner::new(JoinerLimits { rows_max: 2, ..LIMITS }, 0), RequestId::generate(), now());
-        let two = prediction(id, false);
-        let three = Prediction { rows_had: 3, rows: [&*two.rows, &two.rows[..1]].concat().into(), ..two };
+        let three = Prediction { rows_had: 3, answers: answers(3), ..prediction(id, false) };
         joiner.predicted(three, now);
         assert_eq!(joiner.label(&said(id, 1, 1.0), now).verdict, Verdict::Joined);
         let beyond = joiner.label(&said(id, 2, 1.0), now);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_core::{Answer, RequestId};
+use pointsman_core::{Answer, AnswerRows, RequestId};
 use pointsman_stats::Inclusion;
 use serde::{Deserialize, Serialize};
 
@@ -38,17 +38,8 @@ pub struct Drawn {
     pub is_request: bool,
 }
 
-/// One row of a prediction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// What was answered; nothing where the answer could not be read.
-    pub answer: Option<Answer>,
-    /// The values by which it is told apart, in the order of [`Source::slices`].
-    pub slices: Box<[Arc<str>]>,
-}
-
 /// An answered request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Prediction {
     /// The gateway's id of the request.
     pub id: RequestId,
@@ -62,8 +53,10 @@ pub struct Prediction {
     pub drawn: Option<Drawn>,
     /// How many rows the request had.
     pub rows_had: u32,
-    /// Those that are kept: the first ones.
-    pub rows: Box<[Row]>,
+    /// What was answered to those that are kept: the first ones.
+    pub answers: AnswerRows,
+    /// The values by which these are told apart, row by row, of each in the order of [`Source::slices`].
+    pub slices: Arc<[Arc<str>]>,
 }
 
 /// What turned out to be so.
@@ -148,20 +141,20 @@ impl Prediction {
     /// Bytes that it takes, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let row = |row: &Row| {
-            let scores = match &row.answer {
-                Some(Answer::Class { scores, .. }) => scores.len(),
-                _ => 0,
-            };
-            size_of::<Row>() + 8 * scores + row.slices.iter().map(|slice| 32 + slice.len()).sum::<usize>()
-        };
-        size_of::<Self>() + self.rows.iter().map(row).sum::<usize>()
+        let slices = self.slices.iter().map(|slice| 32 + slice.len()).sum::<usize>();
+        size_of::<Self>() + self.answers.bytes() + slices
+    }
+
+    /// The values by which a row is told apart.
+    fn slices_of(&self, row: usize) -> &[Arc<str>] {
+        let width = self.source.slices.len();
+        self.slices.get(row * width..(row + 1) * width).unwrap_or_default()
     }
 
     /// The pair of a row with its label; nothing where its answer could not be read.
     #[must_use]
     pub fn joined(&self, row: u32, label: Label, label_at_ms: u64, included: Inclusion) -> Option<Joined> {
-        let Row { answer, slices } = self.rows.get(row as usize)?;
+        let answer = self.answers.get(row as usize)?.into();
         Some(Joined {
             id: self.id,
             row,
@@ -171,9 +164,9 @@ impl Prediction {
             from_log: false,
             source: self.source.clone(),
             arm: self.arm.clone(),
-            answer: answer.clone()?,
+            answer,
             label,
-            slices: slices.clone(),
+            slices: self.slices_of(row as usize).into(),
         })
     }
 }

@@ -81,9 +81,7 @@ impl Request {
         for shadow in shadows {
             shadow.at_ms = first.at_ms;
             shadow.arm = first.arm.clone();
-            for (row, of_first) in shadow.rows.iter_mut().zip(&first.rows) {
-                row.slices.clone_from(&of_first.slices);
-            }
+            shadow.slices = first.slices.clone();
             if *shadow.source.slices != *first.source.slices {
                 let slices = first.source.slices.clone();
                 shadow.source = Arc::new(Source { slices, ..(*shadow.source).clone() });
@@ -120,10 +118,7 @@ impl Shard {
 
     pub(super) fn predicted(&mut self, mut prediction: Prediction, now_ms: u64) -> Vec<Labelled> {
         let id = prediction.id;
-        let rows_max = self.limits.rows_max;
-        if prediction.rows.len() > rows_max {
-            prediction.rows = prediction.rows.into_iter().take(rows_max).collect();
-        }
+        prediction.answers.truncate(self.limits.rows_max);
         let bytes = prediction.bytes();
         let is_new = !self.requests.contains_key(&id);
         if is_new {
@@ -134,7 +129,8 @@ impl Shard {
             }
             let request = Request {
                 level: self.level,
-                predictions: Vec::new(),
+                // Most are answered by one version alone.
+                predictions: Vec::with_capacity(1),
                 labels: Vec::new(),
                 bytes: ENTRY_BYTES,
             };
@@ -158,7 +154,7 @@ impl Shard {
             Labelled { joined: pairs, ..Labelled::of(Verdict::Joined) }
         });
         let mut found: Vec<Labelled> = found.filter(|labelled| !labelled.joined.is_empty()).collect();
-        let rows = request.predictions[place].rows.len();
+        let rows = request.predictions[place].answers.len();
         if !self.waiting.is_empty() {
             let waited = (0..u32::try_from(rows).unwrap_or(u32::MAX))
                 .filter_map(|row| self.waiting.remove(&(id, row)));
@@ -177,7 +173,7 @@ impl Shard {
     pub(super) fn label(&mut self, said: &Said, now_ms: u64) -> Labelled {
         let Some(request) = self.requests.get_mut(&said.id) else { return self.wait(said, now_ms) };
         let Some(first) = request.predictions.first() else { return self.wait(said, now_ms) };
-        let Some(row) = first.rows.get(said.row as usize) else {
+        if said.row as usize >= first.answers.len() {
             return if said.row < first.rows_had {
                 let max = self.limits.rows_max;
                 let reason = format!(
@@ -189,14 +185,14 @@ impl Shard {
             } else {
                 Labelled::beyond_rows(said.row, first.rows_had.into())
             };
-        };
+        }
         let Some(label) = first.source.label(&said.value) else {
             return Labelled::of_no_class(&first.source, &said.value);
         };
         if let Err(reason) = said.check_time(first.at_ms, now_ms) {
             return Labelled::malformed(reason);
         }
-        if row.answer.is_none() {
+        if first.answers.get(said.row as usize).is_none() {
             // What was answered cannot be read.
             return Labelled::of(Verdict::Unknown);
         }

@@ -278,7 +278,7 @@ impl Recorder {
         let Some(layout) = self.layout.get() else { return };
         open.take_in(layout);
         let Open { arm, window, first, profile, .. } = open;
-        let (rows, arm) = (profile.rows(), Arc::from(arm.name()));
+        let (rows, arm) = (profile.rows(), arm.shared_name());
         let mut windows = locked(&self.windows);
         let begins = windows.open(&arm, window, first, self.span);
         let taken = windows.add(&(arm, begins), profile, self.span.windows_max);

@@ -285,7 +285,7 @@ pub(crate) mod tests {
                     let joined =
                         Joined { id, at_ms, label_at_ms: at_ms + 5000, ..pair(version, row, p, happened) };
                     let mut sums = Day::default();
-                    sums.push(Some(&joined.answer));
+                    sums.push(Some(joined.answer.view()));
                     let day = u32::try_from(at_ms / DAY_MS).expect("a day");
                     days.add(&Predicted {
                         source: joined.source.clone(),

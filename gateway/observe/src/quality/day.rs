@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_core::Answer;
+use pointsman_core::AnswerRef;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::{Predicted, Source};
@@ -44,14 +44,14 @@ pub struct Day {
 
 impl Day {
     /// Takes in an answer; nothing where it could not be read.
-    pub fn push(&mut self, answer: Option<&Answer>) {
+    pub fn push(&mut self, answer: Option<AnswerRef<'_>>) {
         self.rows += 1;
-        let Some(Answer::Class { class, scores }) = answer else { return };
-        let right = match scores.as_ref() {
+        let Some(AnswerRef::Class { class, scores }) = answer else { return };
+        let right = match scores {
             [] => return,
             [p] => {
                 let (p, q) = (*p, 1.0 - *p);
-                let (hit, miss, is_right) = if *class == 1 {
+                let (hit, miss, is_right) = if class == 1 {
                     (&mut self.tp, &mut self.fp, p)
                 } else {
                     (&mut self.fn_, &mut self.tn, q)
@@ -63,7 +63,7 @@ impl Day {
                 bin.1 += p;
                 is_right
             }
-            all => all.get(*class as usize).copied().unwrap_or(0.0),
+            all => all.get(class as usize).copied().unwrap_or(0.0),
         };
         self.scored += 1;
         self.right += right;
@@ -157,7 +157,7 @@ mod tests {
     fn of(probabilities: &[f64]) -> Day {
         let mut day = Day::default();
         for p in probabilities {
-            day.push(Some(&Answer::Class { class: u32::from(*p >= 0.5), scores: [*p].into() }));
+            day.push(Some(AnswerRef::Class { class: u32::from(*p >= 0.5), scores: &[*p] }));
         }
         day
     }
@@ -194,9 +194,9 @@ mod tests {
     #[test]
     fn many_classes_are_right_as_often_as_their_probabilities_say() {
         let mut day = Day::default();
-        day.push(Some(&Answer::Class { class: 1, scores: [0.2, 0.7, 0.1].into() }));
-        day.push(Some(&Answer::Class { class: 2, scores: [0.2, 0.3, 0.5].into() }));
-        day.push(Some(&Answer::Number(1.0)));
+        day.push(Some(AnswerRef::Class { class: 1, scores: &[0.2, 0.7, 0.1] }));
+        day.push(Some(AnswerRef::Class { class: 2, scores: &[0.2, 0.3, 0.5] }));
+        day.push(Some(AnswerRef::Number(1.0)));
         day.push(None);
         assert_eq!((day.rows, day.scored, day.auc()), (4, 2, None));
         assert!(day.accuracy().is_some_and(|(accuracy, _)| (accuracy - 0.6).abs() < 1e-9));
