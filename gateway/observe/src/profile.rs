@@ -16,6 +16,7 @@ mod recorder;
 mod sample;
 mod saved;
 mod sketches;
+mod slots;
 mod weighted;
 mod windows;
 

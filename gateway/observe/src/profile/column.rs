@@ -4,6 +4,9 @@ use pointsman_stats::NUMBER_MAX;
 
 use super::grid::Grid;
 
+/// Sums that are made side by side.
+const LANES: usize = 4;
+
 /// Counts and sums of the values of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Sums {
@@ -23,6 +26,37 @@ pub struct Sums {
     pub(super) min: f64,
     /// The largest.
     pub(super) max: f64,
+}
+
+/// Sums of every fourth number: no sum waits for the one before it, and two are made at once.
+#[derive(Clone, Copy)]
+struct Lane {
+    sum: f64,
+    squares: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Lane {
+    const EMPTY: Self = Self { sum: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    #[inline]
+    fn push(&mut self, number: f64, origin: f64) {
+        let distance = number - origin;
+        self.sum += distance;
+        self.squares += distance * distance;
+        self.min = if number < self.min { number } else { self.min };
+        self.max = if number > self.max { number } else { self.max };
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
+    }
 }
 
 impl Sums {
@@ -47,26 +81,33 @@ impl Sums {
     }
 
     /// Takes in numbers that count once each, if they are all what nearly all numbers are: no NaN, and at most 1e100 in
-    /// size. Whether they were taken in. With no case to tell apart in its loops it takes half the time of [`push`](Self::push).
+    /// size. Whether they were taken in. With no case to tell apart in its loops it takes a fraction of the time of
+    /// [`push`](Self::push).
     pub(super) fn push_all(&mut self, numbers: &[f64], grid: &Grid, cells: &mut [u64]) -> bool {
-        let are_plain = numbers.iter().fold(true, |plain, number| plain & (number.abs() <= NUMBER_MAX));
-        if !are_plain || numbers.is_empty() {
-            return are_plain;
+        if numbers.is_empty() {
+            return true;
         }
+        let mut lanes = [Lane::EMPTY; LANES];
         let origin = grid.origin();
-        let (mut sum, mut squares) = (self.sum, self.squares);
-        let (mut min, mut max) =
-            if self.summed == 0 { (f64::INFINITY, f64::NEG_INFINITY) } else { (self.min, self.max) };
-        for &number in numbers {
-            let distance = number - origin;
-            sum += distance;
-            squares += distance * distance;
-            min = if number < min { number } else { min };
-            max = if number > max { number } else { max };
+        let (whole, rest) = numbers.as_chunks::<LANES>();
+        for numbers in whole {
+            lanes.iter_mut().zip(numbers).for_each(|(lane, number)| lane.push(*number, origin));
         }
-        (self.sum, self.squares, self.min, self.max) = (sum, squares, min, max);
-        self.summed += numbers.len() as u64;
-        numbers.iter().for_each(|number| cells[grid.cell(*number)] += 1);
+        lanes.iter_mut().zip(rest).for_each(|(lane, number)| lane.push(*number, origin));
+        let all = lanes.iter().copied().reduce(Lane::merge).unwrap_or(Lane::EMPTY);
+        // One NaN makes the sum one.
+        if all.sum.is_nan() || all.min < -NUMBER_MAX || all.max > NUMBER_MAX {
+            return false;
+        }
+        self.merge(&Self {
+            summed: numbers.len() as u64,
+            sum: all.sum,
+            squares: all.squares,
+            min: all.min,
+            max: all.max,
+            ..Self::default()
+        });
+        grid.count(numbers, cells);
         true
     }
 

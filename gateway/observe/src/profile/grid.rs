@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::slots::Slots;
+
 /// The most cells of a column.
 pub const CELLS_MAX: usize = 128;
 /// The most values that have a cell each where a column has no more.
@@ -16,10 +18,6 @@ const BINS: usize = 10;
 const BIN_MIN: f64 = 0.03;
 /// The most inner edges of bins that a schema may give.
 pub const BIN_EDGES_MAX: usize = 40;
-/// Edges that are compared at once.
-const PADDING: usize = 4;
-/// Slots of the table by which the cell of a number is found.
-const SLOTS: usize = 1 << u8::BITS;
 
 /// Edges of cells: cell `i` holds the numbers above edge `i - 1` up to edge `i`, the last one those above all edges.
 ///
@@ -27,19 +25,13 @@ const SLOTS: usize = 1 << u8::BITS;
 /// of the numbers in the cells is how those lie that differ, and at most the share of the largest such cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
-    edges: Box<[f64]>,
-    /// The same, and as many infinities behind them as are compared at once.
-    padded: Box<[f64]>,
+    slots: Slots,
     /// Ascending places of the edges that end a bin of reports.
     bins: Box<[usize]>,
     /// The least and the largest number that are expected.
     domain: Option<(f64, f64)>,
     /// Numbers are summed as their distance from here.
     origin: f64,
-    /// The number of edges in the slots before each.
-    table: Box<[u8]>,
-    /// Slots for each unit.
-    scale: f64,
 }
 
 /// A grid in documents. Values that lie alone are named once.
@@ -67,7 +59,7 @@ pub(super) struct Wanted<'a> {
 impl Grid {
     /// One that knows nothing.
     pub(super) fn unknown() -> Self {
-        Self::new(Vec::new(), Vec::new(), None, 0.0)
+        Self::new(&[], &[], None, 0.0)
     }
 
     /// The grid of a sample: ascending numbers, each with how many there are.
@@ -91,61 +83,41 @@ impl Grid {
         sort(&mut edges);
         let mean = sample.iter().map(|(value, count)| value * (*count as f64 / total)).sum::<f64>();
         let bins = if given.is_empty() { bins(sample, &edges, total) } else { given };
-        Self::new(edges, bins, domain, if mean.is_finite() { mean } else { 0.0 })
+        Self::new(&edges, &bins, domain, if mean.is_finite() { mean } else { 0.0 })
     }
 
-    fn new(edges: Vec<f64>, bins: Vec<f64>, domain: Option<(f64, f64)>, origin: f64) -> Self {
+    fn new(edges: &[f64], bins: &[f64], domain: Option<(f64, f64)>, origin: f64) -> Self {
         let bins = bins.iter().filter_map(|bin| edges.iter().position(|edge| edge == bin)).collect();
-        let span = edges.last().zip(edges.first()).map_or(0.0, |(last, first)| last - first);
-        let scale = (SLOTS - 1) as f64 / span;
-        let scale = if scale.is_finite() { scale } else { 0.0 };
-        let padded = edges.iter().copied().chain([f64::INFINITY; PADDING]).collect();
-        let mut grid = Self { edges: edges.into(), padded, bins, domain, origin, table: Box::new([]), scale };
-        let before = |slot: usize| grid.edges.iter().filter(|edge| grid.slot(**edge) < slot).count();
-        grid.table = (0..SLOTS).map(|slot| before(slot) as u8).collect();
-        grid
+        Self { slots: Slots::new(edges), bins, domain, origin }
     }
 
-    /// Ascends with the number, which is all that the table needs.
-    #[inline]
-    fn slot(&self, number: f64) -> usize {
-        // The cast saturates: what is below all edges is in the first slot, what is above them in the last.
-        let first = if self.edges.is_empty() { 0.0 } else { self.edges[0] };
-        usize::from(((number - first) * self.scale) as u8)
-    }
-
-    /// The cell of a number that is not NaN: a look into the table, and comparisons with the edges of its slot.
+    /// The cell of a number that is not NaN.
     #[inline]
     pub(super) fn cell(&self, number: f64) -> usize {
-        let mut cell = usize::from(self.table[self.slot(number)]);
-        // Edges of later slots are larger than the number, so that four comparisons need no end, and no branch that
-        // depends on the number.
-        while let Some(next) = self.padded[cell..].first_chunk::<PADDING>() {
-            let passed = next.iter().map(|edge| usize::from(*edge < number)).sum::<usize>();
-            cell += passed;
-            if passed < PADDING {
-                break;
-            }
-        }
-        cell
+        self.slots.cell(number)
+    }
+
+    /// Counts numbers that are not NaN by cell.
+    pub(super) fn count(&self, numbers: &[f64], cells: &mut [u64]) {
+        self.slots.count(numbers, cells);
     }
 
     /// The number of cells.
     #[must_use]
     pub fn cells(&self) -> usize {
-        self.edges.len() + 1
+        self.edges().len() + 1
     }
 
     /// The edges, ascending.
     #[must_use]
     pub fn edges(&self) -> &[f64] {
-        &self.edges
+        self.slots.edges()
     }
 
     /// The inner edges of the bins of reports.
     #[must_use]
     pub fn bin_edges(&self) -> Vec<f64> {
-        self.bins.iter().map(|at| self.edges[*at]).collect()
+        self.bins.iter().map(|at| self.edges()[*at]).collect()
     }
 
     /// The least and the largest number that are expected.
@@ -163,7 +135,8 @@ impl Grid {
     /// Whether a cell holds one double alone.
     #[must_use]
     pub fn is_value(&self, cell: usize) -> bool {
-        let ends = cell.checked_sub(1).and_then(|before| self.edges.get(before)).zip(self.edges.get(cell));
+        let ends =
+            cell.checked_sub(1).and_then(|before| self.edges().get(before)).zip(self.edges().get(cell));
         ends.is_some_and(|(from, to)| from.next_up() == *to)
     }
 
@@ -184,9 +157,9 @@ impl Grid {
     pub fn out_of_domain(&self, cells: &[u64]) -> u64 {
         let Some((min, max)) = self.domain else { return 0 };
         let is_out = |cell: &usize| {
-            let below = self.edges.get(*cell).is_some_and(|to| *to < min);
+            let below = self.edges().get(*cell).is_some_and(|to| *to < min);
             let above =
-                cell.checked_sub(1).and_then(|before| self.edges.get(before)).is_some_and(|e| *e >= max);
+                cell.checked_sub(1).and_then(|before| self.edges().get(before)).is_some_and(|e| *e >= max);
             below || above
         };
         (0..cells.len()).filter(is_out).map(|cell| cells[cell]).sum()
@@ -194,8 +167,8 @@ impl Grid {
 
     pub(super) fn saved(&self) -> SavedGrid {
         let (mut values, mut edges, mut at) = (Vec::new(), Vec::new(), 0);
-        while let Some(edge) = self.edges.get(at) {
-            if let Some(value) = self.edges.get(at + 1).filter(|next| **next == edge.next_up()) {
+        while let Some(edge) = self.edges().get(at) {
+            if let Some(value) = self.edges().get(at + 1).filter(|next| **next == edge.next_up()) {
                 values.push(*value);
                 at += 2;
             } else {
@@ -222,7 +195,7 @@ impl Grid {
         if edges.len() >= CELLS_MAX {
             return Err(format!("{} edges: at most {} are known", edges.len(), CELLS_MAX - 1));
         }
-        let grid = Self::new(edges, saved.bins.clone(), saved.domain, saved.origin);
+        let grid = Self::new(&edges, &saved.bins, saved.domain, saved.origin);
         if grid.bins.len() != saved.bins.len() || grid.bins.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err("the edges of its bins are not among the edges of its cells, ascending".into());
         }
@@ -374,7 +347,7 @@ mod tests {
             let grid = Grid::learn(&counted(numbers.clone()), Wanted::default());
             prop_assert!(grid.cells() <= CELLS_MAX);
             for number in numbers.iter().chain(&asked).copied() {
-                prop_assert_eq!(grid.cell(number), grid.edges.partition_point(|edge| *edge < number), "{}", number);
+                prop_assert_eq!(grid.cell(number), grid.edges().partition_point(|edge| *edge < number), "{}", number);
             }
             prop_assert_eq!(Grid::restore(&grid.saved()).expect("a grid"), grid.clone());
             let cells = counts(&grid, numbers.iter().copied());
