@@ -15,8 +15,9 @@ use pointsman_observe::sample_log::{
     Retention, Rule, Sampler, Store, Writer,
 };
 
-/// Requests of one row that are written together.
-const REQUESTS: usize = 10_000;
+/// Requests that are written together, and the rows of each.
+const REQUESTS: usize = 2_500;
+const ROWS: usize = 4;
 /// Values of a row: a picture of digits, its label, and how likely each digit is.
 const PIXELS: usize = 64;
 const DIGITS: usize = 10;
@@ -27,12 +28,17 @@ fn spec(name: &str, datatype: Datatype, width: Option<usize>) -> TensorSpec {
     TensorSpec { name: name.into(), datatype, shape, optional: false, labels: None }
 }
 
+/// The same, with a name for each value of a row: each is a column of the log.
+fn named(spec: TensorSpec, width: usize) -> TensorSpec {
+    TensorSpec { labels: Some((0..width).map(|at| format!("{}_{at}", spec.name)).collect()), ..spec }
+}
+
 fn layout() -> Option<Arc<Layout>> {
     let signature = Signature {
-        inputs: vec![spec("pixels", Datatype::Fp32, Some(PIXELS))],
+        inputs: vec![named(spec("pixels", Datatype::Fp32, Some(PIXELS)), PIXELS)],
         outputs: vec![
             spec("label", Datatype::Int64, None),
-            spec("probabilities", Datatype::Fp32, Some(DIGITS)),
+            named(spec("probabilities", Datatype::Fp32, Some(DIGITS)), DIGITS),
         ],
     };
     let made = Made {
@@ -48,14 +54,15 @@ fn layout() -> Option<Arc<Layout>> {
     Some(Arc::new(Layout::new(made, Arc::new(Account::default()), &mut Vec::new())))
 }
 
-/// A row like those of digits: whole numbers up to 16, and probabilities.
+/// Rows like those of digits: whole numbers up to 16, and probabilities.
 fn tensors(n: usize) -> Option<(Tensor, Vec<OutputTensor>)> {
-    let shape = |dims: &[u64]| Shape::new(dims);
-    let pixels = (0..PIXELS).map(|at| ((at * 7 + n * 13) % 17) as f32).collect();
-    let pixels = Tensor::from_vec(Datatype::Fp32, shape(&[1, PIXELS as u64])?, pixels).ok()?;
-    let label = Tensor::from_vec(Datatype::Int64, shape(&[1])?, vec![(n % DIGITS) as i64]).ok()?;
-    let scores = (0..DIGITS).map(|at| 1.0 / (1 + at + n % 97) as f32).collect();
-    let scores = Tensor::from_vec(Datatype::Fp32, shape(&[1, DIGITS as u64])?, scores).ok()?;
+    let shape = |width: usize| Shape::new(&[ROWS as u64, width as u64]);
+    let pixels = (0..ROWS * PIXELS).map(|at| ((at * 7 + n * 13) % 17) as f32).collect();
+    let pixels = Tensor::from_vec(Datatype::Fp32, shape(PIXELS)?, pixels).ok()?;
+    let label = (0..ROWS).map(|row| ((n + row) % DIGITS) as i64).collect();
+    let label = Tensor::from_vec(Datatype::Int64, Shape::new(&[ROWS as u64])?, label).ok()?;
+    let scores = (0..ROWS * DIGITS).map(|at| 1.0 / (1 + at + n % 97) as f32).collect();
+    let scores = Tensor::from_vec(Datatype::Fp32, shape(DIGITS)?, scores).ok()?;
     let output = |name: &str, tensor| OutputTensor { name: name.into(), tensor, labels: None };
     Some((pixels, vec![output("label", label), output("probabilities", scores)]))
 }
@@ -85,7 +92,7 @@ fn main() {
         .map(|(input, outputs)| (RequestId::generate(), vec![Some(input)], outputs))
         .collect();
     let mut group = criterion.benchmark_group("sample log, 10 000 rows of 75 values");
-    group.throughput(Throughput::Elements(REQUESTS as u64)).sample_size(10);
+    group.throughput(Throughput::Elements((REQUESTS * ROWS) as u64)).sample_size(10);
     for (name, is_whole) in [("redacted and spooled", false), ("and made a Parquet file", true)] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| write(&layout, &exchanges, is_whole));
@@ -111,7 +118,7 @@ fn write(layout: &Arc<Layout>, exchanges: &[Exchange], is_whole: bool) -> Option
             chosen: Chosen { probability: 1.0, class: Class::Uniform, is_kept: true },
             parameters: &Vec::new(),
             inputs,
-            rows: 1,
+            rows: ROWS as u64,
             violations: &[],
             outputs: Ok(outputs),
             times: StageTimes::default(),

@@ -273,7 +273,7 @@ impl Fixed {
                 None => to.append_nulls(examples),
             }
         }
-        let time = |time: Duration| Some(time.as_nanos() as f64 / 1000.0);
+        let time = |time: Duration| Some(micros(time));
         let numbers = [
             drawn.map(|drawn| drawn.propensity),
             Some(chosen.probability),
@@ -375,7 +375,7 @@ impl Shadows {
         for answer in answers {
             self.version.append_value(answer.version);
             self.status.append_value(answer.outputs.as_ref().err().map_or(OK, |code| code.name()));
-            self.run.append_value(answer.run.as_nanos() as f64 / 1000.0);
+            self.run.append_value(micros(answer.run));
             self.disagrees.append_option(answer.disagrees);
             let outputs = answer.outputs.as_ref().ok();
             let shown =
@@ -403,6 +403,10 @@ impl Shadows {
             None,
         ))
     }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// Nanoseconds since 1970: 0 before, the most that there are from 2262 on.

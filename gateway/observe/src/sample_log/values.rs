@@ -13,6 +13,8 @@ use pointsman_core::{Datatype, Elements};
 
 /// Room for so many values, before more is needed.
 const BATCH: usize = 64;
+/// Values of a column that are brought together before they are added.
+const TOGETHER: usize = 32;
 
 /// Defines the kinds of numbers with their builders, the elements that are such numbers, and those that become such.
 macro_rules! numbers {
@@ -45,9 +47,21 @@ macro_rules! numbers {
                     $((Self::$kind(to), Elements::$same(all)) => {
                         // A list, or the value of a request with one row.
                         let beside = if stride == 1 || count == 1 { all.get(from..from + count) } else { None };
-                        match beside {
-                            Some(all) => to.append_slice(all),
-                            None => places.for_each(|place| to.append_option(all.get(place).copied())),
+                        let last = from + count.saturating_sub(1) * stride;
+                        match (beside, all.get(last)) {
+                            (Some(all), _) => to.append_slice(all),
+                            // Brought together first: a slice is added with one look at its nulls and its room.
+                            (None, Some(last)) => {
+                                let mut together = [*last; TOGETHER];
+                                for first in (0..count).step_by(TOGETHER) {
+                                    let some = &mut together[..TOGETHER.min(count - first)];
+                                    for (place, value) in (first..).zip(&mut *some) {
+                                        *value = all[from + place * stride];
+                                    }
+                                    to.append_slice(some);
+                                }
+                            }
+                            (None, None) => places.for_each(|place| to.append_option(all.get(place).copied())),
                         }
                     }
                     $((Self::$kind(to), Elements::$elements(all)) => {

@@ -52,7 +52,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            batch_rows: 256,
+            batch_rows: 1024,
             batch_bytes: 4 << 20,
             batch_wait: Duration::from_millis(100),
             record_rows_max: 16_384,
