@@ -1,4 +1,4 @@
-//! What the profile of a request costs on its thread, after its answer: `cargo bench -p pointsman-observe --bench profile`.
+//! What the profile of a request costs, on its thread after its answer and where its rows are taken in: `cargo bench -p pointsman-observe --bench profile`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -81,7 +81,10 @@ fn main() {
                 let (inputs, outputs) = &requests[turn % requests.len()];
                 turn += 1;
                 let example = Example { inputs, outputs: Some(outputs), rows: count };
-                recorder.record(black_box(&Exchange { arm: &Arm::Default, at: NOW, now: NOW, example }));
+                let exchange = Exchange { arm: &Arm::Default, at: NOW, now: NOW, example };
+                if recorder.record(black_box(&exchange)) {
+                    recorder.take_in();
+                }
             });
         });
     }

@@ -12,6 +12,7 @@ mod grid;
 mod layout;
 mod learner;
 mod logged;
+mod open;
 mod recorder;
 mod sample;
 mod saved;

@@ -45,7 +45,8 @@ impl Monitors {
     /// # Errors
     /// A line that says what is wrong with what they keep in the state directory.
     pub(crate) fn start(config: &Config, instruments: &mut Registry) -> Result<(Self, Keeper), String> {
-        let (profiles, keeper) = Profiles::start(&config.drift, config.state.as_deref())?;
+        let (profiles, keeper) =
+            Profiles::start(&config.drift, config.state.as_deref(), config.serving.niceness)?;
         instruments.register_collector(Box::new(DriftGauges(profiles.clone())));
         let monitors = Self {
             health: Health::new(instruments),

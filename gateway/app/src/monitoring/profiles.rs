@@ -1,7 +1,7 @@
 //! Profiles of all traffic in windows, and what drifts in them.
 //!
-//! Small requests are taken in on their own threads, large ones by a thread of this part, which also looks at windows and
-//! writes them to the state directory.
+//! Small requests are taken in on their own threads, large ones by a thread of this part, as are the rows of many columns
+//! that small ones have handed on. It also looks at windows and writes them to the state directory.
 
 mod metrics;
 mod store;
@@ -19,6 +19,7 @@ use pointsman_control::Subject;
 use pointsman_core::{Code, PredictError, shown};
 use pointsman_observe::drift::{Against, Ask, DriftReport, Rules};
 use pointsman_observe::profile::{Baseline, Example, Exchange, Layout, Recorder, Reference, Span};
+use pointsman_predict::priority;
 
 pub(crate) use self::metrics::DriftGauges;
 use self::store::Store;
@@ -29,7 +30,7 @@ use crate::config::Drift;
 
 /// Requests of more rows are left to a thread of their own.
 const ROWS_INLINE_MAX: u64 = 256;
-/// The most of them that wait for it, and how much their tensors may take.
+/// The most that waits for it, and how much the tensors of such requests may take.
 const WAITING_MAX: usize = 64;
 const WAITING_BYTES_MAX: usize = 64 << 20;
 /// The most versions of which windows are kept in memory, and of these the most that have left. That goes which was loaded
@@ -47,7 +48,7 @@ pub(crate) struct Profiles {
     settings: Drift,
     versions: Mutex<BTreeMap<Key, Arc<Profiled>>>,
     store: Option<Store>,
-    large: SyncSender<Large>,
+    work: SyncSender<Work>,
     waiting_bytes: AtomicUsize,
     dropped: AtomicU64,
     loaded: AtomicU64,
@@ -63,6 +64,14 @@ pub(super) struct Profiled {
     recorder: Recorder,
     rules: Rules,
     verdicts: Mutex<Verdicts>,
+}
+
+/// What is left to the thread.
+enum Work {
+    /// A large request.
+    Large(Large),
+    /// Rows of small ones.
+    TakeIn(Arc<Profiled>),
 }
 
 /// A large request that waits.
@@ -109,46 +118,50 @@ pub(crate) struct Listed {
 }
 
 impl Profiles {
-    /// Starts the thread. Windows are kept below `state` where there is such a directory.
+    /// Starts the thread, by so much nicer than those that serve connections. Windows are kept below `state` where there is such a directory.
     ///
     /// # Errors
     /// A line on what keeps it from starting.
-    pub(crate) fn start(settings: &Drift, state: Option<&Path>) -> Result<(Arc<Self>, Keeper), String> {
+    pub(crate) fn start(
+        settings: &Drift,
+        state: Option<&Path>,
+        niceness: u32,
+    ) -> Result<(Arc<Self>, Keeper), String> {
         let store = state.map(Store::open).transpose()?;
-        let (large, larges) = sync_channel(WAITING_MAX);
+        let (work, works) = sync_channel(WAITING_MAX);
         let profiles = Arc::new(Self {
             settings: settings.clone(),
             versions: Mutex::default(),
             store,
-            large,
+            work,
             waiting_bytes: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
         });
         let (stop, stopped) = sync_channel(0);
         let own = profiles.clone();
-        let run = move || own.run(&larges, &stopped);
+        let run = move || {
+            priority::stand_back(niceness);
+            own.run(&works, &stopped);
+        };
         let thread = thread::Builder::new().name("pointsman-drift".into()).spawn(run);
         let thread = thread.map_err(|e| format!("cannot start the thread of profiles: {e}"))?;
         Ok((profiles, Keeper { stop: Some(stop), thread: Some(thread) }))
     }
 
-    fn run(&self, larges: &Receiver<Large>, stopped: &Receiver<()>) {
+    fn run(&self, works: &Receiver<Work>, stopped: &Receiver<()>) {
         // Short enough that nobody waits for the end for long.
         let step = self.settings.look.min(Duration::from_millis(250));
         let (mut looked, mut written) = (Instant::now(), Instant::now());
         loop {
-            match larges.recv_timeout(step) {
-                Ok(large) => {
-                    large.to.record(&large.seen);
-                    self.waiting_bytes.fetch_sub(large.bytes, Ordering::Relaxed);
-                }
+            match works.recv_timeout(step) {
+                Ok(work) => self.work(&work),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Empty) {
                 // What waits is taken in first.
-                larges.try_iter().for_each(|large| large.to.record(&large.seen));
+                works.try_iter().for_each(|work| self.work(&work));
                 return self.write();
             }
             if looked.elapsed() >= self.settings.look {
@@ -159,6 +172,18 @@ impl Profiles {
                 self.write();
                 written = Instant::now();
             }
+        }
+    }
+
+    fn work(&self, work: &Work) {
+        match work {
+            Work::Large(large) => {
+                if large.to.record(&large.seen) {
+                    large.to.recorder.take_in();
+                }
+                self.waiting_bytes.fetch_sub(large.bytes, Ordering::Relaxed);
+            }
+            Work::TakeIn(of) => of.recorder.take_in(),
         }
     }
 
@@ -370,13 +395,14 @@ fn reference(subject: Subject<'_>, warnings: &mut Vec<String>) -> Option<Referen
 }
 
 impl Profiled {
-    fn record(&self, seen: &Seen) {
+    /// Takes in an exchange. Whether rows were handed on.
+    fn record(&self, seen: &Seen) -> bool {
         let exchange = &seen.exchange;
-        let Some(pick) = &exchange.pick else { return };
+        let Some(pick) = &exchange.pick else { return false };
         let outputs = exchange.outputs.as_deref().ok();
         let example = Example { inputs: &exchange.inputs, outputs, rows: exchange.rows };
         let (at, now) = (seconds(seen.at), seconds(SystemTime::now()));
-        self.recorder.record(&Exchange { arm: &pick.arm, at, now, example });
+        self.recorder.record(&Exchange { arm: &pick.arm, at, now, example })
     }
 }
 
@@ -393,10 +419,13 @@ impl Watcher for Watching {
         if exchange.rows == 0 {
             return;
         }
-        if exchange.rows <= ROWS_INLINE_MAX {
-            return self.to.record(seen);
+        if exchange.rows > ROWS_INLINE_MAX {
+            return self.profiles.offer(&self.to, seen);
         }
-        self.profiles.offer(&self.to, seen);
+        if self.to.record(seen) {
+            // Where too much waits they are taken in with the next ones, or by the next look.
+            let _ = self.profiles.work.try_send(Work::TakeIn(self.to.clone()));
+        }
     }
 }
 
@@ -408,8 +437,9 @@ impl Profiles {
         let bytes: usize = inputs.chain(outputs).map(|tensor| tensor.data().len()).sum();
         let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let large = Large { to: to.clone(), seen: seen.clone(), bytes };
+        let large = Work::Large(large);
         let offered = match before.saturating_add(bytes) <= WAITING_BYTES_MAX {
-            true => self.large.try_send(large),
+            true => self.work.try_send(large),
             false => Err(TrySendError::Full(large)),
         };
         if offered.is_err() {

@@ -61,34 +61,40 @@ impl<'a> Example<'a> {
 
     /// Appends the numbers of all columns, row by row.
     pub(super) fn numbers(&self, layout: &Layout, into: &mut Vec<f64>) {
-        let rows = self.rows as usize;
-        if rows == 1 {
-            // What most requests are: tensors one after the other.
-            return layout.tensors().iter().for_each(|group| self.row(layout, group, 0, into));
-        }
-        for row in 0..rows {
-            layout.tensors().iter().for_each(|group| self.row(layout, group, row, into));
+        let (rows, width, start) = (self.rows as usize, layout.columns().len(), into.len());
+        into.resize(start + rows * width, f64::from_bits(UNASKED));
+        let into = &mut into[start..];
+        for group in layout.tensors() {
+            let columns = group.from..group.to;
+            let of_rows = into.chunks_exact_mut(width.max(1)).map(|row| &mut row[columns.clone()]);
+            match self.values(group) {
+                Values::Numbers(elements) => group_numbers(layout, group, &elements, of_rows),
+                Values::Missing if !group.is_texts => {
+                    of_rows.for_each(|row| row.fill(f64::from_bits(MISSING)));
+                }
+                Values::Missing | Values::Unasked | Values::Texts(_) => {}
+            }
         }
     }
+}
 
-    fn row(&self, layout: &Layout, group: &Group, row: usize, into: &mut Vec<f64>) {
-        let columns = group.from..group.to;
-        let elements = match self.values(group) {
-            Values::Numbers(elements) => elements,
-            Values::Missing if !group.is_texts => {
-                return into.extend(columns.map(|_| f64::from_bits(MISSING)));
-            }
-            _ => return into.extend(columns.map(|_| f64::from_bits(UNASKED))),
-        };
-        let from = row * group.width;
-        if let (true, Elements::F32(all)) = (group.is_whole, elements)
-            && let Some(all) = all.get(from..from + group.width)
-        {
-            return into.extend(all.iter().map(|number| f64::from(*number)));
+/// Fills in the numbers of one tensor, row by row.
+fn group_numbers<'a>(
+    layout: &Layout,
+    group: &Group,
+    elements: &Elements<'_>,
+    of_rows: impl Iterator<Item = &'a mut [f64]>,
+) {
+    if let (true, Elements::F32(all)) = (group.is_whole && group.width > 0, elements) {
+        for (to, row) in of_rows.zip(all.chunks_exact(group.width)) {
+            to.iter_mut().zip(row).for_each(|(to, number)| *to = f64::from(*number));
         }
-        for at in columns {
-            let (first, stride) = layout.columns()[at].column.stride();
-            into.push(elements.get(first + row * stride));
+        return;
+    }
+    for (at, to) in of_rows.enumerate() {
+        for (to, column) in to.iter_mut().zip(group.from..) {
+            let (first, stride) = layout.columns()[column].column.stride();
+            *to = elements.get(first + at * stride);
         }
     }
 }

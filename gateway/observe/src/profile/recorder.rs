@@ -1,9 +1,11 @@
 //! Takes in the examples of a version on the threads that answered them.
 //!
 //! Each thread has a part of its own, so its lock is held by nobody else but for the moment in which what it has is
-//! taken away. Windows are told apart by when an example is from; what is open at a thread is added to what is kept
-//! when the thread comes to too many, and whenever somebody [collects](Recorder::collect).
+//! taken away. Rows of many columns are handed on, to be [taken in](Recorder::take_in) where no request waits for it.
+//! Windows are told apart by when an example is from; what is open at a thread is added to what is kept when the thread
+//! comes to too many, and whenever somebody [collects](Recorder::collect).
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -13,6 +15,7 @@ use super::baseline::Reference;
 use super::example::Example;
 use super::layout::Layout;
 use super::learner::Learner;
+use super::open::{Batch, Handed, Of, Open};
 use super::sample::Profile;
 use super::windows::{Key, Taken, Windows};
 
@@ -20,11 +23,8 @@ use super::windows::{Key, Taken, Windows};
 const SHARDS: usize = 8;
 /// The most windows that are open in one part.
 const OPEN_MAX: usize = 4;
-/// Numbers that are taken in together: those of so many rows that the cells of a column, once at hand, are used often,
-/// in some tens of microseconds.
-const WAITING_NUMBERS: usize = 8192;
-/// The least and the most of such rows.
-const WAITING_ROWS: [usize; 2] = [16, 256];
+/// The most that is handed on and waits: past it a thread takes in its own rows. And the vectors that are used again.
+const HANDED_MAX: usize = 4;
 /// From so many rows the cells of a version without a baseline are made.
 pub const LEARN_ROWS: u64 = 1000;
 /// The most bytes of tensors that are held for that.
@@ -76,56 +76,21 @@ pub struct Recorder {
     layout: OnceLock<Arc<Layout>>,
     training: Option<Arc<Profile>>,
     shards: Box<[Mutex<Vec<Open>>]>,
+    waiting: Mutex<Waiting>,
+    /// The windows that are open at whoever takes in what was handed on.
+    behind: Mutex<Vec<Open>>,
     learning: Mutex<Vec<Held>>,
     windows: Mutex<Windows>,
     lost: [AtomicU64; 3],
     changed: AtomicBool,
 }
 
-/// A window that is open at a thread.
-#[derive(Debug)]
-struct Open {
-    arm: Arm,
-    /// When its time begins, and when its first row is from.
-    window: i64,
-    first: u64,
-    profile: Profile,
-    /// The numbers of rows that are to be taken in together, row by row. The cells of a column are then at hand for all
-    /// of them: one by one, each value would wait for memory.
-    waiting: Vec<f64>,
-    rows: u64,
-    /// From so many rows they are taken in.
-    rows_max: u64,
-}
-
-impl Open {
-    fn new(arm: Arm, window: i64, first: u64, layout: &Layout) -> Self {
-        let [least, most] = WAITING_ROWS;
-        let rows_max = (WAITING_NUMBERS / layout.columns().len().max(1)).clamp(least, most) as u64;
-        let profile = Profile::new(layout);
-        Self { arm, window, first, profile, waiting: Vec::new(), rows: 0, rows_max }
-    }
-
-    fn add(&mut self, layout: &Layout, example: &Example<'_>) {
-        if example.rows > self.rows_max {
-            return self.profile.add(layout, example);
-        }
-        if self.waiting.capacity() == 0 {
-            self.waiting.reserve_exact(2 * self.rows_max as usize * layout.columns().len());
-        }
-        example.numbers(layout, &mut self.waiting);
-        self.profile.add_texts_alone(layout, example);
-        self.rows += example.rows;
-        if self.rows >= self.rows_max {
-            self.take_in(layout);
-        }
-    }
-
-    fn take_in(&mut self, layout: &Layout) {
-        self.profile.add_rows(layout, &self.waiting, self.rows);
-        self.waiting.clear();
-        self.rows = 0;
-    }
+/// Rows that wait for whoever takes them in.
+#[derive(Debug, Default)]
+struct Waiting {
+    handed: VecDeque<Handed>,
+    /// Vectors without numbers, for the next ones.
+    empty: Vec<Vec<f64>>,
 }
 
 /// An exchange that waits for the cells.
@@ -190,6 +155,8 @@ impl Recorder {
             layout,
             training,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            waiting: Mutex::default(),
+            behind: Mutex::default(),
             learning: Mutex::default(),
             windows: Mutex::default(),
             lost: Default::default(),
@@ -240,36 +207,75 @@ impl Recorder {
 
     /// Takes in an exchange, on the thread that answered it. Rows from more than one window ahead of now are not
     /// believed: one of them would take the place of what is kept.
-    pub fn record(&self, exchange: &Exchange<'_>) {
+    ///
+    /// Whether rows were handed on by it, which are soon to be [taken in](Self::take_in).
+    pub fn record(&self, exchange: &Exchange<'_>) -> bool {
         let seconds = self.span.seconds.max(1);
         if exchange.at > exchange.now.saturating_add(seconds) {
-            return self.lose(1, exchange.example.rows);
+            self.lose(1, exchange.example.rows);
+            return false;
         }
-        let Some(layout) = self.layout.get() else { return self.hold(exchange) };
-        self.add(layout, exchange.arm, exchange.at, &exchange.example);
+        match self.layout.get() {
+            Some(layout) => self.add(layout, exchange.arm, exchange.at, &exchange.example),
+            None => self.hold(exchange),
+        }
     }
 
-    fn add(&self, layout: &Layout, arm: &Arm, at: u64, example: &Example<'_>) {
+    fn add(&self, layout: &Layout, arm: &Arm, at: u64, example: &Example<'_>) -> bool {
         let seconds = self.span.seconds.max(1);
-        let (first, window) = (at, i64::try_from(at / seconds * seconds).unwrap_or(i64::MAX));
+        let of = Of { arm: arm.clone(), window: i64::try_from(at / seconds * seconds).unwrap_or(i64::MAX) };
+        let mut was_handed = false;
         let mut open = locked(&self.shards[own_shard()]);
-        let at = open.iter().position(|open| open.window == window && open.arm == *arm);
-        let at = at.unwrap_or_else(|| {
-            if open.len() >= OPEN_MAX {
-                let oldest =
-                    open.iter().enumerate().min_by_key(|(_, open)| open.window).map_or(0, |(at, _)| at);
-                let oldest = open.swap_remove(oldest);
-                self.keep(oldest);
+        let at = self.open(&mut open, of, at, layout);
+        open[at].add(layout, example, |handed| {
+            let mut waiting = locked(&self.waiting);
+            if waiting.handed.len() >= HANDED_MAX {
+                return Err(handed.numbers);
             }
-            open.push(Open::new(arm.clone(), window, first, layout));
-            open.len() - 1
+            waiting.handed.push_back(handed);
+            was_handed = true;
+            Ok(waiting.empty.pop().unwrap_or_default())
         });
-        open[at].add(layout, example);
         // So that no window grows far past its end at the threads.
         let most = self.span.rows_max.map_or(u64::MAX, |most| (most / SHARDS as u64).max(1));
-        if open[at].profile.rows() + open[at].rows >= most {
+        if open[at].rows() >= most {
             let full = open.swap_remove(at);
             self.keep(full);
+        }
+        was_handed
+    }
+
+    /// The place of a window among those that are open at a thread. Past the most of them the oldest is kept.
+    fn open(&self, open: &mut Vec<Open>, of: Of, first: u64, layout: &Layout) -> usize {
+        if let Some(at) = open.iter().position(|open| open.of == of) {
+            return at;
+        }
+        if open.len() >= OPEN_MAX {
+            let oldest = open.iter().enumerate().min_by_key(|(_, open)| open.of.window);
+            let oldest = open.swap_remove(oldest.map_or(0, |(at, _)| at));
+            self.keep(oldest);
+        }
+        open.push(Open::new(of, first, layout, Batch::of(layout, self.span.rows_max.is_some())));
+        open.len() - 1
+    }
+
+    /// Takes in the rows that threads have handed on.
+    pub fn take_in(&self) {
+        self.take_in_to(&mut locked(&self.behind));
+    }
+
+    fn take_in_to(&self, behind: &mut Vec<Open>) {
+        let Some(layout) = self.layout.get() else { return };
+        loop {
+            let next = locked(&self.waiting).handed.pop_front();
+            let Some(Handed { of, first, mut numbers, rows }) = next else { return };
+            let at = self.open(behind, of, first, layout);
+            behind[at].profile.add_rows(layout, &numbers, rows);
+            numbers.clear();
+            let mut waiting = locked(&self.waiting);
+            if waiting.empty.len() < HANDED_MAX {
+                waiting.empty.push(numbers);
+            }
         }
     }
 
@@ -277,7 +283,7 @@ impl Recorder {
     fn keep(&self, mut open: Open) {
         let Some(layout) = self.layout.get() else { return };
         open.take_in(layout);
-        let Open { arm, window, first, profile, .. } = open;
+        let Open { of: Of { arm, window }, first, profile, .. } = open;
         let (rows, arm) = (profile.rows(), arm.shared_name());
         let mut windows = locked(&self.windows);
         let begins = windows.open(&arm, window, first, self.span);
@@ -291,8 +297,8 @@ impl Recorder {
         }
     }
 
-    /// Holds an exchange until there are enough to make cells from.
-    fn hold(&self, exchange: &Exchange<'_>) {
+    /// Holds an exchange until there are enough to make cells from. Whether rows were handed on.
+    fn hold(&self, exchange: &Exchange<'_>) -> bool {
         let Example { inputs, outputs, rows } = exchange.example;
         let detached = |tensor: &Tensor| tensor.detached();
         let inputs: Vec<Option<Tensor>> = inputs.iter().map(|tensor| tensor.as_ref().map(detached)).collect();
@@ -310,7 +316,7 @@ impl Recorder {
         learning.push(held);
         let (rows, bytes) = learning.iter().fold((0, 0), |sum, held| (sum.0 + held.rows, sum.1 + held.bytes));
         if rows < LEARN_ROWS && bytes < LEARN_BYTES_MAX {
-            return;
+            return false;
         }
         let mut learner = Learner::new(&self.signature, self.schema.as_deref(), false);
         learning.iter().for_each(|held| learner.add(&held.example()));
@@ -318,7 +324,8 @@ impl Recorder {
         let layout = self.layout.get_or_init(|| Arc::new(layout)).clone();
         let held = std::mem::take(&mut *learning);
         drop(learning);
-        held.iter().for_each(|held| self.add(&layout, &held.arm, held.at, &held.example()));
+        let add = |held: &Held| self.add(&layout, &held.arm, held.at, &held.example());
+        held.iter().fold(false, |was_handed, held| add(held) | was_handed)
     }
 
     /// Adds what is open at all threads to what is kept. Not for threads of requests: it copies.
@@ -327,6 +334,10 @@ impl Recorder {
             let open = std::mem::take(&mut *locked(shard));
             open.into_iter().for_each(|open| self.keep(open));
         }
+        // What they had handed on before is looked for behind them, so that nothing is missed between the two.
+        let mut behind = locked(&self.behind);
+        self.take_in_to(&mut behind);
+        behind.drain(..).for_each(|open| self.keep(open));
     }
 
     /// What is known now; nothing while the cells are not.

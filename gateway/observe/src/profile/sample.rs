@@ -10,6 +10,8 @@ use super::sketches::{SavedSketches, Sketches};
 
 /// Numbers of a column that are taken in together.
 const CHUNK: usize = 64;
+/// Columns of rows that are taken in together: as many as a cache line has numbers, which is read once for all of them.
+const BLOCK: usize = 8;
 
 /// What is known of all columns of some examples: counts by cell, sums and sketches, of a fixed size.
 ///
@@ -216,10 +218,20 @@ impl Profile {
     /// their texts are taken in already.
     pub(super) fn add_rows(&mut self, layout: &Layout, numbers: &[f64], rows: u64) {
         self.rows += rows;
-        let width = layout.columns().len();
-        for at in 0..width {
-            let of_row = (0..rows as usize).map(|row| numbers[row * width + at]);
-            self.add_numbers(layout, at, of_row);
+        let (rows, width) = (rows as usize, layout.columns().len());
+        let mut block = [[0.0; CHUNK]; BLOCK];
+        for first in (0..width).step_by(BLOCK) {
+            let last = width.min(first + BLOCK);
+            for from in (0..rows).step_by(CHUNK) {
+                let count = CHUNK.min(rows - from);
+                for row in 0..count {
+                    let of_row = &numbers[(from + row) * width..][first..last];
+                    block.iter_mut().zip(of_row).for_each(|(column, number)| column[row] = *number);
+                }
+                for (at, column) in (first..last).zip(&block) {
+                    self.add_chunk(layout, at, &column[..count]);
+                }
+            }
         }
     }
 

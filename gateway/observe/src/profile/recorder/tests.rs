@@ -3,6 +3,7 @@
 use pointsman_core::{Datatype, Dim, Shape, StringTensorBuilder, TensorSpec};
 
 use super::*;
+use crate::profile::column::Sums;
 use crate::profile::{Baseline, Frame};
 
 const HOUR: u64 = 3600;
@@ -279,6 +280,124 @@ fn threads_lose_nothing() {
         (0..20).for_each(|_| recorder.collect());
     });
     assert_eq!(rows_by_window(&recorder)[0].2, 2000);
+}
+
+/// So many columns that rows are handed on.
+fn wide() -> (Recorder, Vec<Option<Tensor>>) {
+    let shape = Some(vec![Dim::Dynamic(None), Dim::Fixed(100)]);
+    let x = TensorSpec { shape, ..spec("x", Datatype::Fp32) };
+    let signature = Arc::new(Signature { inputs: vec![x], outputs: Vec::new() });
+    let shape = Shape::new(&[5, 100]).expect("small");
+    let values = (0..500_i16).map(f32::from).collect();
+    let inputs = vec![Some(Tensor::from_vec(Datatype::Fp32, shape, values).expect("fits"))];
+    let mut learner = Learner::new(&signature, None, true);
+    learner.add(&Example { inputs: &inputs, outputs: None, rows: 5 });
+    let layout = learner.layout(&signature, None);
+    let mut profile = Profile::new(&layout);
+    profile.add(&layout, &Example { inputs: &inputs, outputs: None, rows: 5 });
+    let baseline = Baseline::of(&signature, &layout, &profile, "2026-01-01T00:00:00Z", "a test");
+    let reference = baseline.reference(&signature, None, &mut Vec::new()).expect("its own");
+    let span = Span { seconds: HOUR, rows_max: None, windows_max: 9 };
+    (Recorder::new(span, signature, None, Some(reference)), inputs)
+}
+
+#[test]
+fn rows_of_many_columns_are_handed_on_and_none_is_lost() {
+    const ROUNDS: u64 = 1000;
+    for taken_in in [false, true] {
+        let (recorder, inputs) = wide();
+        let is_done = AtomicBool::new(false);
+        let example = Example { inputs: &inputs, outputs: None, rows: 5 };
+        let handed: usize = std::thread::scope(|scope| {
+            let of_thread = || {
+                let record = |round| {
+                    let arm = if round % 3 == 0 { Arm::Direct } else { Arm::Default };
+                    recorder.record(&Exchange { arm: &arm, at: NOW, now: NOW, example })
+                };
+                (0..ROUNDS).filter(|round| record(*round)).count()
+            };
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(of_thread)).collect();
+            scope.spawn(|| {
+                while taken_in && !is_done.load(Ordering::Relaxed) {
+                    recorder.take_in();
+                    recorder.collect();
+                }
+            });
+            let handed = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
+            is_done.store(true, Ordering::Relaxed);
+            handed
+        });
+        // Where nobody takes them in, no more wait than may: threads take in their own.
+        assert!(if taken_in { handed > HANDED_MAX } else { handed == HANDED_MAX }, "{handed}");
+        let kept = recorder.kept().expect("cells");
+        assert!(locked(&recorder.waiting).handed.is_empty());
+        let rows = |arm: &str| {
+            let of_arm = kept.windows.iter().filter(|((of, _), _)| **of == *arm);
+            let rows = of_arm.map(|(_, profile)| {
+                let column = profile.column(&kept.layout, 99);
+                assert_eq!((column.rows(), column.sums.range()), (profile.rows(), Some((99.0, 499.0))));
+                profile.rows()
+            });
+            rows.sum::<u64>()
+        };
+        let direct = ROUNDS.div_ceil(3);
+        assert_eq!((rows("direct"), rows("default")), (3 * 5 * direct, 3 * 5 * (ROUNDS - direct)));
+    }
+}
+
+#[test]
+fn rows_of_small_requests_count_as_those_of_a_large_one() {
+    let (inputs, outputs) = (
+        vec![
+            TensorSpec { shape: Some(vec![Dim::Dynamic(None), Dim::Fixed(9)]), ..spec("x", Datatype::Fp32) },
+            TensorSpec { shape: Some(vec![Dim::Dynamic(None), Dim::Fixed(2)]), ..spec("z", Datatype::Int32) },
+            spec("carrier", Datatype::Bytes),
+        ],
+        vec![spec("y", Datatype::Int64)],
+    );
+    let signature = Arc::new(Signature { inputs, outputs });
+    let rows = |from: u64, rows: u64| {
+        let shape = |width: u64| Shape::new(&[rows, width]).expect("small");
+        let x = (from * 9..(from + rows) * 9).map(|at| (at % 53) as f32).collect();
+        let x = Tensor::from_vec(Datatype::Fp32, shape(9), x).expect("fits");
+        let z = (from * 2..(from + rows) * 2).map(|at| (at % 7) as i32).collect();
+        let z = Tensor::from_vec(Datatype::Int32, shape(2), z).expect("fits");
+        let Rows { mut inputs, outputs, .. } = Rows::new(from, rows);
+        // Now and then a tensor is left out.
+        inputs = vec![Some(x), from.is_multiple_of(2).then_some(z), inputs.swap_remove(1)];
+        Rows { inputs, outputs, rows }
+    };
+    let mut learner = Learner::new(&signature, None, true);
+    learner.add(&rows(0, 200).example());
+    let layout = learner.layout(&signature, None);
+    let mut made = Profile::new(&layout);
+    made.add(&layout, &rows(0, 200).example());
+    let baseline = Baseline::of(&signature, &layout, &made, "2026-01-01T00:00:00Z", "a test");
+    let reference = || baseline.reference(&signature, None, &mut Vec::new()).expect("its own");
+    let span = Span { seconds: HOUR, rows_max: None, windows_max: 9 };
+    let recorder = Recorder::new(span, signature.clone(), None, Some(reference()));
+    let layout = reference().layout;
+    let mut expected = Profile::new(&layout);
+    let mut from = 0;
+    for request in 0..300 {
+        let rows = rows(from, 1 + request % 6);
+        from += rows.rows;
+        record(&recorder, &Arm::Default, NOW, &rows);
+        expected.add(&layout, &rows.example());
+    }
+    let kept = recorder.kept().expect("cells");
+    for at in 0..layout.columns().len() {
+        let of = |profile: &Profile| {
+            let column = profile.column(&layout, at);
+            let Sums { missing, nan, infinite, .. } = *column.sums;
+            let about =
+                [column.sums.mean(0.0), column.sums.deviation()].map(|x| x.map(|x| (x * 1e9).round()));
+            (column.cells.to_vec(), missing, nan, infinite, column.sums.range(), about, column.distinct())
+        };
+        assert_eq!(of(&kept.windows[0].1), of(&expected), "column {at}");
+    }
+    let z = kept.windows[0].1.column(&layout, 9);
+    assert!(z.sums.missing > 0 && z.present() > 0, "{z:?}");
 }
 
 #[test]
