@@ -67,7 +67,9 @@ async fn requests_of_every_protocol_are_rows_that_commands_show_replay_and_delet
     let state = tempfile::tempdir().expect("a folder");
     let start = Start::over(registry.path()).config(&config(log.path(), ""));
     let gateway = start.argument("--state").argument(state.path()).start();
-    let id = ask(&gateway, BODY);
+    let traced = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+    let answer = request("POST", gateway.http, INFER, &traced, Some(BODY.as_bytes()));
+    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
     let mut client = grpc::client(gateway.grpc).await;
     let inputs = [InputTensor { name: "X".into(), tensor: v2::tensor(&[1, 4], &[5.9_f32, 3.0, 4.2, 1.5]) }];
     client.model_infer(grpc::raw_request("iris", &inputs)).await.expect("an answer");
@@ -79,6 +81,9 @@ async fn requests_of_every_protocol_are_rows_that_commands_show_replay_and_delet
     assert_eq!(logged.len(), 4);
     let first: Vec<_> = logged.iter().filter(|row| row["request_id"] == id.as_str()).collect();
     assert_eq!((first.len(), &first[1]["row"], &first[1]["rows"]), (2, &1.into(), &2.into()));
+    assert_eq!(first[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    let untraced = logged.iter().filter(|row| !row.contains_key("trace_id"));
+    assert_eq!(untraced.count(), 2);
     let features: Vec<&String> = first[0].keys().filter(|key| key.starts_with("in.")).collect();
     assert_eq!(features.len(), 4, "{features:?}");
     assert_eq!((&first[0]["status"], &first[0]["inclusion_prob"]), (&"OK".into(), &1.0.into()));

@@ -12,7 +12,7 @@ use pointsman_route::Pick;
 
 use crate::facts::RequestFacts;
 use crate::gateway::Gateway;
-use crate::telemetry::{Reached, RequestSpan};
+use crate::telemetry::{Reached, RequestSpan, trace_of};
 
 /// The address that a request comes from. It is with the request where callers are limited.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +46,12 @@ impl Received {
         protocol: Protocol,
         headers: &HeaderMap,
     ) -> Self {
-        let outcome = Outcome::received(gateway.predictor.metrics(), id, protocol);
+        let mut outcome = Outcome::received(gateway.predictor.metrics(), id, protocol);
         let span = gateway.tracer.as_ref().map(|tracer| tracer.start_request(headers, id));
+        let trace = span.as_ref().map_or_else(|| trace_of(headers), |span| Some(span.trace()));
+        if let Some(trace) = trace {
+            outcome.traced(trace);
+        }
         Self {
             gateway: gateway.clone(),
             id,

@@ -4,13 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider};
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::{Arm, PredictError, RequestId, StageTimes, shown};
+use pointsman_core::{Arm, PredictError, RequestId, StageTimes, TraceId, shown};
 use pointsman_predict::VersionSpec;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -147,6 +149,16 @@ impl Tracer {
     }
 }
 
+/// The trace that the caller names in the headers, where it names one.
+pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceId> {
+    // Most callers name none, and pay for no more than a look.
+    headers.get("traceparent")?;
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
+    let span = context.span();
+    let parent = span.span_context();
+    parent.is_valid().then(|| TraceId(parent.trace_id().to_bytes()))
+}
+
 /// The headers of a request, as the propagator reads them.
 struct Headers<'a>(&'a HeaderMap);
 
@@ -180,6 +192,11 @@ impl RequestSpan {
     pub(crate) fn trace_response(&self) -> String {
         let context = self.span.span_context();
         format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
+    }
+
+    /// The trace that the span is part of.
+    pub(crate) fn trace(&self) -> TraceId {
+        TraceId(self.span.span_context().trace_id().to_bytes())
     }
 
     /// Marks that the request is read, `decode` after its last byte came.

@@ -186,6 +186,18 @@ impl RequestId {
     }
 }
 
+/// The trace that a request is part of ([W3C Trace Context], `trace-id`).
+///
+/// [W3C Trace Context]: https://www.w3.org/TR/trace-context/#trace-id
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(pub [u8; 16]);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)

@@ -58,7 +58,7 @@ pub use engine::{
 };
 pub use error::{Blame, Code, DeadlineStage, PredictError};
 pub use findings::{Batching, Findings, Profile, RunTime, SizeTime, WarmUp, WarmUpInputs};
-pub use id::{InvalidName, ModelName, RequestId, VersionNumber, VersionSelector};
+pub use id::{InvalidName, ModelName, RequestId, TraceId, VersionNumber, VersionSelector};
 pub use mismatch::InputMismatch;
 pub use numbers::tensor_of_numbers;
 pub use numerics::{NumericFault, NumericFaults, has_infinity};

@@ -91,6 +91,7 @@ fn write(folder: &Path, signature: &Signature, rows: u64, random: &mut fastrand:
         layout.account().queued();
         let record = Record {
             id: RequestId::generate(),
+            trace: None,
             at,
             origin: Origin { protocol: "v2-rest", arm: Some("default"), way: Some("default"), drawn: None },
             chosen: Chosen { probability, class: Class::Uniform, is_kept: true },

@@ -113,6 +113,7 @@ fn write(layout: &Arc<Layout>, exchanges: &[Exchange], is_whole: bool) -> Option
         layout.account().queued();
         let record = Record {
             id: *id,
+            trace: None,
             at: clock,
             origin: Origin { protocol: "v2-rest", arm: Some("default"), way: Some("default"), drawn: None },
             chosen: Chosen { probability: 1.0, class: Class::Uniform, is_kept: true },

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::{
-    Code, OutputTensor, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, Validator,
-    Violation,
+    Code, OutputTensor, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, TraceId,
+    Validator, Violation,
 };
 use pointsman_route::Pick;
 
@@ -26,6 +26,8 @@ pub trait Monitor: Send + Sync {
 pub struct Monitored {
     /// The gateway's id.
     pub id: RequestId,
+    /// The trace that it is part of, where there is one.
+    pub trace: Option<TraceId>,
     /// By which protocol it came.
     pub protocol: Protocol,
     /// How its version was chosen; nothing where it ended before.
@@ -67,10 +69,12 @@ impl Followed {
         monitor: Arc<dyn Monitor>,
         validator: Option<Arc<Validator>>,
         id: RequestId,
+        trace: Option<TraceId>,
         protocol: Protocol,
     ) -> Box<Self> {
         let exchange = Monitored {
             id,
+            trace,
             protocol,
             pick: None,
             parameters: Vec::new(),

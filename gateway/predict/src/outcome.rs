@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pointsman_core::{
-    Arm, Code, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, Violation,
+    Arm, Code, Parameters, PredictError, Prediction, RequestId, StageTimes, Tensor, TraceId, Violation,
 };
 use pointsman_route::Pick;
 
@@ -21,6 +21,7 @@ use crate::witness::Watched;
 pub struct Outcome {
     metrics: Metrics,
     id: RequestId,
+    trace: Option<TraceId>,
     protocol: Protocol,
     received_at: Instant,
     version: Option<Arc<Version>>,
@@ -48,6 +49,7 @@ impl Outcome {
         Self {
             metrics,
             id,
+            trace: None,
             protocol,
             received_at,
             version: None,
@@ -65,6 +67,11 @@ impl Outcome {
     /// The request is a trial, which no shadow and no monitor is shown and which says nothing of what shadows cost.
     pub fn apart(&mut self) {
         self.apart = true;
+    }
+
+    /// The request is part of a trace.
+    pub fn traced(&mut self, trace: TraceId) {
+        self.trace = Some(trace);
     }
 
     /// Whether the request is a trial.
@@ -113,8 +120,9 @@ impl Outcome {
         self.teed = served.tee.as_ref().filter(|_| !self.apart).and_then(|tee| tee.follow(version));
         let monitor = version.spec().monitor.as_ref().filter(|_| !self.apart);
         let validator = &version.spec().validator;
-        self.followed =
-            monitor.map(|monitor| Followed::new(monitor.clone(), validator.clone(), self.id, self.protocol));
+        self.followed = monitor.map(|monitor| {
+            Followed::new(monitor.clone(), validator.clone(), self.id, self.trace, self.protocol)
+        });
     }
 
     /// The request has reached the version that answers it.

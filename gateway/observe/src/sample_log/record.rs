@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use pointsman_core::{Code, OutputTensor, Parameters, RequestId, StageTimes, Tensor, Violation};
+use pointsman_core::{Code, OutputTensor, Parameters, RequestId, StageTimes, Tensor, TraceId, Violation};
 
 use super::sampler::Chosen;
 
@@ -11,6 +11,8 @@ use super::sampler::Chosen;
 pub struct Record<'a> {
     /// The gateway's id.
     pub id: RequestId,
+    /// The trace that it is part of, where there is one.
+    pub trace: Option<TraceId>,
     /// When the example is from.
     pub at: SystemTime,
     /// How it came to its version.

@@ -33,6 +33,7 @@ pub(super) fn fixed_fields() -> Vec<Field> {
     vec![
         Field::new(TIME, DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())), false),
         text(REQUEST_ID),
+        text("trace_id"),
         Field::new("row", DataType::UInt32, false),
         Field::new("rows", DataType::UInt32, false),
         text(UNIT_HASH),
@@ -81,7 +82,7 @@ struct Fixed {
     rows: UInt32Builder,
     version: UInt64Builder,
     /// Texts, in the order of their fields.
-    texts: [StringBuilder; 12],
+    texts: [StringBuilder; 13],
     /// Numbers, in the order of their fields.
     numbers: [Float64Builder; 8],
     batch_requests: UInt32Builder,
@@ -115,6 +116,7 @@ struct Values {
 #[derive(Debug, Default)]
 struct Texts {
     unit: String,
+    trace: String,
 }
 
 impl Values {
@@ -199,6 +201,10 @@ impl Rows {
             // Writing to a text does not fail.
             let _ = write!(self.texts.unit, "{:016x}", drawn.unit);
         }
+        self.texts.trace.clear();
+        if let Some(trace) = record.trace {
+            let _ = write!(self.texts.trace, "{trace}");
+        }
         self.fixed.push(layout, record, &self.texts);
         for (name, to) in layout.slices.iter().zip(&mut self.slices) {
             let value = record.parameters.iter().find(|(parameter, _)| parameter == name);
@@ -255,6 +261,7 @@ impl Fixed {
         let status = record.outputs.err().map_or(OK, pointsman_core::Code::name);
         let values = [
             std::str::from_utf8(&id).ok(),
+            record.trace.map(|_| texts.trace.as_str()),
             drawn.map(|_| texts.unit.as_str()),
             drawn.map(|drawn| drawn.unit_kind),
             Some(layout.digest.as_str()),
@@ -300,7 +307,7 @@ impl Fixed {
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
-        let [id, unit, kind, digest, arm, way, experiment, policy, reason, status, protocol, schema] =
+        let [id, trace, unit, kind, digest, arm, way, experiment, policy, reason, status, protocol, schema] =
             self.texts.each_mut().map(|texts| Arc::new(texts.finish()) as ArrayRef);
         let [weight, probability, decode, queue, batch, run, encode, total] =
             self.numbers.each_mut().map(|numbers| Arc::new(numbers.finish()) as ArrayRef);
@@ -314,6 +321,7 @@ impl Fixed {
         vec![
             time,
             id,
+            trace,
             row,
             rows,
             unit,

@@ -108,6 +108,7 @@ fn log(asked: &[Asked], included: impl Fn(&Asked) -> f64) -> tempfile::TempDir {
         let at = UNIX_EPOCH + Duration::from_secs(asked.at);
         let record = Record {
             id: RequestId::generate(),
+            trace: None,
             at,
             origin: Origin { protocol: "v2-rest", arm: Some("default"), way: None, drawn: None },
             chosen: Chosen { probability: included(asked), class: Class::Uniform, is_kept: true },

@@ -53,6 +53,7 @@ fn each_example_is_a_row_with_named_columns_in_the_spool_and_in_parts() {
     assert_eq!(rows[1]["in.picture"], serde_json::json!([4, 5, 6, 7]));
     assert_eq!(rows[1]["in.temp"], "NaN");
     assert_eq!(rows[0]["slice.region"], "north");
+    assert_eq!(rows[0]["trace_id"], "ab".repeat(16));
     assert_eq!((&rows[0]["unit_hash"], &rows[0]["weight"]), (&"00000000000000ab".into(), &0.05.into()));
     assert_eq!(rows[0]["ts"], "2017-07-14T02:40:00.000000000Z");
     let shadow = &rows[0]["shadows"][0];

@@ -61,6 +61,7 @@ fn seen(temp: &[f32], outputs: Result<&[f32], Code>, parameters: Parameters) -> 
     let output = |values| OutputTensor { name: "y".into(), tensor: numbers(2, values), labels: None };
     let exchange = Monitored {
         id: RequestId::generate(),
+        trace: None,
         protocol: Protocol::V2Rest,
         pick: None,
         parameters,

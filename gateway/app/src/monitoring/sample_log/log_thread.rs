@@ -272,6 +272,7 @@ fn record<'a>(
     let assignment = pick.and_then(|pick| pick.assignment.as_ref());
     Record {
         id: exchange.id,
+        trace: exchange.trace,
         at,
         origin: Origin {
             protocol: exchange.protocol.name(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arrow_array::{Array, RecordBatch};
 use pointsman_core::{
     ColumnSchema, Datatype, Dim, ModelName, OutputTensor, ParameterValue, Parameters, Redaction, RequestId,
-    Schema, Shape, Signature, StageTimes, StringTensorBuilder, Tensor, TensorSpec, VersionNumber,
+    Schema, Shape, Signature, StageTimes, StringTensorBuilder, Tensor, TensorSpec, TraceId, VersionNumber,
 };
 use pointsman_observe::sample_log::{
     Account, Bounds, Chosen, Class, Directory, Drawn, HashKey, Layout, Made, Origin, Reader, Record,
@@ -103,6 +103,7 @@ impl Exchange {
     pub(super) fn record(&self) -> Record<'_> {
         Record {
             id: self.id,
+            trace: Some(TraceId([0xab; 16])),
             at: self.at,
             origin: Origin {
                 protocol: "v2-rest",
