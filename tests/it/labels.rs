@@ -151,7 +151,7 @@ fn figures_of_both_versions_are_those_of_the_stream_and_outlive_a_kill() {
     let registry = flights(&["flights_champion", "flights_challenger"]);
     let state = tempfile::tempdir().expect("a folder");
     let shadow = "[plan.flights]\nshadows = [{ name = \"challenger\", version = 2, share = \"100%\" }]\n\
-                  [shadow]\nwindow_off_share = 0.0\n";
+                  [shadow]\nwindow_off_share = 0.0\nbusy_from = 1.0\nwait_max = \"20s\"\nrun_max = \"2s\"\n";
     let gateway = start(registry.path(), Some(state.path()), shadow);
     let stream = stream();
     let flights: Vec<&Flight> = stream.iter().collect();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::drift::{body, days};
 
 const CONFIG: &str = "[shutdown]\ndrain_delay = \"0s\"\n[gates]\nlatency = \"off\"\n[registry]\nsettle = \"0s\"\n\
-    [shadow]\nwindow_off_share = 0\nbusy_from = 1\n[alerts]\nlook = \"50ms\"\n[drift]\nwindow = \"7d\"\nlook = \"50ms\"\n\
+    [shadow]\nwindow_off_share = 0\nbusy_from = 1\nwait_max = \"20s\"\n[alerts]\nlook = \"50ms\"\n[drift]\nwindow = \"7d\"\nlook = \"50ms\"\n\
     [plan.flights]\nshadows = [{ name = \"challenger\", version = 2, share = \"100%\" }]\n";
 
 /// The champion and the challenger, with what the shipped model says of training and of columns.
