@@ -94,12 +94,13 @@ fn labels_that_cannot_be_are_told_by_their_lines_and_where_they_belong() {
     let file = file.display().to_string();
     let import = ["labels", "import", &file, "--batch", "2", "--admin-url", &url];
     let ended = run(&import);
-    assert!(ended.stdout.contains("12 malformed"), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.stdout.contains("12 malformed"), "{ended:?}");
     for said in ["line 3 is malformed: ", "line 5 is malformed: ", "and 2 more"] {
         assert!(ended.stdout.contains(said), "{said}: {ended:?}");
     }
     assert!(!ended.stdout.contains("line 4 is"), "{ended:?}");
     let ended = run(&[&import[..], &["--json"]].concat());
+    assert_eq!(ended.code, Some(1));
     let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
     assert_eq!((&json["malformed"][0]["line"], &json["counts"]["malformed"]), (&3.into(), &12.into()));
 

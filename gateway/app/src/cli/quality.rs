@@ -48,8 +48,11 @@ pub(crate) struct LabelsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LabelsVerb {
     /// Send the labels of a file: columns or keys request_id, label, and where there are any row, at, source.
-    #[command(after_help = "A file is read by its ending: .csv, .jsonl or .parquet.\n\nExamples:\n  \
-        pointsman labels import arrivals.csv\n  pointsman labels import arrivals.parquet --batch 5000")]
+    #[command(
+        after_help = "A file is read by its ending: .csv, .jsonl or .parquet. Exit code: 0 all lines are labels, 1 some are \
+        malformed (the others count) or the file cannot be read or sent.\n\nExamples:\n  \
+        pointsman labels import arrivals.csv\n  pointsman labels import arrivals.parquet --batch 5000"
+    )]
     Import(ImportLabels),
 }
 

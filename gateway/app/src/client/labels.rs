@@ -65,10 +65,15 @@ fn import(arguments: &ImportLabels) -> End {
         sent += lines.len() as u64;
         eprintln!("{sent} labels sent");
     }
-    if client.json {
-        return print_json(&json!({"sent": sent, "counts": counts, "malformed": odd}));
-    }
     let malformed = counts.get("malformed").copied().unwrap_or(0);
+    // The others count; whoever runs this by a clock is to see that these do not.
+    let end = if malformed > 0 { End::Refused } else { End::Done };
+    if client.json {
+        return match print_json(&json!({"sent": sent, "counts": counts, "malformed": odd})) {
+            End::Done => end,
+            problem => problem,
+        };
+    }
     let counts: Vec<String> = counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
     println!("{sent} labels: {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
     odd.iter().for_each(|odd| println!("line {} is malformed: {}", odd["line"], cell(&odd["reason"])));
@@ -76,5 +81,5 @@ fn import(arguments: &ImportLabels) -> End {
         0 => {}
         more => println!("and {more} more"),
     }
-    End::Done
+    end
 }
