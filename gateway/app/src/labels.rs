@@ -226,12 +226,21 @@ impl Labels {
         Ok(QualityReport::new(model, &pairs, &days, ask))
     }
 
-    /// What is of concern of a model now, by windows of 30 days: for whoever tells people.
-    pub(crate) fn concerns(&self, model: &str, champion: Option<u64>) -> Vec<Concern> {
-        let Ok(alpha) = Alpha::new(ALPHA) else { return Vec::new() };
-        let ask =
-            Ask { alpha, window: Window::Days(30), champion, version: None, slice: None, by_arm: false };
-        self.report(model, &ask).map(|report| concerns(&report, &self.limits(model))).unwrap_or_default()
+    /// What is of concern of a model now, by windows of 30 days: for whoever tells people. A report that was `made` already
+    /// is used where it answers the same question.
+    pub(crate) fn concerns(&self, model: &str, made: (&Ask, &QualityReport)) -> Vec<Concern> {
+        let limits = self.limits(model);
+        let Some(ask) = Self::concern(made.0.champion) else { return Vec::new() };
+        if ask == *made.0 {
+            return concerns(made.1, &limits);
+        }
+        self.report(model, &ask).map(|report| concerns(&report, &limits)).unwrap_or_default()
+    }
+
+    /// What is asked of a model, to find what is of concern.
+    fn concern(champion: Option<u64>) -> Option<Ask> {
+        let (alpha, window) = (Alpha::new(ALPHA).ok()?, Window::Days(30));
+        Some(Ask { alpha, window, champion, version: None, slice: None, by_arm: false })
     }
 
     /// What figures of a model should reach.

@@ -32,7 +32,7 @@ impl Admin {
             labels.show();
             let report = labels.report(name.as_str(), &ask).map_err(|error| unknown.unwrap_or(error))?;
             check(&report, &asked, &slices)?;
-            let concerns = labels.concerns(name.as_str(), ask.champion);
+            let concerns = labels.concerns(name.as_str(), (&ask, &report));
             let mut json = json!(report);
             json["concerns"] = json!(concerns);
             Ok(json)

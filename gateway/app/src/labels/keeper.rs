@@ -7,12 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pointsman_observe::labels::{LogLine, Verdict};
-use pointsman_observe::quality::{Ask, Window, concerns};
-use pointsman_stats::Alpha;
+use pointsman_observe::quality::concerns;
 
 use super::looks::{Looking, Told};
 use super::model::Model;
-use super::{ALPHA, Labels, Queued, now_ms};
+use super::{Labels, Queued, now_ms};
 
 /// How often it looks for what is past its time.
 const LOOK: Duration = Duration::from_secs(1);
@@ -131,7 +130,7 @@ impl Labels {
 
     /// Shows figures as metrics, of models of which anything came and whose figures did not take long just now.
     pub(crate) fn show(&self) {
-        let Ok(alpha) = Alpha::new(ALPHA) else { return };
+        let Some(ask) = Self::concern(None) else { return };
         let changed: Vec<Arc<str>> = {
             let (mut models, now) = (self.models.lock(), Instant::now());
             let is_due =
@@ -144,8 +143,6 @@ impl Labels {
             .collect()
         };
         for model in changed {
-            let window = Window::Days(30);
-            let ask = Ask { alpha, window, champion: None, version: None, slice: None, by_arm: false };
             let begun = Instant::now();
             let Ok(report) = self.report(&model, &ask) else { continue };
             self.gauges.show(&report);

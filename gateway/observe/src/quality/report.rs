@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::window::Window;
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     /// With what probability an interval may be wrong.
     pub alpha: Alpha,
