@@ -163,8 +163,7 @@ impl Answers {
                 if let Some((output, width)) = scores
                     && let (Some(elements), Some(first)) = (find(output), row.checked_mul(*width))
                 {
-                    into.extend((first..first + width).map(|at| elements.get(at)));
-                    keep_probabilities(into, from);
+                    push_probabilities(&elements, first, *width, into);
                 }
                 let class = match class {
                     ClassOf::Output(classes) => classes.predicted(outputs, row)?,
@@ -177,17 +176,13 @@ impl Answers {
     }
 }
 
-/// Leaves of the scores from a place on those that are probabilities: of two classes that of the second one.
-fn keep_probabilities(scores: &mut Vec<f64>, from: usize) {
-    let row = &scores[from..];
-    let are_in_range = row.iter().all(|score| (0.0..=1.0).contains(score));
-    let sums_to_one = (row.iter().sum::<f64>() - 1.0).abs() <= SUM_TOLERANCE;
-    match row.len() {
-        _ if !are_in_range => scores.truncate(from),
-        1 => {}
-        _ if !sums_to_one => scores.truncate(from),
-        2 => drop(scores.remove(from)),
-        _ => {}
+/// Adds the scores of a row, where they are probabilities: of two classes that of the second one.
+fn push_probabilities(elements: &Elements<'_>, first: usize, width: usize, into: &mut Vec<f64>) {
+    let scores = || (first..first + width).map(|at| elements.get(at));
+    let are_in_range = scores().all(|score| (0.0..=1.0).contains(&score));
+    let sums_to_one = (scores().sum::<f64>() - 1.0).abs() <= SUM_TOLERANCE;
+    if are_in_range && (sums_to_one || width == 1) {
+        into.extend(scores().skip(usize::from(width == 2)));
     }
 }
 

@@ -175,13 +175,13 @@ impl Slices {
                 Place::Parameter(name) => {
                     let (_, value) = parameters.iter().find(|(parameter, _)| parameter == name)?;
                     let value = match value {
-                        ParameterValue::Bool(value) => value.to_string(),
-                        ParameterValue::Int(value) => value.to_string(),
-                        ParameterValue::Uint(value) => value.to_string(),
-                        ParameterValue::Double(value) => value.to_string(),
-                        ParameterValue::String(value) => cut(value).to_owned(),
+                        ParameterValue::Bool(value) => value.to_string().into(),
+                        ParameterValue::Int(value) => value.to_string().into(),
+                        ParameterValue::Uint(value) => value.to_string().into(),
+                        ParameterValue::Double(value) => of_number(*value),
+                        ParameterValue::String(value) => cut(value).into(),
                     };
-                    Some(vec![value.into(); kept])
+                    Some(vec![value; kept])
                 }
                 Place::Column(column) => {
                     let view = column.view(inputs.get(column.tensor)?.as_ref()?, rows)?;
@@ -190,7 +190,7 @@ impl Slices {
                         return Some(texts.take(kept).map(text).collect());
                     }
                     let elements: Elements<'_> = view.elements()?;
-                    let number = |row| elements.get(view.first + row * view.stride).to_string().into();
+                    let number = |row| of_number(elements.get(view.first + row * view.stride));
                     Some((0..kept).map(number).collect())
                 }
             }
@@ -199,6 +199,11 @@ impl Slices {
         let of_row = |row| columns.iter().map(move |column| column.get(row).cloned().unwrap_or_default());
         (0..kept).flat_map(of_row).collect()
     }
+}
+
+/// A number as it is kept: the largest have more digits than are.
+fn of_number(number: f64) -> Arc<str> {
+    cut(&number.to_string()).into()
 }
 
 /// A value as it is kept.

@@ -9,7 +9,7 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -62,6 +62,8 @@ pub(super) struct Profiled {
     /// In the order of loading.
     order: u64,
     recorder: Recorder,
+    /// Whether the thread is told that rows wait, and has not looked since.
+    is_told: AtomicBool,
     rules: Rules,
     verdicts: Mutex<Verdicts>,
 }
@@ -178,12 +180,13 @@ impl Profiles {
     fn work(&self, work: &Work) {
         match work {
             Work::Large(large) => {
-                if large.to.record(&large.seen) {
-                    large.to.recorder.take_in();
-                }
+                large.to.exchange(&large.seen, |exchange| large.to.recorder.record_behind(&exchange));
                 self.waiting_bytes.fetch_sub(large.bytes, Ordering::Relaxed);
             }
-            Work::TakeIn(of) => of.recorder.take_in(),
+            Work::TakeIn(of) => {
+                of.is_told.store(false, Ordering::Release);
+                of.recorder.take_in();
+            }
         }
     }
 
@@ -211,6 +214,7 @@ impl Profiles {
             }
             let Some(document) = of.recorder.save(&of.model, of.version) else { continue };
             if let Err(error) = store.write(&of.model, of.version, &document) {
+                of.recorder.set_changed();
                 tracing::warn!(model = %of.model, version = of.version, "windows of traffic are not kept: {error}");
             }
         }
@@ -339,6 +343,7 @@ impl Profiles {
             digest: subject.digest.to_owned(),
             order: self.loaded.fetch_add(1, Ordering::Relaxed),
             recorder,
+            is_told: AtomicBool::new(false),
             rules: settings.rules.clone(),
             verdicts: Mutex::default(),
         });
@@ -395,14 +400,14 @@ fn reference(subject: Subject<'_>, warnings: &mut Vec<String>) -> Option<Referen
 }
 
 impl Profiled {
-    /// Takes in an exchange. Whether rows were handed on.
-    fn record(&self, seen: &Seen) -> bool {
+    /// Takes in an exchange by `record`. Nothing where it came to no version.
+    fn exchange<T>(&self, seen: &Seen, record: impl FnOnce(Exchange<'_>) -> T) -> Option<T> {
         let exchange = &seen.exchange;
-        let Some(pick) = &exchange.pick else { return false };
+        let pick = exchange.pick.as_ref()?;
         let outputs = exchange.outputs.as_deref().ok();
         let example = Example { inputs: &exchange.inputs, outputs, rows: exchange.rows };
         let (at, now) = (seconds(seen.at), seconds(SystemTime::now()));
-        self.recorder.record(&Exchange { arm: &pick.arm, at, now, example })
+        Some(record(Exchange { arm: &pick.arm, at, now, example }))
     }
 }
 
@@ -422,14 +427,21 @@ impl Watcher for Watching {
         if exchange.rows > ROWS_INLINE_MAX {
             return self.profiles.offer(&self.to, seen);
         }
-        if self.to.record(seen) {
-            // Where too much waits they are taken in with the next ones, or by the next look.
-            let _ = self.profiles.work.try_send(Work::TakeIn(self.to.clone()));
+        let rows_wait = self.to.exchange(seen, |exchange| self.to.recorder.record(&exchange));
+        if rows_wait == Some(true) {
+            self.profiles.tell(&self.to);
         }
     }
 }
 
 impl Profiles {
+    /// Tells the thread once that rows of a version wait. Where too much waits for it already, the next ones tell it.
+    fn tell(&self, of: &Arc<Profiled>) {
+        if !of.is_told.swap(true, Ordering::AcqRel) && self.work.try_send(Work::TakeIn(of.clone())).is_err() {
+            of.is_told.store(false, Ordering::Release);
+        }
+    }
+
     /// Leaves a large request to the thread, or drops it where too much waits.
     fn offer(&self, to: &Arc<Profiled>, seen: &Arc<Seen>) {
         let inputs = seen.exchange.inputs.iter().flatten();

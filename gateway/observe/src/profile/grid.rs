@@ -1,5 +1,6 @@
 //! The places at which the distribution function of a numeric column is known, fixed once and for all.
 
+use pointsman_stats::NUMBER_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::slots::Slots;
@@ -81,7 +82,10 @@ impl Grid {
         let budget = (CELLS_MAX - 1).saturating_sub(edges.len());
         edges.extend(quantiles(&rest, budget));
         sort(&mut edges);
-        let mean = sample.iter().map(|(value, count)| value * (*count as f64 / total)).sum::<f64>();
+        // Of what sums are of. What is beyond may come from a caller, and would leave nothing of the other digits.
+        let summed = || sample.iter().filter(|(value, _)| value.abs() <= NUMBER_MAX);
+        let count = summed().map(|(_, count)| *count as f64).sum::<f64>().max(1.0);
+        let mean = summed().map(|(value, of_value)| value * (*of_value as f64 / count)).sum::<f64>();
         let bins = if given.is_empty() { bins(sample, &edges, total) } else { given };
         Self::new(&edges, &bins, domain, if mean.is_finite() { mean } else { 0.0 })
     }
@@ -190,6 +194,9 @@ impl Grid {
         let all = edges.iter().chain(&saved.bins).copied().chain(domain).chain([saved.origin]);
         if let Some(odd) = all.into_iter().find(|number| !number.is_finite()) {
             return Err(format!("the edge {odd} is no finite number"));
+        }
+        if saved.origin.abs() > NUMBER_MAX {
+            return Err(format!("the origin {} is beyond the numbers of which sums are kept", saved.origin));
         }
         sort(&mut edges);
         if edges.len() >= CELLS_MAX {

@@ -1,11 +1,10 @@
 //! Takes in the examples of a version on the threads that answered them.
 //!
-//! Each thread has a part of its own, so its lock is held by nobody else but for the moment in which what it has is
-//! taken away. Rows of many columns are handed on, to be [taken in](Recorder::take_in) where no request waits for it.
-//! Windows are told apart by when an example is from; what is open at a thread is added to what is kept when the thread
+//! Each of the first eight threads has a part of its own, so its lock is held by nobody else but for the moment in which
+//! what it has is taken away. Rows of many columns are handed on, to be [taken in](Recorder::take_in) where no request
+//! waits for it. Windows are told apart by when an example is from; what is open at a thread is added to what is kept when the thread
 //! comes to too many, and whenever somebody [collects](Recorder::collect).
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -88,7 +87,7 @@ pub struct Recorder {
 /// Rows that wait for whoever takes them in.
 #[derive(Debug, Default)]
 struct Waiting {
-    handed: VecDeque<Handed>,
+    handed: Vec<Handed>,
     /// Vectors without numbers, for the next ones.
     empty: Vec<Vec<f64>>,
 }
@@ -208,11 +207,9 @@ impl Recorder {
     /// Takes in an exchange, on the thread that answered it. Rows from more than one window ahead of now are not
     /// believed: one of them would take the place of what is kept.
     ///
-    /// Whether rows were handed on by it, which are soon to be [taken in](Self::take_in).
+    /// Whether rows wait that were handed on: they are soon to be [taken in](Self::take_in).
     pub fn record(&self, exchange: &Exchange<'_>) -> bool {
-        let seconds = self.span.seconds.max(1);
-        if exchange.at > exchange.now.saturating_add(seconds) {
-            self.lose(1, exchange.example.rows);
+        if self.is_early(exchange) {
             return false;
         }
         match self.layout.get() {
@@ -221,28 +218,63 @@ impl Recorder {
         }
     }
 
+    /// The same, on a thread that no request waits for. It takes no lock for long that threads of requests want.
+    pub fn record_behind(&self, exchange: &Exchange<'_>) {
+        if self.is_early(exchange) {
+            return;
+        }
+        let Some(layout) = self.layout.get() else {
+            self.hold(exchange);
+            return;
+        };
+        let mut behind = locked(&self.behind);
+        self.add_to(&mut behind, layout, exchange.arm, exchange.at, &exchange.example, |handed| {
+            Err(handed.numbers)
+        });
+    }
+
+    fn is_early(&self, exchange: &Exchange<'_>) -> bool {
+        let is_early = exchange.at > exchange.now.saturating_add(self.span.seconds.max(1));
+        if is_early {
+            self.lose(1, exchange.example.rows);
+        }
+        is_early
+    }
+
     fn add(&self, layout: &Layout, arm: &Arm, at: u64, example: &Example<'_>) -> bool {
-        let seconds = self.span.seconds.max(1);
-        let of = Of { arm: arm.clone(), window: i64::try_from(at / seconds * seconds).unwrap_or(i64::MAX) };
-        let mut was_handed = false;
+        let mut rows_wait = false;
         let mut open = locked(&self.shards[own_shard()]);
-        let at = self.open(&mut open, of, at, layout);
-        open[at].add(layout, example, |handed| {
+        self.add_to(&mut open, layout, arm, at, example, |handed| {
+            rows_wait = true;
             let mut waiting = locked(&self.waiting);
             if waiting.handed.len() >= HANDED_MAX {
                 return Err(handed.numbers);
             }
-            waiting.handed.push_back(handed);
-            was_handed = true;
+            waiting.handed.push(handed);
             Ok(waiting.empty.pop().unwrap_or_default())
         });
+        rows_wait
+    }
+
+    fn add_to(
+        &self,
+        open: &mut Vec<Open>,
+        layout: &Layout,
+        arm: &Arm,
+        at: u64,
+        example: &Example<'_>,
+        hand: impl FnOnce(Handed) -> Result<Vec<f64>, Vec<f64>>,
+    ) {
+        let seconds = self.span.seconds.max(1);
+        let of = Of { arm: arm.clone(), window: i64::try_from(at / seconds * seconds).unwrap_or(i64::MAX) };
+        let at = self.open(open, of, at, layout);
+        open[at].add(layout, example, hand);
         // So that no window grows far past its end at the threads.
         let most = self.span.rows_max.map_or(u64::MAX, |most| (most / SHARDS as u64).max(1));
         if open[at].rows() >= most {
             let full = open.swap_remove(at);
             self.keep(full);
         }
-        was_handed
     }
 
     /// The place of a window among those that are open at a thread. Past the most of them the oldest is kept.
@@ -266,9 +298,9 @@ impl Recorder {
 
     fn take_in_to(&self, behind: &mut Vec<Open>) {
         let Some(layout) = self.layout.get() else { return };
-        loop {
-            let next = locked(&self.waiting).handed.pop_front();
-            let Some(Handed { of, first, mut numbers, rows }) = next else { return };
+        // Those that are there now: threads may hand on more as quickly as they are taken in.
+        let handed = std::mem::take(&mut locked(&self.waiting).handed);
+        for Handed { of, first, mut numbers, rows } in handed {
             let at = self.open(behind, of, first, layout);
             behind[at].profile.add_rows(layout, &numbers, rows);
             numbers.clear();
@@ -297,7 +329,7 @@ impl Recorder {
         }
     }
 
-    /// Holds an exchange until there are enough to make cells from. Whether rows were handed on.
+    /// Holds an exchange until there are enough to make cells from. Whether rows wait that were handed on.
     fn hold(&self, exchange: &Exchange<'_>) -> bool {
         let Example { inputs, outputs, rows } = exchange.example;
         let detached = |tensor: &Tensor| tensor.detached();
@@ -325,7 +357,7 @@ impl Recorder {
         let held = std::mem::take(&mut *learning);
         drop(learning);
         let add = |held: &Held| self.add(&layout, &held.arm, held.at, &held.example());
-        held.iter().fold(false, |was_handed, held| add(held) | was_handed)
+        held.iter().fold(false, |rows_wait, held| add(held) | rows_wait)
     }
 
     /// Adds what is open at all threads to what is kept. Not for threads of requests: it copies.
@@ -354,6 +386,11 @@ impl Recorder {
     #[must_use]
     pub fn windows(&self) -> usize {
         locked(&self.windows).all().count()
+    }
+
+    /// What came since could not be written: it is to be asked for again.
+    pub fn set_changed(&self) {
+        self.changed.store(true, Ordering::Relaxed);
     }
 
     /// Whether something came since this was asked last.

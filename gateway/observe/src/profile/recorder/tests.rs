@@ -327,8 +327,10 @@ fn rows_of_many_columns_are_handed_on_and_none_is_lost() {
             is_done.store(true, Ordering::Relaxed);
             handed
         });
-        // Where nobody takes them in, no more wait than may: threads take in their own.
-        assert!(if taken_in { handed > HANDED_MAX } else { handed == HANDED_MAX }, "{handed}");
+        // Where nobody takes them in, no more wait than may: threads take in their own, and still say that some wait.
+        assert!(handed > HANDED_MAX, "{handed}");
+        let waiting = locked(&recorder.waiting).handed.len();
+        assert!(if taken_in { waiting <= HANDED_MAX } else { waiting == HANDED_MAX }, "{waiting}");
         let kept = recorder.kept().expect("cells");
         assert!(locked(&recorder.waiting).handed.is_empty());
         let rows = |arm: &str| {
@@ -343,6 +345,29 @@ fn rows_of_many_columns_are_handed_on_and_none_is_lost() {
         let direct = ROUNDS.div_ceil(3);
         assert_eq!((rows("direct"), rows("default")), (3 * 5 * direct, 3 * 5 * (ROUNDS - direct)));
     }
+}
+
+#[test]
+fn a_number_beyond_all_others_hides_no_column_and_outlives_a_restart() {
+    let signature = Arc::new(Signature { inputs: vec![spec("x", Datatype::Fp64)], outputs: Vec::new() });
+    let span = Span { seconds: HOUR, rows_max: None, windows_max: 9 };
+    let new = || Recorder::new(span, signature.clone(), None, None);
+    let recorder = new();
+    let mut x: Vec<f64> = (0..1200).map(f64::from).collect();
+    (x[7], x[1100]) = (1e200, -1e300);
+    let inputs =
+        [Some(Tensor::from_vec(Datatype::Fp64, Shape::new(&[1200]).expect("small"), x).expect("fits"))];
+    let example = Example { inputs: &inputs, outputs: None, rows: 1200 };
+    recorder.record(&Exchange { arm: &Arm::Default, at: NOW, now: NOW, example });
+    let kept = recorder.kept().expect("cells");
+    let column = kept.windows[0].1.column(&kept.layout, 0);
+    let Frame::Grid(grid) = &kept.layout.columns()[0].frame else { panic!("numbers") };
+    let mean = column.sums.mean(grid.origin()).expect("numbers");
+    assert!((599.0..601.0).contains(&mean), "{mean}");
+    assert_eq!((column.sums.infinite, column.sums.range()), (2, Some((0.0, 1199.0))));
+    let again = new();
+    again.resume_from(&recorder.save("m", 1).expect("a document")).expect("its own");
+    assert_eq!(rows_by_window(&again), rows_by_window(&recorder));
 }
 
 #[test]
