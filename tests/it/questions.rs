@@ -109,6 +109,7 @@ fn a_command_that_is_asked_for_what_is_not_there_says_what_there_is() {
             vec!["skew", "join", "--log", &log, "--model", "nope", "--features", &features],
             "--model: the log has no model 'nope'; there is iris",
         ),
+        (vec!["log", "show", "019ae2f0-6b1c-7d1e-8a55-0242ac120002"], "the log has nothing of request"),
     ] {
         let ended = Pointsman::new(&arguments).variable("POINTSMAN_ADMIN_URL", &admin).run();
         assert!(ended.code == Some(1) && ended.stderr.contains(said), "{arguments:?}: {ended:?}");
@@ -119,4 +120,48 @@ fn a_command_that_is_asked_for_what_is_not_there_says_what_there_is() {
         let ended = Pointsman::new(&arguments).variable("POINTSMAN_ADMIN_URL", &admin).run();
         assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
     }
+}
+
+#[test]
+fn an_export_or_a_join_of_nothing_is_refused_and_spoils_nothing() {
+    let log = tempfile::tempdir().expect("a folder");
+    let gateway = start(log.path());
+    let body = r#"{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}"#;
+    let answer = post(gateway.http, "/v2/models/iris/infer", body);
+    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+    wait_for("the request to be logged", || {
+        let rows = get(gateway.admin, "/v1/log/rows").json();
+        rows["rows"].as_array().is_some_and(|rows| rows.len() == 1).then_some(())
+    });
+    let admin = format!("http://{}", gateway.admin);
+    let run = |arguments: &[&str]| Pointsman::new(arguments).variable("POINTSMAN_ADMIN_URL", &admin).run();
+    let files = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let unknown = file("unknown.csv", "request_id,sepal_length_cm\nx,5.1\n");
+    let of_no_input = file("no_input.csv", &format!("request_id,colour\n{id},red\n"));
+    let log = log.path().display().to_string();
+    for (features, said) in [
+        (&unknown, "none of its requests, by column 'request_id', is among the 1 logged rows"),
+        (
+            &of_no_input,
+            "none of its columns beside 'request_id' is an input that the log has as it was (colour)",
+        ),
+    ] {
+        let ended = run(&["skew", "join", "--log", &log, "--features", features]);
+        assert!(ended.code == Some(1) && ended.stderr.contains(said), "{ended:?}");
+    }
+    let export = file("before.jsonl", "precious");
+    assert_eq!(run(&["log", "export", "nope", "-o", &export]).code, Some(1));
+    assert_eq!(std::fs::read_to_string(&export).expect("the file"), "precious");
+    // All that there ever was.
+    let ended = run(&["log", "export", "iris", "--since", "100y", "-o", &export]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(std::fs::read_to_string(&export).expect("the export").contains(&id));
+    assert_eq!(std::fs::read_dir(files.path()).expect("the folder").count(), 3, "nothing unfinished is left");
+    let shown = run(&["log", "show", "019ae2f0-6b1c-7d1e-8a55-0242ac120002", "--json"]);
+    assert!(shown.code == Some(1) && shown.stdout.contains("\"rows\":[]"), "{shown:?}");
 }

@@ -295,7 +295,7 @@ fn a_disk_that_is_full_or_read_only_costs_rows_and_no_answer_and_writing_resumes
         }
         let stats = settled(&gateway, asked);
         assert!(stats["dropped_by"][reason].as_u64() >= Some(1), "{reason}: {stats:#}");
-        assert!(problem(&gateway).is_some());
+        wait_for("the problem to be told", || problem(&gateway));
         let _ = std::fs::remove_file(&fault);
         let (before, mended_at) = (stats["written"].as_u64().unwrap_or(0), Instant::now());
         wait_for("writing to resume", || {

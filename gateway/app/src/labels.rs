@@ -243,6 +243,11 @@ impl Labels {
         Some(Ask { alpha, window, champion, version: None, slice: None, by_arm: false })
     }
 
+    /// Whether the configuration says what figures of a model should reach.
+    pub(crate) fn has_limits(&self, model: &ModelName) -> bool {
+        self.limits.contains_key(model)
+    }
+
     /// What figures of a model should reach.
     fn limits(&self, model: &str) -> ConcernLimits {
         self.limits.get(model).cloned().unwrap_or_default()

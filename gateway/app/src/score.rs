@@ -83,6 +83,7 @@ pub(crate) fn score(
         slices: schema.iter().flat_map(|schema| &schema.slices).map(ToString::to_string).collect(),
         golden: golden.map(|record| (record.cases, record.asked, record.failed)),
         has_digests: origins.has_digests,
+        has_quality_limits: gateway.monitors.labels.has_limits(&version.spec().model),
         approved_by: origins.approved_by,
         has_lineage: origins.has_lineage,
         is_replayable: monitors.sample_log.is_some(),
@@ -147,5 +148,6 @@ fn labels(gateway: &Gateway, facts: &mut ScoreFacts) {
     let predicted: u64 = of_version().map(|of| of.predicted).sum();
     let labelled: f64 = of_version().map(|of| of.labelled).sum();
     facts.quality_windows = series.windows.len();
-    facts.labels = Some((series.total.rows, labelled / predicted.max(1) as f64));
+    // What was predicted in the last seconds before the process was killed is not known.
+    facts.labels = Some((series.total.rows, (labelled / predicted.max(1) as f64).min(1.0)));
 }

@@ -56,5 +56,22 @@ fn join(arguments: &JoinSkew) -> Result<SkewJoin, String> {
     for batch in reader.batches().map_err(|e| of_log(&e))? {
         joining.add(&batch.map_err(|e| of_log(&e))?);
     }
-    Ok(joining.found(alpha))
+    let found = joining.found(alpha);
+    if found.joined == 0 {
+        return Err(format!(
+            "{}: nothing to compare: none of its requests, by column '{on}', is among the {} logged rows that were looked at; \
+             --on names the column with the ids that answers have as pointsman-request-id",
+            features.display(),
+            found.unmatched
+        ));
+    }
+    if found.features.is_empty() {
+        let absent =
+            if found.absent.is_empty() { "it has no others".into() } else { found.absent.join(", ") };
+        return Err(format!(
+            "{}: nothing to compare: none of its columns beside '{on}' is an input that the log has as it was ({absent})",
+            features.display()
+        ));
+    }
+    Ok(found)
 }

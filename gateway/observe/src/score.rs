@@ -9,6 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Fewer labels say nothing of a regression.
+const LABELS_MIN: u64 = 100;
+
 /// The groups of the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +60,8 @@ pub struct ScoreFacts {
     pub golden: Option<(usize, u64, u64)>,
     /// Whether the manifest lists the digests of all files.
     pub has_digests: bool,
+    /// Whether the configuration says what its quality should reach.
+    pub has_quality_limits: bool,
     /// Who approved the version.
     pub approved_by: Option<String>,
     /// Whether the manifest says from what the version was made.
@@ -191,7 +196,15 @@ fn staleness_impact(facts: &ScoreFacts) -> Stands {
 
 fn slices(facts: &ScoreFacts) -> Stands {
     match (facts.slices.is_empty(), facts.labels) {
-        (false, Some((1.., _))) => Attested(format!("quality is known by {}", facts.slices.join(", "))),
+        (false, Some((1.., _))) if facts.has_quality_limits => Attested(format!(
+            "quality is known by {}, and what is enough is configured",
+            facts.slices.join(", ")
+        )),
+        (false, Some((1.., _))) => Partly(format!(
+            "quality is known by {}; [quality.{}] does not say what is enough",
+            facts.slices.join(", "),
+            facts.model
+        )),
         (false, _) => {
             Partly(format!("slices are declared ({}), and there are no labels", facts.slices.join(", ")))
         }
@@ -306,9 +319,13 @@ fn performance(facts: &ScoreFacts) -> Stands {
 
 fn quality(facts: &ScoreFacts) -> Stands {
     match facts.labels {
-        Some((labels @ 1.., coverage)) => {
+        Some((labels @ LABELS_MIN.., coverage)) => {
             Attested(format!("{labels} labels came for {:.1} % of the predictions", coverage * 100.0))
         }
+        Some((labels @ 1.., coverage)) => Partly(format!(
+            "{labels} labels came for {:.1} % of the predictions: fewer than {LABELS_MIN} show no regression",
+            coverage * 100.0
+        )),
         _ => Missing("no label came yet (POST /v1/feedback)".into()),
     }
 }
@@ -352,6 +369,7 @@ mod tests {
             quality_windows: 3,
             golden: Some((20, 40, 0)),
             has_digests: true,
+            has_quality_limits: true,
             approved_by: Some("ada".into()),
             has_lineage: true,
             is_replayable: true,
@@ -409,5 +427,7 @@ mod tests {
         assert_eq!(of(|facts| facts.age_days = (Some(100.0), None), Group::Monitor, 4), 0.5);
         assert_eq!(of(|facts| facts.sample_log = Some(2), Group::Data, 5), 0.5);
         assert_eq!(of(|facts| facts.labels = Some((0, 0.0)), Group::Monitor, 7), 0.0);
+        assert_eq!(of(|facts| facts.labels = Some((6, 0.01)), Group::Monitor, 7), 0.5);
+        assert_eq!(of(|facts| facts.has_quality_limits = false, Group::Model, 6), 0.5);
     }
 }

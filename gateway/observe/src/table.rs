@@ -227,6 +227,8 @@ mod tests {
 
     use arrow_array::{BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, GzipLevel};
+    use parquet::file::properties::WriterProperties;
 
     use super::*;
 
@@ -235,7 +237,6 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let csv = directory.path().join("a.csv");
         std::fs::write(&csv, "x,n,yes, name\n1.5,3,true,AA\n,4,False,\nnan,5,1,\"U,A\"\n").expect("written");
-        let parquet = directory.path().join("a.Parquet");
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("x", Arc::new(Float32Array::from(vec![Some(1.5), None, Some(f32::NAN)]))),
             ("n", Arc::new(Int64Array::from(vec![3, 4, 5]))),
@@ -243,11 +244,19 @@ mod tests {
             ("name", Arc::new(StringArray::from(vec![Some("AA"), None, Some("U,A")]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).expect("a batch");
-        let file = File::create(&parquet).expect("a file");
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
-        writer.write(&batch).expect("written");
-        writer.close().expect("closed");
-        for path in [csv, parquet] {
+        let mut paths = vec![csv];
+        // What pandas, DuckDB and Spark write where nobody says otherwise is among them.
+        let gzip = Compression::GZIP(GzipLevel::default());
+        for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, gzip, Compression::LZ4_RAW] {
+            let path = directory.path().join(format!("{compression}.Parquet"));
+            let properties = WriterProperties::builder().set_compression(compression).build();
+            let file = File::create(&path).expect("a file");
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a writer");
+            writer.write(&batch).expect("written");
+            writer.close().expect("closed");
+            paths.push(path);
+        }
+        for path in paths {
             let mut table = Table::open(&path, 2).expect("a table");
             assert_eq!(table.names(), ["x", "n", "yes", "name"]);
             let mut all: Vec<Vec<String>> = vec![Vec::new(); 4];

@@ -1,8 +1,8 @@
 //! `pointsman log`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::http::Method;
 use bytes::Bytes;
@@ -74,11 +74,18 @@ fn tail(arguments: &TailLog) -> End {
 
 fn show(arguments: &ShowLogged) -> End {
     let path = format!("/v1/log/rows?limit=10000&request={}", encoded(&arguments.id));
-    let answer = match answer(&arguments.client, Method::GET, &path) {
+    let client = &arguments.client;
+    let answer = match call(Method::GET, &client.admin_url, &path, Bytes::new()) {
         Ok(answer) => answer,
-        Err(end) => return end,
+        Err(error) => return failed(&error, client.json),
     };
-    let rows = list(&answer["rows"]);
+    let read: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let rows = list(&read["rows"]);
+    let end = if rows.is_empty() { End::Refused } else { End::Done };
+    if client.json {
+        print_raw(&answer);
+        return end;
+    }
     if rows.is_empty() {
         return refused(&format!("the log has nothing of request {}", arguments.id));
     }
@@ -123,7 +130,8 @@ fn time(text: &str) -> Result<String, String> {
     if humantime::parse_rfc3339(text).is_ok() {
         return Ok(text.to_owned());
     }
-    let ago = humantime::parse_duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
+    let ago = humantime::parse_duration(text).ok();
+    let ago = ago.map(|ago| SystemTime::now().checked_sub(ago).unwrap_or(UNIX_EPOCH).max(UNIX_EPOCH));
     let ago = ago.ok_or_else(|| {
         let text = pointsman_core::shown(text);
         format!("`{text}` is no time: give one of RFC 3339 in UTC, such as 2026-11-01T00:00:00Z, or how long ago, such as 24h")
@@ -172,15 +180,24 @@ fn export(arguments: &ExportLog) -> End {
         let path = path_of(model.as_ref(), since.as_ref(), until.as_ref())?;
         let name = output.as_ref().map_or("standard output".into(), |file| file.display().to_string());
         let failed = |e: io::Error| format!("{name}: {e}");
-        let mut to: Box<dyn Write> = match output {
-            Some(file) => Box::new(BufWriter::new(File::create(file).map_err(failed)?)),
-            None => Box::new(io::stdout().lock()),
+        let write = |to: &mut dyn Write| {
+            pages(admin_url, &path, PAGE, |rows| {
+                rows.iter().try_for_each(|row| writeln!(to, "{row}")).map_err(failed)?;
+                Ok(true)
+            })?;
+            to.flush().map_err(failed)
         };
-        pages(admin_url, &path, PAGE, |rows| {
-            rows.iter().try_for_each(|row| writeln!(to, "{row}")).map_err(failed)?;
-            Ok(true)
-        })?;
-        to.flush().map_err(failed)
+        let Some(file) = output else { return write(&mut io::stdout().lock()) };
+        // What was there stays until all is there that takes its place.
+        let mut unfinished = file.clone().into_os_string();
+        unfinished.push(format!(".{}.part", std::process::id()));
+        let mut to = BufWriter::new(File::create(&unfinished).map_err(failed)?);
+        let written = write(&mut to).and_then(|()| fs::rename(&unfinished, file).map_err(failed));
+        if written.is_err() {
+            // It tells nothing that the error does not.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written
     };
     exported().map_or_else(|problem| refused(&problem), |()| End::Done)
 }
@@ -211,7 +228,7 @@ fn replay(arguments: &ReplayLog) -> End {
              pointsman log tail {model} shows what it has"
         ));
     }
-    let mut tally: Vec<[u64; 2]> = vec![[0; 2]; versions.len().saturating_sub(1)];
+    let mut tally: Vec<[u64; 3]> = vec![[0; 3]; versions.len().saturating_sub(1)];
     let mut answers = Vec::new();
     for id in &ids {
         let body = Bytes::from(json!({ "versions": versions }).to_string());
@@ -221,19 +238,37 @@ fn replay(arguments: &ReplayLog) -> End {
         };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         for (of, difference) in tally.iter_mut().zip(list(&answer["differences"])) {
-            of[usize::from(difference["agrees"] != true)] += 1;
+            let place = match difference["agrees"] == true {
+                _ if super::replay::failed_in(&answer)
+                    .any(|version| version["version"] == difference["version"]) =>
+                {
+                    2
+                }
+                agrees => usize::from(!agrees),
+            };
+            of[place] += 1;
         }
         answers.push(answer);
     }
+    let any_failed = answers.iter().any(|answer| super::replay::failed_in(answer).next().is_some());
+    let end = if any_failed { End::Refused } else { End::Done };
     if client.json {
         print_raw(Value::from(answers).to_string().as_bytes());
-        return End::Done;
+        return end;
     }
-    let rows = versions.iter().skip(1).zip(&tally).map(|(version, [agrees, disagrees])| {
-        vec![version.to_string(), versions[0].to_string(), agrees.to_string(), disagrees.to_string()]
+    let rows = versions.iter().skip(1).zip(&tally).map(|(version, counts)| {
+        let counts = counts.iter().map(u64::to_string);
+        [version.to_string(), versions[0].to_string()].into_iter().chain(counts).collect()
     });
-    print!("{}", lay_out(&["VERSION", "AGAINST", "AGREES", "DISAGREES"], &rows.collect::<Vec<_>>()));
-    End::Done
+    print!(
+        "{}",
+        lay_out(&["VERSION", "AGAINST", "AGREES", "DISAGREES", "FAILED"], &rows.collect::<Vec<_>>())
+    );
+    // Each version fails in the same way as a rule: one tells why.
+    if let Some(failed) = answers.iter().flat_map(super::replay::failed_in).next() {
+        println!("{}", super::replay::why(failed));
+    }
+    end
 }
 
 fn delete(arguments: &DeleteFromLog) -> End {

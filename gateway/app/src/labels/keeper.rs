@@ -21,7 +21,7 @@ const SHOW: Duration = Duration::from_secs(10);
 /// more than a thirtieth of the time, however many pairs there are.
 const REST: Duration = Duration::from_millis(30);
 /// How often what was predicted is written down: so much may be lost where the process is killed.
-const WRITE: Duration = Duration::from_secs(60);
+const WRITE: Duration = Duration::from_secs(10);
 /// The most that is taken from the queue before it is looked at what else there is to do.
 const TAKEN_MAX: usize = 1024;
 

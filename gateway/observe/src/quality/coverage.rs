@@ -42,7 +42,7 @@ pub(super) fn coverage(pairs: &[Weighed<'_>], days: &Days, alpha: Alpha) -> Vec<
     let keys: std::collections::BTreeSet<Key> = predicted.keys().chain(labelled.keys()).cloned().collect();
     let report = |key: Key| {
         let Labelled { total, squared, mut delays } = labelled.remove(&key).unwrap_or_default();
-        // What was predicted before the last start may be known up to a minute less than what was labelled.
+        // What was predicted before the last start may be known some seconds less than what was labelled.
         let predicted = predicted.get(&key).copied().unwrap_or(0).max(delays.len() as u64);
         let all = (predicted as f64).max(1.0);
         let coverage = (total / all).min(1.0);
