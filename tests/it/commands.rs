@@ -62,6 +62,21 @@ fn what_a_log_command_lacks_is_told_with_an_example() {
 }
 
 #[test]
+fn a_number_that_means_nothing_is_refused_before_anything_is_asked() {
+    for (arguments, said) in [
+        (vec!["labels", "import", "a.csv", "--batch", "0"], "0 is not in 1..=1000000"),
+        (vec!["log", "replay", "--model", "m", "--versions", "2", "--limit", "0"], "0 is not in 1..=1000000"),
+        (vec!["skew", "join", "--log", "l", "--features", "f", "--rtol", "nan"], "give a number from 0 to 1"),
+        (vec!["skew", "join", "--log", "l", "--features", "f", "--rtol", "-1"], "give a number from 0 to 1"),
+    ] {
+        let refused = run(&arguments);
+        assert!(refused.code == Some(2) && refused.stderr.contains(said), "{arguments:?}: {refused:?}");
+    }
+    let refused = run(&["baseline", "build", "a.csv", "--model", "m", "--since", "2026-01-01"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("a table is read whole"), "{refused:?}");
+}
+
+#[test]
 fn an_arm_that_has_no_rows_is_told_with_those_that_have() {
     let registry = iris("serve = 3\n", &[3]);
     let gateway = Start::over(registry.path()).start();

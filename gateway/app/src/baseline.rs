@@ -53,6 +53,10 @@ fn build(arguments: &Build) -> Result<(), String> {
             file.display()
         ));
     }
+    // Said here, as `clap` asks for no --log where there is a table, which --log excludes.
+    if arguments.log.is_none() && (arguments.since.is_some() || arguments.until.is_some()) {
+        return Err("--since and --until are for rows of a sample log (--log): a table is read whole".into());
+    }
     let config = arguments.settings().config().map_err(|problems| problems.join("\n"))?;
     let files = Files::open(&config)?;
     let (model, version) = find(&files, &arguments.model, arguments.version)?;

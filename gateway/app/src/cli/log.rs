@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 
 use super::AdminClient;
@@ -107,7 +108,8 @@ pub(crate) struct ReplayLog {
     #[arg(long, value_name = "TIME", requires = "model")]
     pub(crate) until: Option<String>,
     /// so many.
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 20, value_name = "N",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) limit: usize,
     /// The versions; the others are held against the first.
     #[arg(long, value_delimiter = ',', required = true, value_name = "VERSION,...")]

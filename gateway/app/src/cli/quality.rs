@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 
 use super::AdminClient;
@@ -61,8 +62,9 @@ pub(crate) enum LabelsVerb {
 pub(crate) struct ImportLabels {
     /// The file.
     pub(crate) file: PathBuf,
-    /// Labels of one request.
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    /// Labels of one request; a gateway takes at most labels.batch_max.
+    #[arg(long, default_value_t = 1000, value_name = "N",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
     pub(crate) batch: usize,
     #[command(flatten)]
     pub(crate) client: AdminClient,

@@ -40,7 +40,7 @@ pub(crate) struct JoinSkew {
     #[arg(long, value_name = "COLUMN", default_value = "request_id")]
     pub(crate) on: String,
     /// By which part of itself a number may differ.
-    #[arg(long, value_name = "PART", default_value_t = 0.0)]
+    #[arg(long, value_name = "PART", default_value_t = 0.0, value_parser = part, allow_negative_numbers = true)]
     pub(crate) rtol: f64,
     /// With what probability each interval may be wrong.
     #[arg(long, default_value_t = 0.05)]
@@ -48,4 +48,10 @@ pub(crate) struct JoinSkew {
     /// Answer as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A part of something, from 0 to 1.
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse::<f64>().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| "give a number from 0 to 1, such as 0.001".into())
 }
