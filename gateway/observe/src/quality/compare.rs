@@ -311,6 +311,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_challenger_that_loses_is_worse_in_words() {
+        let lost = window(3, -0.088, 0.01).to_string();
+        assert!(lost.contains("0.612 against 0.7: worse by 0.088 (0.0684 to 0.1076)"), "{lost}");
+        assert!(lost.ends_with("the champion leads"), "{lost}");
+        let won = Contest { alone_right: Some([5, 9]), mcnemar_p: Some(0.4), ..window(3, 0.05, 0.01) };
+        let won = won.to_string();
+        assert!(won.contains("0.75 against 0.7: better by 0.05 (") && won.contains("right 9 to 5"), "{won}");
+    }
+
     /// What the flights of the fixtures give by scikit-learn and DeLong's variance, from July on.
     const FLIGHTS: [(f64, f64); 6] = [
         (0.0287, 0.0065),

@@ -125,18 +125,24 @@ impl Display for Contest {
             Lead::Challenger => "the challenger leads",
             Lead::Level => "level",
         };
-        let [here, there] = self.values.map(number);
+        // The challenger first, as in the line above.
+        let [champion, challenger] = self.values.map(number);
+        let (word, [by, from, to]) = if self.better_by < 0.0 {
+            ("worse", [-self.better_by, -self.upper, -self.lower])
+        } else {
+            ("better", [self.better_by, self.lower, self.upper])
+        };
         write!(
             f,
-            "{:<12} {here} against {there}: better by {} ({} to {}), p {:.2e}, {lead}",
+            "{:<12} {challenger} against {champion}: {word} by {} ({} to {}), p {:.2e}, {lead}",
             self.window,
-            number(self.better_by),
-            number(self.lower),
-            number(self.upper),
+            number(by),
+            number(from),
+            number(to),
             self.p
         )?;
-        if let (Some([one, other]), Some(p)) = (self.alone_right, self.mcnemar_p) {
-            write!(f, "; alone right {one} to {other} (McNemar's p {p:.2e})")?;
+        if let (Some([champion, challenger]), Some(p)) = (self.alone_right, self.mcnemar_p) {
+            write!(f, "; alone right {challenger} to {champion} (McNemar's p {p:.2e})")?;
         }
         Ok(())
     }
