@@ -15,6 +15,18 @@ fn start(log: &std::path::Path) -> Gateway {
     Start::over(registry.path()).config(&config).start()
 }
 
+/// A request that is in the log, by its id.
+fn logged(gateway: &Gateway) -> String {
+    let body = r#"{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}"#;
+    let answer = post(gateway.http, "/v2/models/iris/infer", body);
+    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+    wait_for("the request to be logged", || {
+        let rows = get(gateway.admin, "/v1/log/rows").json();
+        rows["rows"].as_array().is_some_and(|rows| rows.len() == 1).then_some(())
+    });
+    id
+}
+
 #[test]
 fn a_key_of_the_query_that_there_is_not_is_refused_on_every_path() {
     let log = tempfile::tempdir().expect("a folder");
@@ -63,15 +75,9 @@ fn a_key_of_the_query_that_there_is_not_is_refused_on_every_path() {
 fn a_command_that_is_asked_for_what_is_not_there_says_what_there_is() {
     let log = tempfile::tempdir().expect("a folder");
     let gateway = start(log.path());
-    let body = r#"{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}"#;
-    let answer = post(gateway.http, "/v2/models/iris/infer", body);
-    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
+    let id = logged(&gateway);
     let label = json!({"labels": [{"request_id": id, "label": 0}]});
     assert_eq!(post(gateway.admin, "/v1/feedback", label.to_string()).status, 200);
-    wait_for("the request to be logged", || {
-        let rows = get(gateway.admin, "/v1/log/rows").json();
-        rows["rows"].as_array().is_some_and(|rows| rows.len() == 1).then_some(())
-    });
     let features = log.path().join("offline.csv");
     std::fs::write(&features, format!("request_id,X\n{id},5.1\n")).expect("a file");
     let (log, features) = (log.path().display().to_string(), features.display().to_string());
@@ -126,13 +132,7 @@ fn a_command_that_is_asked_for_what_is_not_there_says_what_there_is() {
 fn an_export_or_a_join_of_nothing_is_refused_and_spoils_nothing() {
     let log = tempfile::tempdir().expect("a folder");
     let gateway = start(log.path());
-    let body = r#"{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":[5.1,3.5,1.4,0.2]}]}"#;
-    let answer = post(gateway.http, "/v2/models/iris/infer", body);
-    let id = answer.header("pointsman-request-id").expect("an id").to_owned();
-    wait_for("the request to be logged", || {
-        let rows = get(gateway.admin, "/v1/log/rows").json();
-        rows["rows"].as_array().is_some_and(|rows| rows.len() == 1).then_some(())
-    });
+    let id = logged(&gateway);
     let admin = format!("http://{}", gateway.admin);
     let run = |arguments: &[&str]| Pointsman::new(arguments).variable("POINTSMAN_ADMIN_URL", &admin).run();
     let files = tempfile::tempdir().expect("a folder");
