@@ -52,7 +52,7 @@ impl LabelFile {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let format = match ending {
             "csv" => {
-                let mut reader = csv::Reader::from_reader(file);
+                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
                 let header = reader.headers().map_err(|e| failed(e.to_string()))?.clone();
                 for column in ["request_id", "label"] {
                     if !header.iter().any(|name| name == column) {
@@ -134,6 +134,12 @@ impl Iterator for LabelFile {
 /// A record of texts: what reads as a number is one, but for the id and for texts of a class.
 fn of_texts(header: &csv::StringRecord, record: &csv::StringRecord) -> String {
     let mut object = Map::new();
+    if record.len() != header.len() {
+        // Which field is which cannot be told. Whoever reads labels names a key that is none, and goes on with the next line.
+        let odd = format!("a line of {} fields, where the first one has {},", record.len(), header.len());
+        object.insert(odd, Value::Null);
+        return Value::Object(object).to_string();
+    }
     for (name, text) in
         header.iter().zip(record).filter(|(name, text)| COLUMNS.contains(name) && !text.is_empty())
     {
@@ -197,6 +203,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
+    use crate::labels::{SaidLimits, read_said};
 
     const ID: &str = "019ae2f0-6b1c-7d1e-8a55-0242ac120002";
 
@@ -233,6 +240,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_other_fields_is_malformed_and_the_next_one_is_read() {
+        let csv = format!("request_id,label\n{ID}\n{ID},1,2\n{ID},3\n");
+        let said: Vec<_> = read("a.csv", csv.as_bytes())
+            .expect("lines")
+            .iter()
+            .map(|line| read_said(line.as_bytes(), SaidLimits { labels_max: 1 }).expect("one").remove(0))
+            .collect();
+        for (said, fields) in said.iter().zip([1, 3]) {
+            let reason = said.as_ref().expect_err("malformed");
+            let expected = format!("a line of {fields} fields, where the first one has 2, is no key here");
+            assert!(reason.starts_with(&expected), "{reason}");
+        }
+        assert!(said[2].is_ok(), "{said:?}");
+    }
+
+    #[test]
     fn each_label_has_its_line() {
         let lines = |name: &str, text: &str| {
             let folder = tempfile::tempdir().expect("a folder");
@@ -253,7 +276,6 @@ mod tests {
         for (name, bytes, part) in [
             ("a.txt", "x", "give .csv, .jsonl or .parquet"),
             ("a.csv", "id,label\n", "has no column request_id"),
-            ("a.csv", "request_id,label\n1\n", "found record with 1"),
             ("a.parquet", "x", "a.parquet"),
         ] {
             let error = read(name, bytes.as_bytes()).expect_err(name).to_string();
