@@ -162,6 +162,12 @@ fn an_export_or_a_join_of_nothing_is_refused_and_spoils_nothing() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(std::fs::read_to_string(&export).expect("the export").contains(&id));
     assert_eq!(std::fs::read_dir(files.path()).expect("the folder").count(), 3, "nothing unfinished is left");
+    // A link stays one, and a device too.
+    let link = files.path().join("link.jsonl");
+    std::os::unix::fs::symlink(&export, &link).expect("a link");
+    std::fs::write(&export, "").expect("emptied");
+    assert_eq!(run(&["log", "export", "iris", "-o", &link.display().to_string()]).code, Some(0));
+    assert!(link.is_symlink() && std::fs::read_to_string(&export).expect("the export").contains(&id));
     let shown = run(&["log", "show", "019ae2f0-6b1c-7d1e-8a55-0242ac120002", "--json"]);
     assert!(shown.code == Some(1) && shown.stdout.contains("\"rows\":[]"), "{shown:?}");
 }

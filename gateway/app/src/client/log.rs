@@ -188,6 +188,10 @@ fn export(arguments: &ExportLog) -> End {
             to.flush().map_err(failed)
         };
         let Some(file) = output else { return write(&mut io::stdout().lock()) };
+        // A device, a pipe or a link is written to, and not put out of its place.
+        if fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
+            return write(&mut BufWriter::new(File::create(file).map_err(failed)?));
+        }
         // What was there stays until all is there that takes its place.
         let mut unfinished = file.clone().into_os_string();
         unfinished.push(format!(".{}.part", std::process::id()));
@@ -238,15 +242,15 @@ fn replay(arguments: &ReplayLog) -> End {
         };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         for (of, difference) in tally.iter_mut().zip(list(&answer["differences"])) {
-            let place = match difference["agrees"] == true {
-                _ if super::replay::failed_in(&answer)
-                    .any(|version| version["version"] == difference["version"]) =>
-                {
-                    2
-                }
-                agrees => usize::from(!agrees),
-            };
-            of[place] += 1;
+            let [agrees, disagrees, failed] = of;
+            let mut failures = super::replay::failed_in(&answer);
+            *if failures.any(|version| version["version"] == difference["version"]) {
+                failed
+            } else if difference["agrees"] == true {
+                agrees
+            } else {
+                disagrees
+            } += 1;
         }
         answers.push(answer);
     }
