@@ -105,6 +105,17 @@ impl<'a> Bench<'a> {
         Ok(loads)
     }
 
+    /// Every stream, and one of them as so many callers that wait for their answers, or as many as have a place.
+    ///
+    /// # Errors
+    /// Where a trace cannot be read.
+    pub(crate) fn loads_of_callers(&self, stream: usize, callers: usize) -> Result<Vec<Load>, String> {
+        let mut loads = self.loads_as(stream, &self.scenario.streams[stream].closed())?;
+        let places = callers.div_ceil(self.scenario.threads.0);
+        loads[stream].in_flight_max = loads[stream].in_flight_max.min(places);
+        Ok(loads)
+    }
+
     fn load(&self, index: usize, stream: &Stream) -> Result<Load, String> {
         let closed = stream.arrivals == ArrivalsKind::Closed;
         let client = self.clients[index].clone();

@@ -16,9 +16,8 @@ use crate::watcher::Watcher;
 /// What the command's help says last.
 pub(crate) const HELP: &str = "\
 Both get the same requests, made once, and every answer is checked. Each round measures A and then B, so that what the \
-machine does meanwhile falls on both. A figure of B over A is the geometric mean of its ratios in the rounds, with a 95 % \
-interval by Student's t on their logarithms (paired observations: Jain, The Art of Computer Systems Performance \
-Analysis, 13.4.1). An interval that holds 1 shows no difference.
+machine does meanwhile falls on both. A figure of B over A is the median of its ratios in the rounds, with the interval of \
+the sign test: 95 % at least of six rounds or more, lowest to highest of fewer. An interval that holds 1 shows no difference.
 
 Exit codes are those of `run`.
 
@@ -62,8 +61,11 @@ pub(crate) struct Arguments {
     /// The configuration of gateway B. [default: as the scenario says]
     #[arg(long, value_name = "FILE")]
     b_config: Option<PathBuf>,
+    /// The registry that both gateways serve. [default: as the scenario says]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "a")]
+    registry: Option<PathBuf>,
     /// How often both are measured.
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value = "6")]
     rounds: Count<1000>,
     #[command(flatten)]
     load: LoadFlags,
@@ -102,6 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     arguments.course.apply(&mut scenario);
     arguments.load.apply(&mut scenario)?;
     if scenario.search.is_some()
+        || scenario.overload.is_some()
         || scenario.neighbour.is_some()
         || scenario.alone.is_some()
         || scenario.swap.is_some()
@@ -167,6 +170,7 @@ fn sides(arguments: &Arguments, scenario: &Scenario) -> Result<[Scenario; 2], St
         let mut table = scenario.gateway.clone().unwrap_or_default();
         table.binary = binary.clone().unwrap_or(table.binary);
         table.config = config.clone().or(table.config);
+        table.registry = arguments.registry.clone().unwrap_or(table.registry);
         Scenario { url: None, grpc: None, gateway: Some(table), ..scenario.clone() }
     };
     Ok([with(a_gateway, a_config), with(b_gateway, b_config)])

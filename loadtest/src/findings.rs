@@ -133,7 +133,7 @@ pub(crate) struct Figure {
     /// "peak", "goodput at 10 x over peak", "p99 of B over A".
     pub(crate) name: String,
     pub(crate) value: f64,
-    /// Its interval, where there are several rounds: 95 %.
+    /// Its interval, where there are several rounds.
     pub(crate) interval: Option<(f64, f64)>,
     /// "/s", "us", "ratio", "".
     pub(crate) unit: String,

@@ -72,6 +72,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::bare::Speaks;
+use crate::raw::Wanted;
 
 /// Measure servers that speak V2.
 #[derive(Debug, Parser)]
@@ -153,6 +154,9 @@ enum Command {
         /// Write how long each run took, in nanoseconds, a line each.
         #[arg(long)]
         times: Option<PathBuf>,
+        /// Run at these moments alone, in nanoseconds, a line each; times count from them.
+        #[arg(long, requires = "times")]
+        due: Option<PathBuf>,
     },
 }
 
@@ -185,8 +189,13 @@ fn main() -> ExitCode {
             let speaks = if grpc { Speaks::Grpc } else { Speaks::Http1 { header_length } };
             bare::serve(listen, &body, speaks).map(|()| true)
         }
-        Command::Raw { models, model, seconds, times } => {
-            raw::run(&models, &model, seconds, times.as_deref()).map(|()| true)
+        Command::Raw { models, model, seconds, times, due } => {
+            let wanted = match (times.as_deref(), due.as_deref()) {
+                (Some(times), Some(due)) => Wanted::Paced { due, times },
+                (Some(times), None) => Wanted::Times(times),
+                (None, _) => Wanted::Figures,
+            };
+            raw::run(&models, &model, seconds, wanted).map(|()| true)
         }
     };
     match done {

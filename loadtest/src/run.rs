@@ -115,12 +115,11 @@ fn scenario(arguments: &Arguments) -> Result<Scenario, String> {
 
 /// How many parts there will be, where that does not depend on what is found.
 fn parts(scenario: &Scenario) -> Option<usize> {
-    match (&scenario.search, &scenario.neighbour, &scenario.alone) {
-        (Some(_), ..) => None,
-        (None, Some(table), _) => Some(2 * table.rounds.0),
-        (None, None, Some(table)) => Some(3 * table.rounds.0),
-        (None, None, None) => Some(1),
-    }
+    let Scenario { search, overload, neighbour, alone, .. } = scenario;
+    let overload = overload.as_ref().map(|table| table.rounds.0 * (2 * table.times.len() + 2) + 1);
+    let neighbour = neighbour.as_ref().map(|table| 2 * table.rounds.0);
+    let alone = alone.as_ref().map(|table| 3 * table.rounds.0);
+    search.is_none().then(|| overload.or(neighbour).or(alone).unwrap_or(1))
 }
 
 /// The parts of a scenario, by its tables.
@@ -131,12 +130,11 @@ fn measure(bench: &mut Bench<'_>, scenario: &Scenario, found: &mut Found) -> Res
     if let Some(table) = &scenario.neighbour {
         return neighbour::run(bench, table, found);
     }
+    if let Some(table) = &scenario.overload {
+        return overload::run(bench, table, found);
+    }
     if let Some(table) = &scenario.search {
-        let peak = saturation::search(bench, table, found)?;
-        return match &scenario.overload {
-            Some(table) => overload::run(bench, table, peak, found),
-            None => Ok(()),
-        };
+        return saturation::search(bench, table, found);
     }
     let measured = bench.measure(&scenario.name, &bench.loads()?)?;
     let cpu_us = measured.cpu_us;

@@ -167,32 +167,35 @@ impl Scenario {
 
     /// What the tables at the end ask of the streams.
     fn check_tables(&self) -> Result<(), String> {
-        if let Some(search) = &self.search {
-            let searched = &self.streams[self.stream("search.stream", search.stream.as_deref())?];
-            if searched.rate.is_none() || searched.arrivals == ArrivalsKind::Closed {
+        let search = self.search.as_ref().map(|table| ("search", &table.stream));
+        let overload = self.overload.as_ref().map(|table| ("overload", &table.stream));
+        if search.is_some() && overload.is_some() {
+            return Err("[search] and [overload] exclude each other: keep one".into());
+        }
+        if let Some((table, name)) = search.or(overload) {
+            let changed = &self.streams[self.stream(&format!("{table}.stream"), name.as_deref())?];
+            if changed.rate.is_none() || changed.arrivals == ArrivalsKind::Closed {
                 return Err(format!(
-                    "stream {:?}: the search changes its rate: name the first one in rate, with constant or poisson arrivals",
-                    searched.name()
+                    "stream {:?}: [{table}] changes its rate: name the first one in rate, with constant or poisson arrivals",
+                    changed.name()
                 ));
             }
         }
-        if self.search.is_none() && self.overload.is_some() {
-            return Err("[overload] offers multiples of what [search] finds: add that table".into());
-        }
         if let Some(neighbour) = &self.neighbour {
             self.stream("neighbour.measured", Some(&neighbour.measured))?;
-            if self.search.is_some() || self.streams.len() < 2 {
+            if search.or(overload).is_some() || self.streams.len() < 2 {
                 return Err(
-                    "[neighbour] is for a stream beside others, without [search]: add a [[stream]]".into()
+                    "[neighbour] is for a stream beside others, without [search] and [overload]: add a [[stream]]"
+                        .into(),
                 );
             }
         }
         if self.alone.is_some() {
-            let others = self.search.is_some() || self.neighbour.is_some();
+            let others = search.or(overload).is_some() || self.neighbour.is_some();
             let gateway = self.gateway.is_some() && self.url.is_none() && self.grpc.is_none();
             if others || !gateway || self.streams.len() != 1 {
                 return Err(
-                    "[alone] is for one [[stream]] to a gateway that it starts, without [search] and [neighbour]"
+                    "[alone] is for one [[stream]] to a gateway that it starts, without [search], [overload] and [neighbour]"
                         .into(),
                 );
             }

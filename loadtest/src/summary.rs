@@ -39,8 +39,7 @@ impl fmt::Display for Findings {
         errors(f, streams().map(|(_, stream)| stream))?;
         if !self.figures.is_empty() {
             writeln!(f)?;
-            let mut rows =
-                vec![["figure", "found", "95 % interval", "asked", ""].map(str::to_owned).to_vec()];
+            let mut rows = vec![["figure", "found", "interval", "asked", ""].map(str::to_owned).to_vec()];
             rows.extend(self.figures.iter().map(figure));
             table(f, &rows, 1)?;
         }

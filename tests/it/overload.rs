@@ -1,5 +1,9 @@
 //! What is too much is refused at once, and disturbs nothing else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
@@ -41,6 +45,47 @@ fn nothing_is_refused_where_there_is_memory() {
     let (_registry, gateway) = gateway("", "[limits]\nmemory_max = \"1024GiB\"\n");
     gateway.wait_for_metric("pointsman_memory_used_ratio", "", |used| used > 0.0);
     assert_eq!(post(gateway.http, ADD, ADD_BODY).status, 200);
+}
+
+#[test]
+fn callers_that_come_back_at_once_are_refused_no_faster_than_may_be() {
+    const TIMES: u32 = 10;
+    // Less memory than a gateway has when it does nothing: all is refused.
+    let took = |limits: &str| {
+        let config = format!("[limits]\nmemory_max = \"1MiB\"\n{limits}\n[serving]\ncores = 1\n");
+        let (_registry, gateway) = gateway("", &config);
+        gateway.wait_for_metric("pointsman_memory_used_ratio", "", |used| used >= 1.0);
+        let mut connection = Connection::open(gateway.http);
+        let grpc = Grpc::connect(gateway.grpc);
+        let began = Instant::now();
+        for _ in 0..TIMES {
+            connection.post(ADD, ADD_BODY.as_bytes());
+            assert_eq!(connection.answer().expect("an answer").error().1, "OVERLOADED");
+            let refused = grpc.infer(trips_message(1)).expect_err("memory is low");
+            assert_eq!(refused.code(), tonic::Code::Unavailable);
+        }
+        let took = began.elapsed();
+        (took, gateway, connection, _registry)
+    };
+    // Ten a second: the first is answered at once, and each further one waits for a tenth of a second.
+    let (paused, gateway, mut connection, _registry) = took("refusals_max = 10");
+    assert!(paused >= Duration::from_millis(100) * (2 * TIMES - 2), "{paused:?}");
+    let (at_once, ..) = took("");
+    assert!(at_once < paused, "without: {at_once:?}, with: {paused:?}");
+    // One that waits is seen, and holds no place in flight.
+    let seen = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !seen.load(Ordering::Relaxed) {
+                connection.post(ADD, ADD_BODY.as_bytes());
+                assert_eq!(connection.answer().expect("an answer").status, 503);
+            }
+        });
+        gateway.wait_for_metric("pointsman_refusals_held", "", |held| held == 1.0);
+        seen.store(true, Ordering::Relaxed);
+    });
+    gateway.wait_for_metric("pointsman_refusals_held", "", |held| held == 0.0);
+    assert_eq!(gateway.metric("pointsman_requests_in_flight", ""), 0.0);
 }
 
 #[test]

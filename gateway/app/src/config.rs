@@ -90,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) memory_max: Option<usize>,
     /// Bounds of connections.
     pub(crate) connections: Connections,
+    /// Refusals a second, for each core, that are answered at once.
+    pub(crate) refusals_max: usize,
     /// The way down.
     pub(crate) shutdown: Shutdown,
     /// The log.
@@ -205,6 +207,7 @@ impl Default for Config {
             admission: AdmissionLimits::default(),
             memory_max: None,
             connections: Connections::default(),
+            refusals_max: 2000,
             shutdown: Shutdown {
                 drain_delay: Duration::from_secs(5),
                 drain_timeout: Duration::from_secs(30),
@@ -270,6 +273,7 @@ impl Config {
         });
         root.section("limits", |s| {
             limits::read(s, &mut config.limits, &mut config.admission, &mut config.connections);
+            s.set_within("refusals_max", &mut config.refusals_max, 1..=10_000_000);
             s.set_optional_bytes("memory_max", &mut config.memory_max);
         });
         root.section("shutdown", |s| {

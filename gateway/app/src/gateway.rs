@@ -13,6 +13,7 @@ use crate::comparisons::Comparisons;
 use crate::config::Readiness;
 use crate::listen::Phase;
 use crate::monitoring::Monitors;
+use crate::refusals::Refusals;
 use crate::telemetry::Tracer;
 
 /// The extensions of V2 that the gateway has.
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     pub(crate) spinning: bool,
     /// What one request may be made of.
     pub(crate) limits: Limits,
+    /// How fast requests are refused.
+    pub(crate) refusals: Refusals,
     /// How NaN and infinities leave as JSON where neither card nor request says.
     pub(crate) nonfinite: Nonfinite,
     /// Whether every request is logged.

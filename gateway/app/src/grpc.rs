@@ -118,6 +118,7 @@ impl Inference {
             }
             Err(error) => {
                 exchange.failed(&error);
+                self.gateway.refusals.pause(&error).await;
                 Err(error)
             }
         }

@@ -246,7 +246,11 @@ impl Grpc {
         let received = Received::new(&self.gateway, id, Protocol::V2Grpc, request.headers());
         let admitted = match received.admit(None, caller) {
             Ok(exchange) => Admitted::new(exchange),
-            Err(error) => return refuse(&error),
+            Err(error) => {
+                drop(request);
+                self.gateway.refusals.pause(&error).await;
+                return refuse(&error);
+            }
         };
         request.extensions_mut().insert(admitted.clone());
         let response = self.call(request).await;
@@ -257,6 +261,7 @@ impl Grpc {
                 let read = || grpc::unread(&status, self.gateway.limits.body_bytes_max);
                 let error = undecoded.refusal().unwrap_or_else(read);
                 exchange.failed(&error);
+                self.gateway.refusals.pause(&error).await;
                 refuse(&error)
             }
             (_, Some(mut status)) => {

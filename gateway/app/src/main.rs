@@ -33,6 +33,7 @@ mod logged;
 mod memory_watch;
 mod metrics;
 mod monitoring;
+mod refusals;
 mod reload;
 mod score;
 mod serve;

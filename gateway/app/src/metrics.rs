@@ -62,7 +62,7 @@ impl std::fmt::Debug for Gauges {
 
 impl Gauges {
     /// What there is once: name, help, unit and value.
-    fn totals(&self, generation: u64) -> [(&'static str, &'static str, Option<Unit>, u64); 7] {
+    fn totals(&self, generation: u64) -> [(&'static str, &'static str, Option<Unit>, u64); 8] {
         let admission = self.gateway.predictor.admission();
         [
             (
@@ -76,6 +76,12 @@ impl Gauges {
                 "Bodies of requests in flight",
                 Some(Unit::Bytes),
                 admission.bytes() as u64,
+            ),
+            (
+                "pointsman_refusals_held",
+                "Refusals that wait, as more are due than limits.refusals_max",
+                None,
+                self.gateway.refusals.held() as u64,
             ),
             ("pointsman_snapshot_generation", "Generation of the snapshot that serves", None, generation),
             ("pointsman_cores", "Cores that runs share", None, self.gateway.cores.total() as u64),

@@ -35,6 +35,7 @@ use crate::io_threads::IoThreads;
 use crate::listen::Phase;
 use crate::memory_watch::MemoryWatch;
 use crate::monitoring::{Monitoring, Monitors};
+use crate::refusals::Refusals;
 use crate::reload::Reload;
 use crate::telemetry::{LogLevel, Tracer, start_log};
 use crate::webhook::Webhooks;
@@ -106,6 +107,7 @@ fn gateway(
         spinning: config.serving.spinning,
         predictor: Predictor::new(snapshots, config.admission.clone(), metrics.clone()),
         limits: config.limits.clone(),
+        refusals: Refusals::new(config.refusals_max.saturating_mul(cores.total())),
         nonfinite: config.serving.nonfinite,
         log_requests: config.log.requests,
         tracer: Tracer::start(&config.telemetry)?,

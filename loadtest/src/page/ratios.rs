@@ -65,7 +65,7 @@ pub(super) fn ratios(figures: &[Figure]) -> Option<Drawing> {
     Some(Drawing {
         plot,
         legend,
-        note: Some("A bar is the 95 % interval over the rounds, the dot the ratio.".into()),
+        note: Some("The dot is the median of the rounds, the bar its interval: 95 % at least of six rounds or more, lowest to highest of fewer.".into()),
     })
 }
 

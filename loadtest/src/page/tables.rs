@@ -53,7 +53,7 @@ pub(super) fn figures(figures: &[Figure]) -> Markup {
     };
     scrolling(
         "What was found and what was asked",
-        &["figure", "found", "95 % interval", "asked", "verdict"],
+        &["figure", "found", "interval", "asked", "verdict"],
         &rows,
     )
 }

@@ -1,29 +1,50 @@
-//! Multiples of the highest rate that holds: what is answered then, how fast, and how fast the rest is refused.
+//! Multiples of the most that is answered: what is answered then, how fast, and how fast the rest is refused.
 
-use super::saturation::Peak;
 use crate::bench::{Bench, Found};
-use crate::findings::{Figure, Part, Stream};
+use crate::findings::{Figure, Stream};
+use crate::ratio::median;
 use crate::scenario::Overload;
 
-/// Measures the peak's share that the others are compared with, and then each multiple.
+/// The quantile of what is answered that is compared.
+const TAIL: f64 = 0.99;
+
+/// Measures callers that wait for their answers, the share of what they get that the others are compared with, and each
+/// multiple, in turn. Machines are not as fast from one second to the next: before and after each part the peak is measured.
 ///
 /// # Errors
 /// Where nothing could be measured.
-pub(super) fn run(
-    bench: &mut Bench<'_>,
-    table: &Overload,
-    peak: Peak,
-    found: &mut Found,
-) -> Result<(), String> {
-    let mut at = |times: f64, found: &mut Found| -> Result<Stream, String> {
-        let measured = bench.measure(&name(times), &bench.loads_at(peak.stream, peak.rate * times)?)?;
-        let part: &Part = found.keep(measured)?;
-        Ok(part.streams[peak.stream].clone())
+pub(super) fn run(bench: &mut Bench<'_>, table: &Overload, found: &mut Found) -> Result<(), String> {
+    let stream = bench.scenario().stream("overload.stream", table.stream.as_deref())?;
+    let rounds = table.rounds.0;
+    let of_round = |round: usize| if rounds > 1 { format!(", round {round}") } else { String::new() };
+    let peak = |bench: &mut Bench<'_>, found: &mut Found| -> Result<f64, String> {
+        let loads = bench.loads_of_callers(stream, table.callers.0)?;
+        let measured = bench.measure("peak", &loads)?;
+        Ok(found.keep(measured)?.streams[stream].goodput)
     };
-    let beside = at(table.beside.0, found)?;
-    for times in &table.times {
-        let stream = at(times.0, found)?;
-        found.figures.extend(figures(times.0, &stream, table.beside.0, &beside, peak));
+    let mut before = peak(bench, found)?;
+    let mut peaks = vec![before];
+    let mut multiples: Vec<Multiple> = table.times.iter().map(|times| Multiple::new(times.0)).collect();
+    for round in 1..=rounds {
+        let mut at = |times: f64, found: &mut Found| -> Result<(Stream, f64), String> {
+            let name = format!("{}{}", name(times), of_round(round));
+            let measured = bench.measure(&name, &bench.loads_at(stream, before * times)?)?;
+            let measured = found.keep(measured)?.streams[stream].clone();
+            let after = peak(bench, found)?;
+            let beside = f64::midpoint(before, after);
+            peaks.push(after);
+            before = after;
+            Ok((measured, beside))
+        };
+        let (beside, _) = at(table.beside.0, found)?;
+        for multiple in &mut multiples {
+            let (measured, peak) = at(multiple.times, found)?;
+            multiple.keep(&measured, peak, &beside);
+        }
+    }
+    found.figures.extend(median(peaks).map(|peak| Figure::of("peak", peak, "/s")));
+    for multiple in multiples {
+        multiple.tell(&name(table.beside.0), found);
     }
     Ok(())
 }
@@ -33,19 +54,34 @@ fn name(times: f64) -> String {
     format!("{times} x")
 }
 
-fn figures(times: f64, stream: &Stream, of: f64, beside: &Stream, peak: Peak) -> Vec<Figure> {
-    let (at, of) = (name(times), name(of));
-    let mut figures = vec![Figure::of(
-        format!("goodput at {at} over peak"),
-        stream.goodput / peak.goodput.max(f64::EPSILON),
-        "ratio",
-    )];
-    let p99 = |stream: &Stream| stream.latency.quantile(0.99);
-    if let Some((loaded, unloaded)) = p99(stream).zip(p99(beside)) {
-        figures.push(Figure::of(format!("accepted p99 at {at} over {of}"), loaded / unloaded, "ratio"));
+/// What was found at a multiple of the peak, round by round.
+struct Multiple {
+    times: f64,
+    /// Right answers in a second, at the peak and here.
+    goodput: Vec<Option<(f64, f64)>>,
+    /// Tails of what was answered, in microseconds, at the multiple that is compared with and here.
+    tails: Vec<Option<(f64, f64)>>,
+    /// Medians of the time of a refusal, in microseconds.
+    refusals: Vec<f64>,
+}
+
+impl Multiple {
+    fn new(times: f64) -> Self {
+        Self { times, goodput: Vec::new(), tails: Vec::new(), refusals: Vec::new() }
     }
-    if let Some(refusal) = stream.refusal_latency.as_ref().and_then(|latency| latency.quantile(0.5)) {
-        figures.push(Figure::of(format!("refusal p50 at {at}"), refusal, "us"));
+
+    fn keep(&mut self, stream: &Stream, peak: f64, beside: &Stream) {
+        self.goodput.push(Some((peak, stream.goodput)));
+        self.tails.push(beside.latency.quantile(TAIL).zip(stream.latency.quantile(TAIL)));
+        let refusal = stream.refusal_latency.as_ref().and_then(|latency| latency.quantile(0.5));
+        self.refusals.extend(refusal);
     }
-    figures
+
+    fn tell(self, of: &str, found: &mut Found) {
+        let at = name(self.times);
+        found.ratio(format!("goodput at {at} over peak"), self.goodput);
+        found.ratio(format!("accepted p99 at {at} over {of}"), self.tails);
+        let refusal = median(self.refusals);
+        found.figures.extend(refusal.map(|us| Figure::of(format!("refusal p50 at {at}"), us, "us")));
+    }
 }

@@ -11,22 +11,11 @@ use crate::units;
 /// The highest rate that is tried where the scenario says none.
 const RATE_MAX: f64 = 1_000_000.0;
 
-/// What a search found.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peak {
-    /// The stream that was searched.
-    pub(super) stream: usize,
-    /// The highest rate that held.
-    pub(super) rate: f64,
-    /// Right answers per second at that rate.
-    pub(super) goodput: f64,
-}
-
 /// Measures one rate after the other.
 ///
 /// # Errors
 /// Where nothing could be measured, or no rate holds.
-pub(super) fn search(bench: &mut Bench<'_>, table: &Table, found: &mut Found) -> Result<Peak, String> {
+pub(super) fn search(bench: &mut Bench<'_>, table: &Table, found: &mut Found) -> Result<(), String> {
     let scenario = bench.scenario();
     let stream = scenario.stream("search.stream", table.stream.as_deref())?;
     let start = scenario.streams[stream].rate.map_or(1.0, |rate| rate.0);
@@ -71,7 +60,7 @@ pub(super) fn search(bench: &mut Bench<'_>, table: &Table, found: &mut Found) ->
     }
     found.figures.push(Figure::of("peak", rate, "/s"));
     found.figures.push(Figure::of("goodput at the peak", goodput, "/s"));
-    Ok(Peak { stream, rate, goodput })
+    Ok(())
 }
 
 /// Whether a part held the objective, and answered enough of what was due right. A quantile that was not kept

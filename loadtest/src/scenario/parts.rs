@@ -27,16 +27,24 @@ pub(crate) struct Search {
     pub(crate) rate_max: Option<Rate>,
 }
 
-/// Rates above what the search found.
+/// Rates above the most that is answered: what callers get who wait for their answers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Overload {
-    /// Multiples of the rate that the search found.
+    /// The stream whose rate is changed; the only one where there is one.
+    pub(crate) stream: Option<String>,
+    /// The callers that wait for their answers.
+    #[serde(default = "Overload::callers")]
+    pub(crate) callers: Count<4096>,
+    /// Multiples of what they get.
     #[serde(default = "Overload::times")]
     pub(crate) times: Vec<Rate>,
     /// The multiple that they are compared with.
     #[serde(default = "Overload::beside")]
     pub(crate) beside: Share,
+    /// How often everything is measured, in turn.
+    #[serde(default = "Count::one")]
+    pub(crate) rounds: Count<100>,
 }
 
 /// One stream, alone and then beside all others.
@@ -83,6 +91,10 @@ impl Search {
 }
 
 impl Overload {
+    fn callers() -> Count<4096> {
+        Count(16)
+    }
+
     fn times() -> Vec<Rate> {
         [2.0, 5.0, 10.0].map(Rate).into()
     }

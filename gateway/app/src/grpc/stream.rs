@@ -40,7 +40,10 @@ pub(super) fn answer(inference: Inference, request: Request<Streaming<ModelInfer
             let id = message.id.clone();
             let answered = match received().admit(None, caller) {
                 Ok(exchange) => inference.infer(exchange, message, &metadata).await,
-                Err(error) => Err(error),
+                Err(error) => {
+                    gateway.refusals.pause(&error).await;
+                    Err(error)
+                }
             };
             match answered {
                 Ok((response, mut answer)) => {

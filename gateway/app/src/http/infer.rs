@@ -146,6 +146,7 @@ async fn predict(
         Ok(exchange) => exchange,
         Err(refused) => {
             discard(body, &head, false);
+            http.gateway.refusals.pause(&refused).await;
             let mut response = error(&refused);
             identify(&mut response, id, trace);
             return response;
@@ -170,6 +171,7 @@ async fn predict(
         Err(refused) => {
             exchange.failed(&refused);
             discard(body, &head, is_asked_for);
+            http.gateway.refusals.pause(&refused).await;
             error(&refused)
         }
     };
