@@ -14,10 +14,11 @@ from onnx.reference import ReferenceEvaluator
 
 OPSET = [helper.make_opsetid("", 17)]
 NUMBERS = np.random.default_rng(20261127)
+CASES = 3
 
 
 def write(name, nodes, shapes, initializers):
-    """A model of one input `x` and one output `y` of FP32, whose shapes are without their rows, and its golden case."""
+    """A model of one input `x` and one output `y` of FP32, whose shapes are without their rows, and its golden cases."""
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", *shape]) for n, shape in zip("xy", shapes))
     graph = helper.make_graph(nodes, name, [x], [y], initializers)
     model = helper.make_model(graph, opset_imports=OPSET, ir_version=8)
@@ -26,14 +27,14 @@ def write(name, nodes, shapes, initializers):
     folder.mkdir(parents=True, exist_ok=True)
     save(model, folder / "model.onnx")
 
-    asked = NUMBERS.uniform(-1, 1, (1, *shapes[0])).round(3).astype(np.float32)
-    (answered,) = ReferenceEvaluator(model).run(None, {"x": asked})
-    case = {
-        "note": "uniform numbers",
-        "request": {"inputs": [tensor("x", asked)]},
-        "expected": {"outputs": [tensor("y", answered)]},
-    }
-    golden = {"model": name, "rtol": 1e-3, "atol": 1e-4, "cases": [case]}
+    # Several rows, so that the gateway can see whether they have the same answers together.
+    cases = []
+    for _ in range(CASES):
+        asked = NUMBERS.uniform(-1, 1, (1, *shapes[0])).round(2).astype(np.float32)
+        (answered,) = ReferenceEvaluator(model).run(None, {"x": asked})
+        request, expected = {"inputs": [tensor("x", asked)]}, {"outputs": [tensor("y", answered)]}
+        cases.append({"note": "uniform numbers", "request": request, "expected": expected})
+    golden = {"model": name, "rtol": 1e-3, "atol": 1e-4, "cases": cases}
     (folder / "golden.json").write_text(json.dumps(golden) + "\n")
 
 

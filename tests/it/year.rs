@@ -2,8 +2,11 @@
 //! the better model.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use pointsman_tests::{Connection, Gateway, Pointsman, Start, TestRegistry, get, post, repository, wait_for};
+use pointsman_tests::{
+    Connection, Gateway, Pointsman, Start, TestRegistry, get, post, repository, wait_within,
+};
 use serde_json::{Value, json};
 
 use crate::drift::{body, days};
@@ -100,8 +103,8 @@ fn the_champion_becomes_the_better_model_in_november_and_somebody_is_told() {
     let told: Vec<_> = flips.iter().map(|flip| (&flip["since"], &flip["to"])).collect();
     assert_eq!(told, [(&json!("2013-11"), &json!("champion"))], "{ranking:#}");
 
-    // Nobody looked: the alerts are there.
-    let alerts = wait_for("an alert of the ranking", || {
+    // Nobody looked: the alerts are there. The gateway rests thirty times as long as its last look took.
+    let alerts = wait_within(Duration::from_secs(75), "an alert of the ranking", || {
         let alerts = get(gateway.admin, "/v1/alerts").json();
         let all = alerts["alerts"].as_array().expect("alerts");
         all.iter().any(|alert| alert["signal"]["kind"] == "ranking").then(|| all.clone())

@@ -27,4 +27,4 @@ pub use paths::{binary, fixture, fixtures, load_tester, onnxruntime_library, rep
 pub use process::{Process, Stopped};
 pub use registry::TestRegistry;
 pub use traffic::Traffic;
-pub use wait::wait_for;
+pub use wait::{wait_for, wait_within};

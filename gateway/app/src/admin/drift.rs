@@ -31,9 +31,9 @@ impl Admin {
 
     /// `GET /v1/drift/{model}?version=N&arm=A&against=training|previous&window=7d&since=T&until=T`.
     pub(super) async fn drift(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
-        let (model, question) = (model.to_owned(), question(uri)?);
-        let report = self.read_profiles(move |profiles| profiles.report(&model, &question)).await??;
-        Ok(json!(report))
+        let (name, question) = (model.to_owned(), question(uri)?);
+        let report = self.read_profiles(move |profiles| profiles.report(&name, &question)).await?;
+        report.map(|report| json!(report)).map_err(|error| self.unknown(model).unwrap_or(error))
     }
 
     /// Reads profiles on a thread that may wait, one question after the other.
@@ -58,7 +58,8 @@ fn question(uri: &Uri) -> Result<Question, PredictError> {
         "previous" => Some(Against::Previous),
         _ => None,
     })?;
-    let window = query.take("window", "give a time such as 7d or 12h", read_duration)?;
+    let some_time = |value: &str| read_duration(value).filter(|time| !time.is_zero());
+    let window = query.take("window", "give a time such as 7d or 12h", some_time)?;
     let remedy = "give a time such as 2026-01-31T00:00:00Z, or a date";
     let since = query.take("since", remedy, second)?;
     let until = query.take("until", remedy, second)?;
@@ -83,6 +84,7 @@ mod tests {
             ("version=x", "version=x in the query; give the number of a version"),
             ("against=then", "give training or previous"),
             ("window=7", "give a time such as 7d"),
+            ("window=0s", "give a time such as 7d"),
             ("since=yesterday", "give a time such as 2026"),
             ("beta=1", "beta is no key here: version"),
         ] {

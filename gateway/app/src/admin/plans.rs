@@ -55,8 +55,8 @@ impl Admin {
     pub(super) fn status(&self, model: &str) -> Result<ModelStatus, PredictError> {
         let board = self.control.handle().board().models();
         let status = board.iter().find(|status| status.name.as_str() == model);
-        let unknown = || PredictError::UnknownModel { model: shown(model) };
-        status.map(|status| status.as_ref().clone()).ok_or_else(unknown)
+        let gone = || PredictError::UnknownModel { model: shown(model) };
+        status.map(|status| status.as_ref().clone()).ok_or_else(|| self.unknown(model).unwrap_or_else(gone))
     }
 
     async fn put_plan(&self, model: &str, request: Request<Incoming>) -> Answer {

@@ -17,6 +17,9 @@ impl Admin {
     pub(super) async fn score(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
         let selector = version(uri)?;
         let name = ModelName::new(model).map_err(|_| PredictError::UnknownModel { model: shown(model) })?;
+        if let Some(unknown) = self.unknown(model) {
+            return Err(unknown);
+        }
         let snapshot = self.gateway.predictor.snapshots().snapshot();
         let version = snapshot.find(model, &selector)?.clone();
         let unknown = || PredictError::UnknownModel { model: shown(model) };
