@@ -135,10 +135,7 @@ impl Admin {
     fn unknown(&self, model: &str) -> Option<PredictError> {
         let board = self.control.handle().board().models();
         let names: Vec<&str> = board.iter().map(|status| status.name.as_str()).collect();
-        (!names.contains(&model)).then(|| {
-            let reason = format!("there is no model '{}'; {}", shown(model), known(names));
-            PredictError::Control { code: Code::UnknownModel, reason }
-        })
+        (!names.contains(&model)).then(|| no_model(model, names))
     }
 
     /// `GET /journal?model=M&after=ID&limit=N`.
@@ -152,6 +149,12 @@ impl Admin {
         let entries = self.control.journal(question).await?;
         Ok(json!({"entries": entries.iter().map(status::entry).collect::<Vec<_>>()}))
     }
+}
+
+/// That there is no such model, with those that there are.
+fn no_model(model: &str, names: Vec<&str>) -> PredictError {
+    let reason = format!("there is no model '{}'; {}", shown(model), known(names));
+    PredictError::Control { code: Code::UnknownModel, reason }
 }
 
 /// What came of a wish.

@@ -17,12 +17,12 @@ pub(super) fn run(bench: &mut Bench<'_>, table: &Overload, found: &mut Found) ->
     let stream = bench.scenario().stream("overload.stream", table.stream.as_deref())?;
     let rounds = table.rounds.0;
     let of_round = |round: usize| if rounds > 1 { format!(", round {round}") } else { String::new() };
-    let peak = |bench: &mut Bench<'_>, found: &mut Found| -> Result<f64, String> {
+    let peak = |name: &str, bench: &mut Bench<'_>, found: &mut Found| -> Result<f64, String> {
         let loads = bench.loads_of_callers(stream, table.callers.0)?;
-        let measured = bench.measure("peak", &loads)?;
+        let measured = bench.measure(name, &loads)?;
         Ok(found.keep(measured)?.streams[stream].goodput)
     };
-    let mut before = peak(bench, found)?;
+    let mut before = peak("peak", bench, found)?;
     let mut peaks = vec![before];
     let mut multiples: Vec<Multiple> = table.times.iter().map(|times| Multiple::new(times.0)).collect();
     for round in 1..=rounds {
@@ -30,7 +30,7 @@ pub(super) fn run(bench: &mut Bench<'_>, table: &Overload, found: &mut Found) ->
             let name = format!("{}{}", name(times), of_round(round));
             let measured = bench.measure(&name, &bench.loads_at(stream, before * times)?)?;
             let measured = found.keep(measured)?.streams[stream].clone();
-            let after = peak(bench, found)?;
+            let after = peak(&format!("peak after {name}"), bench, found)?;
             let beside = f64::midpoint(before, after);
             peaks.push(after);
             before = after;

@@ -12,7 +12,7 @@ use pointsman_route::Document;
 use pointsman_route::limits::DOCUMENT_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::{Admin, granted_as_json, operator};
+use super::{Admin, granted_as_json, no_model, operator};
 use crate::http::{AnswerBody, Query, document, error, read_at_most};
 
 impl Admin {
@@ -55,8 +55,8 @@ impl Admin {
     pub(super) fn status(&self, model: &str) -> Result<ModelStatus, PredictError> {
         let board = self.control.handle().board().models();
         let status = board.iter().find(|status| status.name.as_str() == model);
-        let gone = || PredictError::UnknownModel { model: shown(model) };
-        status.map(|status| status.as_ref().clone()).ok_or_else(|| self.unknown(model).unwrap_or_else(gone))
+        let unknown = || no_model(model, board.iter().map(|status| status.name.as_str()).collect());
+        status.map(|status| status.as_ref().clone()).ok_or_else(unknown)
     }
 
     async fn put_plan(&self, model: &str, request: Request<Incoming>) -> Answer {

@@ -16,10 +16,10 @@ impl Admin {
     /// Answers for a model, and with `?version=N` for a version that is loaded beside the one that serves.
     pub(super) async fn score(&self, model: &str, uri: &Uri) -> Result<Value, PredictError> {
         let selector = version(uri)?;
-        let name = ModelName::new(model).map_err(|_| PredictError::UnknownModel { model: shown(model) })?;
         if let Some(unknown) = self.unknown(model) {
             return Err(unknown);
         }
+        let name = ModelName::new(model).map_err(|_| PredictError::UnknownModel { model: shown(model) })?;
         let snapshot = self.gateway.predictor.snapshots().snapshot();
         let version = snapshot.find(model, &selector)?.clone();
         let unknown = || PredictError::UnknownModel { model: shown(model) };
